@@ -1,0 +1,49 @@
+//! Canonical JSON: the only way in which a value becomes bytes that are hashed or signed.
+//!
+//! * [`parse`] reads JSON text under a strict [`Profile`] and refuses what parsers read differently:
+//!   duplicate keys, lone surrogates, huge numbers, deep nesting, trailing bytes.
+//! * [`to_bytes`] writes RFC 8785 (JCS): no white space, members sorted by UTF-16 code units,
+//!   numbers as ECMAScript prints them.
+//! * [`to_pretty`] writes the reviewer's form of the same value: the same order of members, two
+//!   spaces of indentation, one array element a line, a final line feed.
+//!
+//! INVARIANT: nothing here depends on the order in which members were inserted or on the map type
+//! of `serde_json`; canonical order is restored when bytes are written.
+
+mod number;
+mod parse;
+mod value;
+mod write;
+
+pub use number::format_number;
+pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
+pub use value::{Object, Value};
+pub use write::{to_bytes, to_pretty, write_canonical, write_string};
+
+use serde::Serialize;
+
+use crate::Digest;
+
+/// The profile name that Kristal documents carry for these bytes (koa-contract 3.1).
+pub const CANONICALIZATION_PROFILE: &str = "kristal.v3:jcs-rfc8785";
+/// The version that belongs to [`CANONICALIZATION_PROFILE`].
+pub const CANONICALIZATION_VERSION: &str = "1";
+
+/// The largest integer that every JSON reader keeps exactly: 2^53 − 1.
+pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
+
+/// Canonical bytes of any serializable value.
+///
+/// # Errors
+/// [`JsonError`] when the value holds a number that is not finite or an integer beyond ±(2^53−1).
+pub fn bytes_of<T: Serialize>(value: &T) -> Result<Vec<u8>, JsonError> {
+    Ok(to_bytes(&Value::of(value)?))
+}
+
+/// SHA-256 of the canonical bytes of any serializable value.
+///
+/// # Errors
+/// As [`bytes_of`].
+pub fn digest_of<T: Serialize>(value: &T) -> Result<Digest, JsonError> {
+    Ok(Digest::of(&bytes_of(value)?))
+}

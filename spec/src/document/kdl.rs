@@ -1,0 +1,89 @@
+//! KDL 2 to trees. The only place that knows the `kdl` crate.
+
+use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
+use miette::SourceSpan;
+
+use super::problem::{Document, DocumentError, Problem, Problems};
+use super::tree::{Node, Scalar, Span, Spanned};
+use crate::ReasonCode;
+
+/// Largest accepted document: 16 MiB, about 100,000 stages written out.
+const MAX_BYTES: usize = 16 << 20;
+
+/// Reads KDL 2 text into nodes.
+///
+/// # Errors
+/// [`DocumentError`] with every syntax problem that the parser could tell apart.
+pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
+    let mut problems = Problems::new(document);
+    if document.text().len() > MAX_BYTES {
+        problems.push(
+            Problem::new(ReasonCode::InputTooLarge, "the document is larger than 16 MiB", Span::default())
+                .help("split it, or let a matrix expand it"),
+        );
+        return Err(problems.into_error());
+    }
+    match KdlDocument::parse_v2(document.text()) {
+        Ok(parsed) => Ok(parsed.nodes().iter().map(node).collect()),
+        Err(error) => {
+            for d in &error.diagnostics {
+                let message = d.message.as_deref().or(d.label.as_deref()).unwrap_or("not valid KDL");
+                let mut problem = Problem::new(ReasonCode::DocumentInvalid, lower_first(message), span(d.span));
+                problem = problem.label(d.label.as_deref().map_or_else(|| "here".to_owned(), lower_first));
+                if let Some(help) = &d.help {
+                    problem = problem.help(lower_first(help));
+                }
+                problems.push(problem);
+            }
+            Err(problems.into_error())
+        }
+    }
+}
+
+fn lower_first(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_lowercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+fn span(span: SourceSpan) -> Span {
+    Span::new(span.offset(), span.len())
+}
+
+fn node(node: &KdlNode) -> Node {
+    let mut args = Vec::new();
+    let mut props = Vec::new();
+    for entry in node.entries() {
+        match entry.name() {
+            Some(name) => {
+                let name_span = span(name.span());
+                let value_at = span(entry.span());
+                props.push((Spanned::new(name.value().to_owned(), name_span), Spanned::new(scalar(entry), value_at)));
+            }
+            None => args.push(Spanned::new(scalar(entry), span(entry.span()))),
+        }
+    }
+    Node {
+        name: Spanned::new(node.name().value().to_owned(), span(node.name().span())),
+        args,
+        props,
+        children: node.children().map_or_else(Vec::new, |c| c.nodes().iter().map(self::node).collect()),
+        span: span(node.span()),
+    }
+}
+
+fn scalar(entry: &KdlEntry) -> Scalar {
+    match entry.value() {
+        KdlValue::String(text) => Scalar::Text(text.clone()),
+        KdlValue::Integer(i) => i64::try_from(*i).map_or_else(|_| Scalar::Number(i.to_string()), Scalar::Integer),
+        KdlValue::Float(f) => {
+            let written = entry.format().map(|f| f.value_repr.clone()).filter(|r| !r.is_empty());
+            Scalar::Number(written.unwrap_or_else(|| f.to_string()))
+        }
+        KdlValue::Bool(b) => Scalar::Bool(*b),
+        KdlValue::Null => Scalar::Null,
+    }
+}

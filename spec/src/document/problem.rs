@@ -1,0 +1,279 @@
+//! What is wrong with a document, with its place, its code and a way out.
+
+use std::fmt;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use super::tree::Span;
+use crate::ReasonCode;
+
+/// A text and the name that messages show for it (a path relative to the repository).
+#[derive(Debug, Clone)]
+pub struct Document {
+    source: Arc<NamedSource<String>>,
+}
+
+impl Document {
+    /// Pairs a text with its name.
+    pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
+        Self { source: Arc::new(NamedSource::new(name, text.into())) }
+    }
+
+    /// The name that messages show.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.inner()
+    }
+
+    /// Line and column of a place, both from 1; the column counts characters.
+    #[must_use]
+    pub fn position(&self, span: Span) -> (usize, usize) {
+        let before = self.text().get(..span.offset as usize).unwrap_or_else(|| self.text());
+        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+}
+
+/// One problem, still without its document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: ReasonCode,
+    message: String,
+    span: Span,
+    label: String,
+    help: Option<String>,
+    others: Vec<(Span, String)>,
+}
+
+impl Problem {
+    /// A problem at a place. Messages are lower-case fragments without a full stop.
+    pub fn new(code: ReasonCode, message: impl Into<String>, span: Span) -> Self {
+        Self { code, message: message.into(), span, label: "here".to_owned(), help: None, others: Vec::new() }
+    }
+
+    /// What stands under the marked place; `here` unless told.
+    #[must_use]
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// How to fix it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Another place that belongs to the problem.
+    #[must_use]
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.others.push((span, label.into()));
+        self
+    }
+
+    /// The reason code.
+    #[must_use]
+    pub fn code(&self) -> ReasonCode {
+        self.code
+    }
+
+    /// The message.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The place.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span
+    }
+
+    /// The way out, if one is known.
+    #[must_use]
+    pub fn help_text(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+}
+
+/// Collects the problems of one document.
+#[derive(Debug, Clone)]
+pub struct Problems {
+    document: Document,
+    list: Vec<Problem>,
+}
+
+impl Problems {
+    /// No problem yet.
+    #[must_use]
+    pub fn new(document: &Document) -> Self {
+        Self { document: document.clone(), list: Vec::new() }
+    }
+
+    /// Adds a problem.
+    pub fn push(&mut self, problem: Problem) {
+        self.list.push(problem);
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The value if there was no problem, otherwise all problems.
+    ///
+    /// # Errors
+    /// [`DocumentError`] if any problem was added.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, DocumentError> {
+        match value {
+            Some(value) if self.list.is_empty() => Ok(value),
+            _ => Err(self.into_error()),
+        }
+    }
+
+    /// All problems as one error, in the order of their places.
+    #[must_use]
+    pub fn into_error(mut self) -> DocumentError {
+        self.list.sort_by_key(|p| p.span);
+        let source = Arc::clone(&self.document.source);
+        let problems = self.list.into_iter().map(|problem| Located { source: Arc::clone(&source), problem }).collect();
+        DocumentError { document: self.document, problems }
+    }
+}
+
+/// Everything that is wrong with one document.
+#[derive(Debug, Clone)]
+pub struct DocumentError {
+    document: Document,
+    problems: Vec<Located>,
+}
+
+#[derive(Debug, Clone)]
+struct Located {
+    source: Arc<NamedSource<String>>,
+    problem: Problem,
+}
+
+impl DocumentError {
+    /// The document.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.document
+    }
+
+    /// The problems, in the order of their places.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.iter().map(|located| &located.problem)
+    }
+
+    /// Each problem as a diagnostic of its own, with the document's text.
+    pub fn diagnostics(&self) -> impl Iterator<Item = &dyn Diagnostic> {
+        self.problems.iter().map(|located| located as &dyn Diagnostic)
+    }
+
+    /// The code of the first problem.
+    #[must_use]
+    pub fn code(&self) -> ReasonCode {
+        self.problems.first().map_or(ReasonCode::DocumentInvalid, |l| l.problem.code)
+    }
+}
+
+impl fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.document.name();
+        match self.problems.len() {
+            1 => write!(f, "{name} has a problem"),
+            n => write!(f, "{name} has {n} problems"),
+        }
+    }
+}
+
+impl std::error::Error for DocumentError {}
+
+impl Diagnostic for DocumentError {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.diagnostics()))
+    }
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Located {}
+
+impl Diagnostic for Located {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.problem.code))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.problem.help.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(&*self.source)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let first = LabeledSpan::new_primary_with_span(Some(self.problem.label.clone()), self.problem.span);
+        let others = self.problem.others.iter().map(|(s, l)| LabeledSpan::new_with_span(Some(l.clone()), *s));
+        Some(Box::new(std::iter::once(first).chain(others)))
+    }
+}
+
+/// The candidate that `text` was most likely meant to be, if one is near enough.
+pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let limit = (text.chars().count() / 3).max(1) + 1;
+    candidates
+        .into_iter()
+        .map(|c| (distance(text, c), c))
+        .filter(|(d, c)| *d <= limit && *d < c.chars().count())
+        .min()
+        .map(|(_, c)| c)
+}
+
+/// Edit distance with transpositions (optimal string alignment).
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let same = usize::from(a[i - 1] != b[j - 1]);
+            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + same);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let names = ["timeout", "retries", "memory", "isolation"];
+        assert_eq!(closest("timeuot", names), Some("timeout"));
+        assert_eq!(closest("retry", names), Some("retries"));
+        assert_eq!(closest("isolatoin", names), Some("isolation"));
+        assert_eq!(closest("colour", names), None);
+        assert_eq!(closest("x", names), None);
+    }
+}

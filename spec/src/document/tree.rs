@@ -1,0 +1,120 @@
+//! The tree that every syntax decodes into.
+
+use serde::Serialize;
+
+/// A range of bytes in a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+pub struct Span {
+    /// First byte.
+    pub offset: u32,
+    /// Length in bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// A range of bytes; positions beyond 4 GiB are clamped (documents are bounded far below that).
+    #[must_use]
+    pub fn new(offset: usize, len: usize) -> Self {
+        let clamp = |n| u32::try_from(n).unwrap_or(u32::MAX);
+        Self { offset: clamp(offset), len: clamp(len) }
+    }
+}
+
+impl From<Span> for miette::SourceSpan {
+    fn from(span: Span) -> Self {
+        (span.offset as usize, span.len as usize).into()
+    }
+}
+
+/// A value and where it was written. Serializes as the value alone.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub span: Span,
+}
+
+impl<T> Spanned<T> {
+    /// Pairs a value with its place.
+    pub fn new(value: T, span: Span) -> Self {
+        Self { value, span }
+    }
+
+    /// Changes the value, keeps the place.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Spanned<U> {
+        Spanned { value: change(self.value), span: self.span }
+    }
+}
+
+impl<T> std::ops::Deref for Spanned<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: Serialize> Serialize for Spanned<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(serializer)
+    }
+}
+
+impl<T: schemars::JsonSchema> schemars::JsonSchema for Spanned<T> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        T::json_schema(generator)
+    }
+}
+
+/// One value as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scalar {
+    /// Text.
+    Text(String),
+    /// An integer.
+    Integer(i64),
+    /// A number that is not an integer of 64 bits, exactly as written.
+    Number(String),
+    /// A truth value.
+    Bool(bool),
+    /// The null value.
+    Null,
+}
+
+impl Scalar {
+    /// What kind of value this is, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Integer(_) => "an integer",
+            Self::Number(_) => "a number",
+            Self::Bool(_) => "a truth value",
+            Self::Null => "null",
+        }
+    }
+}
+
+/// A node: a name, arguments, properties and children, each with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// What the node is called.
+    pub name: Spanned<String>,
+    /// Positional values.
+    pub args: Vec<Spanned<Scalar>>,
+    /// Named values, in order, duplicates included.
+    pub props: Vec<(Spanned<String>, Spanned<Scalar>)>,
+    /// Nodes inside.
+    pub children: Vec<Node>,
+    /// The whole node.
+    pub span: Span,
+}
