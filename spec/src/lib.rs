@@ -2,6 +2,7 @@
 //!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`project`], [`pipeline`]: what engineers write.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
@@ -10,6 +11,8 @@ pub mod canonical;
 mod digest;
 pub mod document;
 mod name;
+pub mod pipeline;
+pub mod project;
 mod reason;
 
 pub use digest::{Digest, DigestError, Hasher};
