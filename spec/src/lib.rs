@@ -2,6 +2,7 @@
 //!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
@@ -11,6 +12,7 @@ mod digest;
 pub mod document;
 mod name;
 mod reason;
+pub mod signature;
 
 pub use digest::{Digest, DigestError, Hasher};
 pub use name::{Name, NameError};
