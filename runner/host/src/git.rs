@@ -134,6 +134,12 @@ impl Git {
         self.inner.workdir()
     }
 
+    /// The repository's own folder: what [`Git::open`] opens again.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
     /// The folder that holds objects and references (shared by linked work trees).
     #[must_use]
     pub fn common_dir(&self) -> &Path {

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 pub use user::UserDir;
+pub(crate) use user::private_folder;
 
 /// The duty of a key. One key has one duty (supply-chain 2.8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
