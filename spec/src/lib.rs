@@ -3,6 +3,7 @@
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
 //! * [`project`], [`pipeline`]: what engineers write.
+//! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
@@ -14,6 +15,7 @@ mod name;
 pub mod pipeline;
 pub mod project;
 mod reason;
+pub mod signature;
 
 pub use digest::{Digest, DigestError, Hasher};
 pub use name::{Name, NameError};
