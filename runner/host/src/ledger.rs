@@ -222,7 +222,7 @@ impl Ledger {
 
     /// Finds a record by `latest`, by number, or by at least four digits of its id, with or without `sha256:`.
     ///
-    /// A text of digits only is a number. A look-up by id reads every record.
+    /// The number of an existing record is a number, whatever ids begin with. A look-up by id reads every record.
     ///
     /// # Errors
     /// [`LedgerError::NoRecord`], [`LedgerError::Ambiguous`].
@@ -233,8 +233,8 @@ impl Ledger {
         if text == "latest" {
             return read_record(&self.git, tree, count.checked_sub(1).ok_or_else(none)?);
         }
-        if let Ok(number) = text.parse::<u64>() {
-            return if number < count { read_record(&self.git, tree, number) } else { Err(none()) };
+        if let Some(number) = layout::decimal(text, count) {
+            return read_record(&self.git, tree, number);
         }
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
         if prefix.len() < 4 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -284,7 +284,7 @@ fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
         number = (number + n) * 256;
         at = id;
     }
-    let last = git.tree(at)?.keys().filter_map(|name| Some(layout::record_file(name)?.0)).max();
+    let last = git.tree(at)?.iter().filter_map(|(name, _)| Some(layout::record_file(name)?.0)).max();
     Ok(number + last.ok_or_else(|| damaged("a folder without records"))? + 1)
 }
 
@@ -295,7 +295,7 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
     let entry = git.entry(tree, &folder)?.filter(crate::git::Entry::is_tree).ok_or_else(none)?;
     let files = git.tree(entry.id)?;
     let mut found = None;
-    for (name, entry) in &files {
+    for (name, entry) in files.iter() {
         let Some((n, kind, Part::Statement)) = layout::record_file(name) else { continue };
         if n != number % 256 {
             continue;
@@ -304,7 +304,7 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
             let why = format!("record {number} stands there twice");
             return Err(LedgerError::Damaged { path: folder, why });
         }
-        found = Some((kind, *entry, format!("{folder}/{name}")));
+        found = Some((kind, entry, format!("{folder}/{name}")));
     }
     let (kind, statement, path) = found.ok_or_else(none)?;
     let envelope_path = layout::record_path(number, &kind, Part::Envelope);
