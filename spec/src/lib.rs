@@ -2,6 +2,7 @@
 //!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`project`], [`pipeline`]: what engineers write.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
@@ -11,6 +12,8 @@ pub mod canonical;
 mod digest;
 pub mod document;
 mod name;
+pub mod pipeline;
+pub mod project;
 mod reason;
 pub mod signature;
 
