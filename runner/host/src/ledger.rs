@@ -14,6 +14,7 @@ mod trust;
 
 use std::path::Path;
 
+use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use append::{Append, Appended, Entry, Latest, Signers};
@@ -251,6 +252,40 @@ impl Ledger {
             0 | 1 => found.pop().ok_or_else(none),
             count => Err(LedgerError::Ambiguous { text: text.to_owned(), count }),
         }
+    }
+
+    /// Number and kind of every record, in order, from the names of the folders alone.
+    ///
+    /// # Errors
+    /// [`LedgerError::Git`] for a folder that cannot be read.
+    pub fn list(&self) -> Result<Vec<(u64, Name)>, LedgerError> {
+        let tree = self.tree()?;
+        let mut records = Vec::new();
+        for first in (0..count(&self.git, tree)?).step_by(256) {
+            let Some(folder) = self.git.entry(tree, &layout::record_folder(first))? else { continue };
+            let files = self.git.tree(folder.id)?;
+            records.extend(files.iter().filter_map(|(name, _)| match layout::record_file(name)? {
+                (n, kind, Part::Statement) => Some((first + n, kind)),
+                (_, _, Part::Envelope) => None,
+            }));
+        }
+        records.sort_unstable();
+        Ok(records)
+    }
+
+    /// The public key with this id, if any trust record ever listed it. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if a trust record cannot be read.
+    pub fn key(&self, id: &KeyId) -> Result<Option<PublicKey>, LedgerError> {
+        for (number, kind) in self.list()?.into_iter().rev() {
+            if kind.as_str() == Trust::KIND
+                && let Some(key) = Trust::read(number, &self.record(number)?.statement)?.key(id)
+            {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest `limit` commits, newest first, with their ids.

@@ -162,17 +162,16 @@ impl Trust {
 
     /// The role of the key with this id, if the trust lists it.
     #[must_use]
-    pub fn role_of_id(&self, id: &KeyId) -> Option<&'static str> {
-        let has = |keys: &BTreeSet<PublicKey>| keys.iter().any(|k| k.id() == *id);
-        if has(self.root.keys()) {
-            Some("root")
-        } else if has(self.runners.keys()) {
-            Some("runner")
-        } else if has(&self.git) {
-            Some("git")
-        } else {
-            None
-        }
+    pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
+        let roles = [("root", self.root.keys()), ("runner", self.runners.keys()), ("git", &self.git)];
+        roles.into_iter().find(|(_, keys)| keys.iter().any(|k| k.id() == *id)).map(|(role, _)| role)
+    }
+
+    /// The key with this id, if the trust lists it.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
+        let roles = [self.root.keys(), self.runners.keys(), &self.git];
+        roles.into_iter().flatten().find(|k| k.id() == *id).copied()
     }
 
     /// Who must have signed a record of this kind while this trust is in force.

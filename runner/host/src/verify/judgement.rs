@@ -146,7 +146,7 @@ impl Judgement<'_> {
 
 /// A key that may not sign: one of another role, or one that nobody knows.
 fn stranger(trust: &Trust, key: &KeyId) -> (ReasonCode, String) {
-    match trust.role_of_id(key) {
+    match trust.role_of(key) {
         Some(role) => (ReasonCode::KeyScopeMismatch, format!("key {}, whose role is {role}", key.short())),
         None => (ReasonCode::KeyUnknown, format!("key {}, which the trust in force does not list", key.short())),
     }
