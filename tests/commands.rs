@@ -43,7 +43,9 @@ fn plan_foresees_what_run_does_and_changes_nothing() {
     };
     assert_eq!(does(&repo), ["run", "wait"]);
     assert!(!repo.exists("out/p"));
-    let keys = |v: &serde_json::Value| v["stages"].as_array().unwrap().iter().map(|s| s["key"].to_string()).collect::<Vec<_>>();
+    let keys = |v: &serde_json::Value| {
+        v["stages"].as_array().unwrap().iter().map(|s| s["key"].to_string()).collect::<Vec<_>>()
+    };
     let ran = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(does(&repo), ["hit", "hit"]);
     assert_eq!(keys(&repo.orgo(&["plan", "--json"]).ok().json()), keys(&ran));
@@ -77,7 +79,15 @@ fn events_and_json_logs_carry_their_fields() {
             event["type"].as_str().unwrap().to_owned()
         })
         .collect();
-    assert_eq!(types, ["dev.orgo.stage.miss.v1", "dev.orgo.stage.started.v1", "dev.orgo.stage.finished.v1", "dev.orgo.run.finished.v1"]);
+    assert_eq!(
+        types,
+        [
+            "dev.orgo.stage.miss.v1",
+            "dev.orgo.stage.started.v1",
+            "dev.orgo.stage.finished.v1",
+            "dev.orgo.run.finished.v1"
+        ]
+    );
 }
 
 #[test]

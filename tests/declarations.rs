@@ -5,7 +5,8 @@ use crate::support::Repo;
 fn report(pipeline: &str) -> (Vec<String>, String) {
     let repo = Repo::with_pipeline(pipeline);
     let json = repo.orgo(&["check", "--json"]).exits(2).json();
-    let codes = json["problems"].as_array().unwrap().iter().map(|p| p["code"].as_str().unwrap_or("-").to_owned()).collect();
+    let codes =
+        json["problems"].as_array().unwrap().iter().map(|p| p["code"].as_str().unwrap_or("-").to_owned()).collect();
     let text = repo.orgo(&["check"]).exits(2).stderr;
     (codes, text)
 }

@@ -44,7 +44,10 @@ fn a_retry_may_end_well() {
     let marker = repo.beside("marker");
     let script = format!("test -e {0} && echo > o || {{ echo > {0}; exit 1; }}", marker.display());
     repo.write("orgo.kdl", "project \"test\"\n");
-    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; out \"o\"; retries 1 }} }}"));
+    repo.write(
+        "pipelines/p.kdl",
+        &format!("pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; out \"o\"; retries 1 }} }}"),
+    );
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(run["stages"][0]["attempts"], 2);
 }
@@ -136,6 +139,7 @@ fn wait_for(condition: impl Fn() -> bool) {
 }
 
 fn signal(pid: u32, name: &str) {
-    let status = std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status().expect("kill is installed");
+    let status =
+        std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status().expect("kill is installed");
     assert!(status.success());
 }

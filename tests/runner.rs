@@ -95,7 +95,9 @@ fn writing_to_results_never_reaches_the_store() {
 fn the_key_knows_no_names_and_no_order_of_declaration() {
     let repo = fan_in();
     repo.orgo(&["run"]).ok();
-    let renamed = FAN_IN.replace("stage \"b\"", "stage \"b2\"").replace("from \"a\" \"b\"", "from \"b2\" at=\"in/b\"; from \"a\"");
+    let renamed = FAN_IN
+        .replace("stage \"b\"", "stage \"b2\"")
+        .replace("from \"a\" \"b\"", "from \"b2\" at=\"in/b\"; from \"a\"");
     repo.write("pipelines/p.kdl", &renamed);
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(states(&run), ["a:hit", "b2:hit", "join:hit"]);
@@ -108,15 +110,18 @@ fn a_stage_sees_only_the_environment_that_it_declares() {
     );
     repo.orgo(&["run"]).ok();
     let env = repo.read("out/p/e/env");
-    let names: Vec<&str> = env.lines().filter_map(|l| l.split('=').next()).filter(|n| !["PWD", "_", "SHLVL", "OLDPWD"].contains(n)).collect();
+    let names: Vec<&str> = env
+        .lines()
+        .filter_map(|l| l.split('=').next())
+        .filter(|n| !["PWD", "_", "SHLVL", "OLDPWD"].contains(n))
+        .collect();
     assert_eq!(names, ["NAME", "PATH"]);
 }
 
 #[test]
 fn a_changed_program_is_a_changed_key() {
-    let repo = Repo::with_pipeline(
-        r#"pipeline "p" { stage "s" { run "tool"; env "PATH" "/usr/bin:/bin:@BIN@"; out "o" } }"#,
-    );
+    let repo =
+        Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "tool"; env "PATH" "/usr/bin:/bin:@BIN@"; out "o" } }"#);
     let bin = repo.beside("bin");
     std::fs::create_dir(&bin).unwrap();
     let install = |text: &str| {
@@ -154,9 +159,8 @@ fn patterns_see_new_and_removed_files() {
 
 #[test]
 fn stages_run_in_parallel_and_the_result_is_that_of_one_worker() {
-    let stages: String = (0..12)
-        .map(|i| format!("stage \"s{i}\" {{ run \"sh\" \"-c\" \"echo {i} > o\"; out \"o\" }}\n"))
-        .collect();
+    let stages: String =
+        (0..12).map(|i| format!("stage \"s{i}\" {{ run \"sh\" \"-c\" \"echo {i} > o\"; out \"o\" }}\n")).collect();
     let all: Vec<String> = (0..12).map(|i| format!("\"s{i}\"")).collect();
     let pipeline = format!(
         "pipeline \"p\" {{ {stages} stage \"all\" {{ from {}; run \"sh\" \"-c\" \"cat in/*/o > all\"; tool \"cat\"; out \"all\" }} }}",

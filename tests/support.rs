@@ -184,5 +184,10 @@ pub fn copy(from: &Path, to: &Path) {
 /// The state of each stage in the JSON of a run, as `name:state`.
 pub fn states(run: &Value) -> Vec<String> {
     let text = |v: &Value| v.as_str().expect("text").to_owned();
-    run["stages"].as_array().expect("stages").iter().map(|s| format!("{}:{}", text(&s["stage"]), text(&s["state"]))).collect()
+    run["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|s| format!("{}:{}", text(&s["stage"]), text(&s["state"])))
+        .collect()
 }

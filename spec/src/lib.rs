@@ -3,18 +3,22 @@
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
 //! * [`project`], [`pipeline`]: what engineers write.
+//! * [`record`]: signed facts about runs and trust.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
 
+pub mod blueprint;
 pub mod canonical;
 mod digest;
 pub mod document;
+pub mod mandate;
 mod name;
 pub mod pipeline;
 pub mod project;
 mod reason;
+pub mod record;
 pub mod signature;
 
 pub use digest::{Digest, DigestError, Hasher};
