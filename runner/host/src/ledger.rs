@@ -10,6 +10,7 @@
 
 mod append;
 pub(crate) mod layout;
+mod record;
 mod trust;
 
 use std::path::Path;
@@ -17,7 +18,8 @@ use std::path::Path;
 use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
-pub use append::{Append, Appended, Entry, Latest, Signers};
+pub use append::{Append, Appended, Entry, Signers};
+pub use record::{KindError, Record};
 pub use trust::{Trust, TrustError};
 
 use crate::git::{Commit, Git, GitError, ObjectId};
@@ -103,8 +105,8 @@ pub enum LedgerError {
     Damaged { path: String, why: String },
     #[error("the key {key} is not a {role} key of the trust in force")]
     KeyUnknown { key: String, role: &'static str },
-    #[error("`{0}` is not a kind of record")]
-    Kind(String),
+    #[error("the record is refused: {message}")]
+    Refused { code: ReasonCode, message: String },
     #[error("other writers moved the ledger {0} times in a row")]
     Exhausted(u32),
     #[error("the record was written but does not verify: {0}")]
@@ -123,7 +125,7 @@ impl LedgerError {
             Self::TooLarge { .. } => Some(ReasonCode::InputTooLarge),
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::KeyUnknown { .. } => Some(ReasonCode::KeyUnknown),
-            Self::Kind(_) => Some(ReasonCode::SchemaInvalid),
+            Self::Refused { code, .. } => Some(*code),
             Self::Exhausted(_) => Some(ReasonCode::AuditCasExhausted),
             Self::NotDurable(_) => Some(ReasonCode::RecordNotDurable),
             Self::Exists(_) | Self::Ambiguous { .. } => None,
@@ -212,13 +214,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] if it does not hash to its name.
     pub fn evidence(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
-        let path = layout::evidence_path(digest);
-        let Some(entry) = self.git.entry(self.tree()?, &path)? else { return Ok(None) };
-        let bytes = self.git.blob(entry.id)?;
-        if Digest::of(&bytes) != *digest {
-            return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
-        }
-        Ok(Some(bytes))
+        read_evidence(&self.git, self.tree()?, digest)
     }
 
     /// Finds a record by `latest`, by number, or by at least four digits of its id, with or without `sha256:`.
@@ -352,6 +348,20 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
         kind,
         path,
     })
+}
+
+/// Reads a piece of evidence out of a tree; none if it is not there.
+pub(crate) fn read_evidence(git: &Git, tree: ObjectId, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+    let path = layout::evidence_path(digest);
+    let Some(entry) = git.entry(tree, &path)? else { return Ok(None) };
+    let bytes = match bounded(git, entry.id, MAX_EVIDENCE_BYTES, &path) {
+        Err(LedgerError::Git(GitError::Missing(_))) => return Ok(None),
+        other => other?,
+    };
+    if Digest::of(&bytes) != *digest {
+        return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
+    }
+    Ok(Some(bytes))
 }
 
 /// Reads a blob that has at most `limit` bytes; a larger one is refused before it is read.

@@ -6,9 +6,14 @@ use std::process::{Command, Output};
 
 use orgo_host::git::{Git, Identity, ObjectId};
 use orgo_host::key::{PrivateKey, Role, UserDir};
-use orgo_host::ledger::{AUDIT, Append, Appended, Entry, Latest, Ledger, Signers};
+use orgo_host::ledger::{AUDIT, Append, Appended, Entry, Ledger, Signers};
 use orgo_host::verify::{VerifyOptions, VerifyReport, verify};
-use orgo_spec::signature::{Envelope, PublicKey, SshSignature};
+use orgo_spec::record::{
+    Actor, BuildFacts, BuildRecord, BuildRun, Class, Compiler, Decision, GateFacts, GateRecord, Lane, Outputs,
+    PipelineRef, Program, Source, StageCounts, Statement, Status, Subject, TrustFacts, TrustKeys, TrustRecord,
+    TrustRun, ValidatorFacts,
+};
+use orgo_spec::signature::{Envelope, SshSignature};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub(crate) const NOW: i64 = 1_767_225_600;
@@ -198,25 +203,150 @@ impl World {
     }
 }
 
+/// A report that passes about the batch called `n`.
 pub(crate) fn evidence(n: u32) -> Vec<u8> {
-    format!("{{\"issues\":{n}}}").into_bytes()
+    report("passed", 0, subject(n))
+}
+
+pub(crate) fn subject(n: u32) -> Digest {
+    Digest::of(&n.to_be_bytes())
+}
+
+pub(crate) fn report(status: &str, errors: u64, subject: Digest) -> Vec<u8> {
+    let rules = Digest::EMPTY;
+    let koa = format!(
+        r#"{{"counts":{{}},"decisions_digest":"{rules}","ruleset_digest":"{rules}","subject_digest":"{subject}"}}"#
+    );
+    let stats = format!(r#"{{"error_count":{errors}}}"#);
+    format!(
+        r#"{{"schema_version":"3.0","validation_status":"{status}","stats":{stats},"issues":[],"extensions":{{"koa":{koa}}}}}"#
+    )
+    .into_bytes()
 }
 
 pub(crate) fn trust(keys: &Keys, tenant: &str) -> Vec<u8> {
-    let public = |k: &PrivateKey| k.public().to_string();
-    let root: Vec<String> = keys.root.iter().map(public).collect();
-    let value = serde_json::json!({
-        "tenant": tenant, "development": true, "root_threshold": 1,
-        "root": root, "runner": [public(&keys.runner)], "git": [public(&keys.git)],
-    });
-    orgo_spec::canonical::to_pretty(&orgo_spec::canonical::Value::of(&value).expect("plain"))
+    trust_version(keys, tenant, 1)
 }
 
+pub(crate) fn trust_version(keys: &Keys, tenant: &str, version: u32) -> Vec<u8> {
+    let root = keys.root.iter().map(|k| *k.public()).collect();
+    let keys = TrustKeys { git: vec![*keys.git.public()], root, runner: vec![*keys.runner.public()] };
+    let facts = TrustFacts {
+        class: Class::Development,
+        keys,
+        root_threshold: 1,
+        schema_version: TrustRecord::SCHEMA_VERSION.to_owned(),
+        tenant_id: name(tenant),
+        version,
+    };
+    let run = TrustRun { created_at: "2026-01-01T00:00:00Z".to_owned() };
+    let root = Subject::sha256("trust", Digest::of(tenant.as_bytes()));
+    Statement { subject: vec![root], predicate: TrustRecord { facts, run } }.to_bytes().expect("no numbers")
+}
+
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// Gate and evidence of a build about batch `n`.
+pub(crate) fn decided(n: u32, report: &[u8]) -> (GateRecord, Vec<u8>) {
+    let facts = GateFacts {
+        accepts: None,
+        gate: "accept".to_owned(),
+        mandate: None,
+        mandate_required: false,
+        report: None,
+        report_digest: None,
+        schema_version: orgo_kernel::gate::FACTS_VERSION.to_owned(),
+        stage: "canon".to_owned(),
+        subject: Some(subject(n)),
+        validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
+    };
+    let (verdict, _pass) = orgo_kernel::gate::decide(facts, Some(report), "run");
+    (verdict.record, verdict.facts)
+}
+
+/// What run `n` of a pipeline says when its gate decided so.
+pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) -> Statement<BuildRecord> {
+    let passed = gate.decision == Decision::Pass;
+    let program = |name: &str| (Digest::EMPTY, name.to_owned(), "0.1.0".to_owned());
+    let (digest, compiler, version) = program("orgo");
+    let facts = BuildFacts {
+        authoritative_attempt: BTreeMap::new(),
+        blueprint_ref: None,
+        canonicalization_profile: "kristal.v3:jcs-rfc8785".to_owned(),
+        canonicalization_version: "1".to_owned(),
+        class: Class::Development,
+        compiler: Compiler { digest, name: compiler.clone(), version: version.clone() },
+        config_hash: subject(n),
+        terminal_reason_code: gate.reason_codes.first().copied(),
+        validation_status: Some(gate.decision),
+        gates: vec![gate],
+        input_snapshots: Vec::new(),
+        kristal_pin: None,
+        lane: Lane::Protected,
+        mandate_ref: None,
+        outputs: passed.then(Outputs::default),
+        overrides: Vec::new(),
+        pages: Vec::new(),
+        pipeline: PipelineRef {
+            definition: Digest::EMPTY,
+            name: name(pipeline),
+            parameters: BTreeMap::new(),
+            profile: None,
+            targets: Vec::new(),
+        },
+        policy_selections: BTreeMap::new(),
+        ruleset: "unpinned".to_owned(),
+        schema_version: BuildRecord::SCHEMA_VERSION.to_owned(),
+        source: Source {
+            base: None,
+            commit: COMMIT.to_owned(),
+            dirty: false,
+            reference: Some("refs/heads/main".to_owned()),
+            tree: COMMIT.to_owned(),
+        },
+        stage_counts: StageCounts { failed: 0, passed: 0, skipped: 0 },
+        stages: Vec::new(),
+        status: if passed { Status::Succeeded } else { Status::Failed },
+        tenant_id: name("acme"),
+        validation_codes: Vec::new(),
+        validation_report_ref: Some(Digest::of(report)),
+        variance: Vec::new(),
+    };
+    let now = "2026-01-01T00:00:00.000Z";
+    let run = BuildRun {
+        actor: Actor { id: "t".to_owned(), kind: "person".to_owned() },
+        build_id: format!("00000000-0000-4000-8000-{n:012}"),
+        clock: "injected".to_owned(),
+        created_at: now.to_owned(),
+        ended_at: now.to_owned(),
+        environment: "development".to_owned(),
+        executor: Program { digest, name: compiler, version },
+        host: "test".to_owned(),
+        stages: Vec::new(),
+        started_at: now.to_owned(),
+        workflow_id: "w".to_owned(),
+    };
+    Statement { subject: vec![Subject::commit(COMMIT)], predicate: BuildRecord { facts, run } }
+}
+
+/// One commit's worth of a run that passed.
 pub(crate) fn build(n: u32, pipeline: &str) -> Append {
-    let statement = format!("{{\n  \"n\": {n}\n}}\n").into_bytes();
-    let latest = None;
-    let entry = Entry { kind: name("build"), statement, evidence: vec![evidence(n)], latest };
-    let subject = format!("{pipeline} PASS");
-    let trailers = vec![("Source-Commit".to_owned(), "0".repeat(40))];
+    build_of(n, pipeline, &evidence(n), |_| {})
+}
+
+/// The same with a report, and with a change to what the record says.
+pub(crate) fn build_of(
+    n: u32,
+    pipeline: &str,
+    report: &[u8],
+    change: impl FnOnce(&mut Statement<BuildRecord>),
+) -> Append {
+    let (gate, facts) = decided(n, report);
+    let mut statement = record(n, pipeline, gate, report);
+    change(&mut statement);
+    let statement = statement.to_bytes().expect("no large numbers");
+    let entry = Entry { kind: name("build"), statement, evidence: vec![facts, report.to_vec()] };
+    let subject = format!("{pipeline} run {n}");
+    let trailers = vec![("Source-Commit".to_owned(), COMMIT.to_owned())];
     Append { entries: vec![entry], subject, trailers, seconds: NOW + i64::from(n) }
 }

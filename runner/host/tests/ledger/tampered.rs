@@ -8,13 +8,15 @@ use orgo_host::verify::{Pin, Severity, Verdict, VerifyOptions, verify};
 use orgo_spec::{Digest, ReasonCode};
 use proptest::prelude::*;
 
-use super::support::{Keys, NOW, World, build, evidence, must, trust};
+use super::support::{
+    Keys, NOW, World, build, build_of, decided, evidence, must, name, record, report, subject, trust, trust_version,
+};
 
 #[test]
 fn a_tampered_statement_is_refused() {
     let world = World::with_builds();
     let (statement, _) = world.paths(3);
-    let forged = String::from_utf8(world.file(&statement)).expect("text").replace('3', "4");
+    let forged = String::from_utf8(world.file(&statement)).expect("text").replace("PASS", "FAIL");
     world.rewrite_tip(&[(&statement, Some(forged.as_bytes()))], &world.keys.git);
     assert!(world.codes().contains(&ReasonCode::SigInvalid), "{:?}", world.codes());
 }
@@ -83,11 +85,11 @@ fn swapped_evidence_is_refused() {
     let world = World::with_builds();
     let hex = Digest::of(&evidence(3)).hex();
     let path = format!("evidence/{}/{}/{hex}", &hex[..2], &hex[2..4]);
-    world.rewrite_tip(&[(&path, Some(b"{\"issues\":0}"))], &world.keys.git);
+    world.rewrite_tip(&[(&path, Some(b"{}"))], &world.keys.git);
     assert!(world.codes().contains(&ReasonCode::EvidenceAltered), "{:?}", world.codes());
     // Later, on top: an edit of what is there.
     let world = World::with_builds();
-    world.add_commit(&[(&path, Some(b"{\"issues\":0}"))], "nothing to see\n");
+    world.add_commit(&[(&path, Some(b"{}"))], "nothing to see\n");
     assert!(world.codes().contains(&ReasonCode::AuditNotLinear), "{:?}", world.codes());
 }
 
@@ -116,7 +118,10 @@ fn a_gap_in_the_numbering_is_refused() {
 fn an_edited_old_path_is_refused() {
     let world = World::with_builds();
     let (statement, envelope) = world.paths(1);
-    let forged = String::from_utf8(world.file(&statement)).expect("text").replace('1', "9").into_bytes();
+    let forged = String::from_utf8(world.file(&statement))
+        .expect("text")
+        .replace("host\": \"test", "host\": \"best")
+        .into_bytes();
     let signed = world.envelope(&forged);
     world.add_commit(&[(&statement, Some(&forged)), (&envelope, Some(&signed))], "better\n");
     let codes = world.codes();
@@ -181,7 +186,7 @@ fn a_forged_root_is_refused() {
 fn a_trust_record_without_the_roots_consent_is_refused() {
     let world = World::with_builds();
     let thief = Keys::new(&world.folder.path().join("thief"));
-    let statement = trust(&thief, "acme");
+    let statement = trust_version(&thief, "acme", 2);
     // The thief holds the runner key and the git key of the ledger, not its root key.
     let keys = [&world.keys.runner, &thief.root[0]];
     let envelope = orgo_spec::signature::Envelope::new(keys.map(|k| k.sign_payload(&statement).expect("signed")));
@@ -191,6 +196,167 @@ fn a_trust_record_without_the_roots_consent_is_refused() {
         [("records/0/0/4.trust.json", Some(&statement)), ("records/0/0/4.trust.dsse", Some(&envelope.to_bytes()))];
     world.add_commit(&files, &message);
     assert_eq!(world.codes(), [ReasonCode::SigThresholdNotMet]);
+}
+
+/// Puts a record on top that nobody would append: signed by the runner, committed with the git key.
+fn smuggle(world: &World, statement: &[u8], evidence: &[Vec<u8>], latest: bool) -> Vec<ReasonCode> {
+    let envelope = world.envelope(statement);
+    let paths: Vec<String> = evidence
+        .iter()
+        .map(|e| {
+            let hex = Digest::of(e).hex();
+            format!("evidence/{}/{}/{hex}", &hex[..2], &hex[2..4])
+        })
+        .collect();
+    let mut files: Vec<(&str, Option<&[u8]>)> =
+        vec![("records/0/0/4.build.json", Some(statement)), ("records/0/0/4.build.dsse", Some(&envelope))];
+    files.extend(paths.iter().zip(evidence).map(|(path, bytes)| (path.as_str(), Some(bytes.as_slice()))));
+    if latest {
+        files.push(("latest/elements/main.json", Some(statement)));
+    }
+    world.add_commit(&files, &format!("elements\n\nOrgo-Record: 4 {}\n", Digest::of(statement)));
+    world.codes()
+}
+
+#[test]
+fn a_smuggled_record_that_is_in_order_verifies() {
+    // The control of the tests below: what they change is what is refused.
+    let world = World::with_builds();
+    let report = evidence(4);
+    let (gate, facts) = decided(4, &report);
+    let statement = record(4, "elements", gate, &report).to_bytes().expect("plain");
+    assert_eq!(smuggle(&world, &statement, &[facts, report], true), []);
+}
+
+#[test]
+fn a_gate_that_decides_otherwise_is_refused() {
+    let world = World::with_builds();
+    let failing = report("failed", 27, subject(4));
+    let (gate, facts) = decided(4, &failing);
+    assert_eq!(gate.decision, orgo_spec::record::Decision::Fail);
+    let forged = orgo_spec::record::GateRecord {
+        decision: orgo_spec::record::Decision::Pass,
+        reason_codes: vec![],
+        ..gate.clone()
+    };
+    let statement = record(4, "elements", forged.clone(), &failing).to_bytes().expect("plain");
+    let evidence = [facts, failing.clone()];
+    assert_eq!(smuggle(&world, &statement, &evidence, true), [ReasonCode::GateNotReproduced]);
+    // Nor does anybody append it, and another engine's word is not enough to call it verified.
+    let world = World::with_builds();
+    let append = build_of(4, "elements", &failing, |s| {
+        *s = record(4, "elements", forged.clone(), &failing);
+    });
+    let refused = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
+    assert_eq!(refused, Err(Some(ReasonCode::GateNotReproduced)));
+    let mut foreign = forged;
+    foreign.engine.version = "0".to_owned();
+    let statement = record(4, "elements", foreign, &failing).to_bytes().expect("plain");
+    smuggle(&world, &statement, &evidence, true);
+    assert_eq!(world.verify().verdict, Verdict::Incomplete);
+}
+
+#[test]
+fn outputs_after_a_refusal_are_refused() {
+    let world = World::with_builds();
+    let failing = report("failed", 1, subject(4));
+    let (gate, facts) = decided(4, &failing);
+    let mut statement = record(4, "elements", gate, &failing);
+    statement.predicate.facts.outputs = Some(orgo_spec::record::Outputs::default());
+    let statement = statement.to_bytes().expect("plain");
+    let codes = smuggle(&world, &statement, &[facts, failing], false);
+    assert!(codes.contains(&ReasonCode::OutputWithoutPass), "{codes:?}");
+}
+
+#[test]
+fn a_compilation_without_a_gate_is_refused() {
+    let world = World::with_builds();
+    let kristal = orgo_spec::record::KristalOutputs {
+        exchange_hashes: vec![],
+        exchange_manifest_ref: Digest::EMPTY,
+        kristal_id: Digest::EMPTY,
+        payload_hashes: vec![],
+        runtime_pack_id: None,
+        runtime_pack_manifest_ref: None,
+    };
+    let append = build_of(4, "elements", &evidence(4), |s| {
+        s.predicate.facts.gates.clear();
+        s.predicate.facts.outputs = Some(orgo_spec::record::Outputs { artifacts: vec![], kristal: Some(kristal) });
+    });
+    let refused = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
+    assert_eq!(refused, Err(Some(ReasonCode::OutputWithoutPass)));
+}
+
+#[test]
+fn a_record_of_another_tenant_or_commit_is_refused() {
+    let world = World::with_builds();
+    let refused = |change: fn(&mut orgo_spec::record::Statement<orgo_spec::record::BuildRecord>)| {
+        let append = build_of(4, "elements", &evidence(4), change);
+        world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code())
+    };
+    let tenant = refused(|s| s.predicate.facts.tenant_id = name("other"));
+    assert_eq!(tenant, Err(Some(ReasonCode::TenantMismatch)));
+    let commit = refused(|s| s.predicate.facts.source.commit = "f".repeat(40));
+    assert_eq!(commit, Err(Some(ReasonCode::SubjectMismatch)));
+    let class = refused(|s| s.predicate.facts.class = orgo_spec::record::Class::Production);
+    assert_eq!(class, Err(Some(ReasonCode::KeyScopeMismatch)));
+}
+
+#[test]
+fn evidence_that_is_not_there_is_missing_and_not_invalid() {
+    let world = World::with_builds();
+    let report = evidence(4);
+    let (gate, facts) = decided(4, &report);
+    let statement = record(4, "elements", gate, &report).to_bytes().expect("plain");
+    let codes = smuggle(&world, &statement, &[facts], true);
+    assert!(codes.iter().all(|c| *c == ReasonCode::EvidenceMissing) && !codes.is_empty(), "{codes:?}");
+    assert_eq!(world.verify().verdict, Verdict::Incomplete);
+}
+
+#[test]
+fn a_latest_file_that_shows_something_else_is_refused() {
+    let world = World::with_builds();
+    let report = evidence(4);
+    let (gate, facts) = decided(4, &report);
+    let statement = record(4, "elements", gate, &report).to_bytes().expect("plain");
+    assert_eq!(smuggle(&world, &statement, &[facts, report], false), [ReasonCode::RecordAltered], "not updated");
+    let world = World::with_builds();
+    world.rewrite_tip(&[("latest/elements/main.json", Some(b"{}"))], &world.keys.git);
+    assert_eq!(world.codes(), [ReasonCode::RecordAltered], "other bytes");
+    let world = World::with_builds();
+    let newest = world.file(&world.paths(3).0);
+    world.rewrite_tip(&[("latest/other/main.json", Some(&newest))], &world.keys.git);
+    assert_eq!(world.codes(), [ReasonCode::RecordAltered], "another name");
+}
+
+#[test]
+fn the_trust_that_a_commit_brings_does_not_judge_it() {
+    // A change of trust with everyone's consent: the next commit needs the new keys, this one the old.
+    let world = World::with_builds();
+    let next = Keys::new(&world.folder.path().join("next"));
+    let statement = trust_version(&next, "acme", 2);
+    let entry = orgo_host::ledger::Entry { kind: name("trust"), statement, evidence: vec![] };
+    let append = orgo_host::ledger::Append {
+        entries: vec![entry],
+        subject: "rotate".to_owned(),
+        trailers: vec![],
+        seconds: NOW,
+    };
+    let roots = [world.keys.root[0].clone(), next.root[0].clone()];
+    let old = orgo_host::ledger::Signers { roots: &roots, ..world.keys.signers() };
+    world.ledger.append(&append, &old).expect("everyone consents");
+    assert_eq!(world.verify().findings, []);
+    let refused = world.ledger.append(&build(5, "ci"), &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
+    assert_eq!(refused, Err(Some(ReasonCode::KeyUnknown)), "the old keys are out");
+    world.ledger.append(&build(5, "ci"), &next.signers()).expect("the new keys are in");
+    assert_eq!(world.verify().findings, []);
+    // Going back to the first version is not a change of trust.
+    let back = trust_version(&world.keys, "acme", 1);
+    let entry = orgo_host::ledger::Entry { kind: name("trust"), statement: back, evidence: vec![] };
+    let append = orgo_host::ledger::Append { entries: vec![entry], ..append };
+    let all = orgo_host::ledger::Signers { roots: &roots, ..next.signers() };
+    let refused = world.ledger.append(&append, &all).map(|_| ()).map_err(|e| e.code());
+    assert_eq!(refused, Err(Some(ReasonCode::RootNotTrusted)));
 }
 
 #[test]
