@@ -5,5 +5,6 @@ mod architecture;
 mod commands;
 mod declarations;
 mod faults;
+mod ledger;
 mod runner;
 mod support;

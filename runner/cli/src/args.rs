@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::command::{key, record, verify};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -59,6 +61,12 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Show what a stage printed
     Log(Log),
+    /// List, show, compare and hand out records
+    Record(record::Record),
+    /// Verify the ledger: signatures, history, evidence, gates
+    Verify(verify::Verify),
+    /// List, make and show keys
+    Key(key::Key),
     /// Run one built-in tool in the current folder (used by stages)
     #[command(hide = true)]
     Stage(Stage),

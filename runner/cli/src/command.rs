@@ -3,9 +3,13 @@
 mod check;
 mod explain;
 mod init;
+pub(crate) mod key;
+mod ledger;
 mod log;
 mod plan;
+pub(crate) mod record;
 mod run;
+pub(crate) mod verify;
 
 use clap::CommandFactory;
 use orgo_host::key::UserDir;
@@ -48,6 +52,9 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
+        Some(Command::Record(args)) => record::run(&context, &args),
+        Some(Command::Verify(args)) => verify::run(&context, &args),
+        Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Stage(_)) => Err(Failure::usage("no built-in tools yet", "wait")),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());

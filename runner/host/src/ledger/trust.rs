@@ -2,9 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use orgo_spec::record::{Class, Predicate, RecordError, Statement, TrustRecord};
+use orgo_spec::canonical;
+use orgo_spec::record::{
+    Class, Predicate, RecordError, Statement, Subject, TrustFacts, TrustKeys, TrustRecord, TrustRun,
+};
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
+
+use super::Signers;
 
 /// The trust that one trust record declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +82,33 @@ impl Trust {
             runners: quorum("runner", 1, &facts.keys.runner)?,
             git: quorum("git", 1, &facts.keys.git)?.keys().clone(),
         })
+    }
+
+    /// The statement of a development trust: one key a duty, made by themselves.
+    ///
+    /// # Panics
+    /// Never: the document has no numbers that JSON cannot hold.
+    #[must_use]
+    pub fn development(tenant: &Name, signers: &Signers<'_>, created_at: &str) -> Vec<u8> {
+        let keys = TrustKeys {
+            git: vec![*signers.git.public()],
+            root: signers.roots.iter().map(|k| *k.public()).collect(),
+            runner: vec![*signers.runner.public()],
+        };
+        let facts = TrustFacts {
+            class: Class::Development,
+            root_threshold: u32::try_from(keys.root.len()).unwrap_or(u32::MAX),
+            keys,
+            schema_version: TrustRecord::SCHEMA_VERSION.to_owned(),
+            tenant_id: tenant.clone(),
+            version: 1,
+        };
+        // A statement needs a subject; what is trusted is what the facts say.
+        let about = canonical::digest_of(&facts).expect("small numbers only");
+        let run = TrustRun { created_at: created_at.to_owned() };
+        let statement =
+            Statement { subject: vec![Subject::sha256("trust", about)], predicate: TrustRecord { facts, run } };
+        statement.to_bytes().expect("small numbers only")
     }
 
     /// Verifies trust record `number` under the trust in force; the first one judges itself.
@@ -187,6 +219,20 @@ impl Trust {
             quorums.push(Self::read(0, statement)?.root);
         }
         Ok(quorums)
+    }
+
+    /// Verifies a record of `kind` under this trust; returns who signed: role and key.
+    ///
+    /// # Errors
+    /// The reason code of the refusal.
+    pub fn verify<T>(&self, kind: &str, record: Unverified<T>) -> Result<Vec<String>, ReasonCode> {
+        let verified =
+            record.verify_self_signed(|statement| self.quorums_for(kind, statement)).map_err(|e| e.code())?;
+        let who = |key: &PublicKey| {
+            let id = key.id();
+            format!("{} {}", self.role_of(&id).unwrap_or("root"), id.short())
+        };
+        Ok(verified.signers().iter().map(who).collect())
     }
 
     /// The address that commits carry and that stock git reports as signer.

@@ -225,7 +225,7 @@ pub(crate) fn report(status: &str, errors: u64, subject: Digest) -> Vec<u8> {
 }
 
 pub(crate) fn trust(keys: &Keys, tenant: &str) -> Vec<u8> {
-    trust_version(keys, tenant, 1)
+    orgo_host::ledger::Trust::development(&name(tenant), &keys.signers(), "2026-01-01T00:00:00Z")
 }
 
 pub(crate) fn trust_version(keys: &Keys, tenant: &str, version: u32) -> Vec<u8> {
