@@ -2,16 +2,23 @@
 //!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
+//! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
+//! * [`Decimal`]: exact numbers.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
 
+pub mod artifact;
 pub mod canonical;
+mod decimal;
 mod digest;
 pub mod document;
+pub mod knowledge;
 mod name;
 mod reason;
 
+pub use decimal::{Amount, Decimal, DecimalError};
 pub use digest::{Digest, DigestError, Hasher};
 pub use name::{Name, NameError};
 pub use reason::{Actor, ReasonCode};
