@@ -5,6 +5,7 @@
 //! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
 //! * [`Decimal`]: exact numbers.
+//! * [`project`], [`pipeline`]: what engineers write.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
@@ -16,6 +17,8 @@ mod digest;
 pub mod document;
 pub mod knowledge;
 mod name;
+pub mod pipeline;
+pub mod project;
 mod reason;
 
 pub use decimal::{Amount, Decimal, DecimalError};

@@ -2,13 +2,17 @@
 
 /// Formats a finite number: the shortest digits that read back as the same double.
 ///
-/// Rust's exponent format yields the same shortest digits as ECMA-262; only the lay-out differs.
+/// Rust's exponent format tells how many digits are needed. Which digits: of all decimals of that
+/// length the nearest, and of two that are equally near the even one (ECMA-262), which is what
+/// formatting with that precision yields; the shortest format alone picks the odd one in a tie.
 #[must_use]
 pub fn format_number(number: f64) -> String {
     if number == 0.0 {
         return "0".to_owned(); // −0 as well
     }
-    let scientific = format!("{:e}", number.abs());
+    let shortest = format!("{:e}", number.abs());
+    let precision = shortest.find('e').map_or(0, |mantissa| mantissa.saturating_sub(2));
+    let scientific = format!("{:.precision$e}", number.abs());
     let (mantissa, exponent) = scientific.split_once('e').expect("`{:e}` always prints an exponent");
     let exponent: i32 = exponent.parse().expect("the exponent of a double fits i32");
     let digits: String = mantissa.chars().filter(|c| *c != '.').collect();

@@ -1,0 +1,163 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Auditable pipelines as code.
+///
+/// Pipelines, policies and pins are files in git. `orgo` resolves them into a content-addressed graph,
+/// runs stages in parallel behind deterministic gates, and commits what happened as signed records
+/// that anybody can verify from a clone.
+#[derive(Debug, Parser)]
+#[command(name = "orgo", version, styles = STYLES, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+pub(crate) struct Global {
+    /// The repository to work in; found upwards from here
+    #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
+    pub(crate) directory: PathBuf,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print more detail, such as what stages print
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a repository ready: a project file, a first pipeline, what git is to ignore
+    Init(Init),
+    /// Check every document, and show all problems at once
+    Check(Check),
+    /// Show what a run would do, and why
+    Plan(Plan),
+    /// Run a pipeline
+    Run(Run),
+    /// Tell why a stage ran, or why it did not
+    Explain(Explain),
+    /// Show what a stage printed
+    Log(Log),
+    /// Run one built-in tool in the current folder (used by stages)
+    #[command(hide = true)]
+    Stage(Stage),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  orgo completions bash > ~/.local/share/bash-completion/completions/orgo\n  orgo completions zsh > ~/.zfunc/_orgo"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo init\n  orgo init reference-data")]
+pub(crate) struct Init {
+    /// The project's name; the folder's name unless told
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo check\n  orgo check --json")]
+pub(crate) struct Check {}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo plan\n  orgo plan elements canon")]
+pub(crate) struct Plan {
+    /// The pipeline; may be left out if there is one only
+    pub(crate) pipeline: Option<String>,
+    /// Only these stages and what they need
+    pub(crate) stages: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run elements --keep-going --events events.jsonl"
+)]
+pub(crate) struct Run {
+    /// The pipeline; may be left out if there is one only
+    pub(crate) pipeline: Option<String>,
+    /// Only these stages and what they need
+    pub(crate) stages: Vec<String>,
+    /// How many stages run at a time; as many as there are processors unless told
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) jobs: Option<u32>,
+    /// Go on with stages that do not depend on a failure
+    #[arg(short, long)]
+    pub(crate) keep_going: bool,
+    /// Run the named stages (all, if none is named) without using cached results
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How to report on standard error
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    pub(crate) log: LogForm,
+    /// Append every event of the run to this file, as CloudEvents, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+    /// Use this time instead of the clock (accepted with development keys only; the record says so)
+    #[arg(long, value_name = "TIME", hide = true)]
+    pub(crate) clock: Option<String>,
+}
+
+/// How a run reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogForm {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo explain report\n  orgo explain canon --run 6e6c1c0e-…")]
+pub(crate) struct Explain {
+    /// The stage
+    pub(crate) stage: String,
+    /// The pipeline; may be left out if only one has such a stage
+    #[arg(short, long)]
+    pub(crate) pipeline: Option<String>,
+    /// The run; the newest one unless told
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo log test\n  orgo log test --attempt 1")]
+pub(crate) struct Log {
+    /// The stage
+    pub(crate) stage: String,
+    /// The pipeline; may be left out if only one has such a stage
+    #[arg(short, long)]
+    pub(crate) pipeline: Option<String>,
+    /// The run; the newest one unless told
+    #[arg(long, value_name = "ID")]
+    pub(crate) run: Option<String>,
+    /// The attempt, counted from 1; the last one unless told
+    #[arg(long, value_name = "N")]
+    pub(crate) attempt: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Stage {
+    /// The tool
+    pub(crate) tool: String,
+}

@@ -1,0 +1,66 @@
+//! Commands: each reads its arguments, calls the rooms below, and prints.
+
+mod check;
+mod explain;
+mod init;
+mod log;
+mod plan;
+mod run;
+
+use clap::CommandFactory;
+
+use crate::args::{Args, Command, Global};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What every command is given.
+pub(crate) struct Context {
+    pub(crate) global: Global,
+    pub(crate) output: Output,
+}
+
+/// Runs the command that was asked for; without one, says what to do next.
+///
+/// # Errors
+/// [`Failure`] with its exit code.
+pub(crate) fn run(args: Args) -> Result<(), Failure> {
+    let output = Output { json: args.global.json, quiet: args.global.quiet, verbose: args.global.verbose };
+    let context = Context { global: args.global, output };
+    match args.command {
+        None => next(&context),
+        Some(Command::Init(args)) => init::run(&context, &args),
+        Some(Command::Check(_)) => check::run(&context),
+        Some(Command::Plan(args)) => plan::run(&context, &args),
+        Some(Command::Run(args)) => run::run(&context, &args),
+        Some(Command::Explain(args)) => explain::run(&context, &args),
+        Some(Command::Log(args)) => log::run(&context, &args),
+        Some(Command::Stage(_)) => Err(Failure::usage("no built-in tools yet", "wait")),
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}
+
+/// `orgo` alone: what to do next, here.
+fn next(context: &Context) -> Result<(), Failure> {
+    let lines: &[&str] = match crate::project::find_root(&context.global.directory) {
+        Ok(_) => &[
+            "In this repository you can",
+            "  orgo check             see whether its documents are sound",
+            "  orgo plan              see what a run would do, and why",
+            "  orgo run               run it",
+            "  orgo explain STAGE     learn why a stage ran",
+            "`orgo --help` lists everything.",
+        ],
+        Err(_) => &[
+            "There is no `orgo.kdl` here or above. You can",
+            "  orgo init              make this folder a project",
+            "`orgo --help` lists everything.",
+        ],
+    };
+    for line in lines {
+        context.output.line(line);
+    }
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! `orgo check`: every document, every problem at once.
+
+use orgo_kernel::plan::Resolved;
+use orgo_spec::pipeline::Isolation;
+use serde_json::json;
+
+use super::Context;
+use crate::failure::{Class, Failure};
+use crate::project::Repository;
+
+/// Checks the documents and says what they amount to.
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let repository = Repository::open(&context.global.directory)?;
+    let pipelines = repository.pipelines()?;
+    for (_, plan) in &pipelines {
+        obtainable(plan, &vec![true; plan.stages.len()])?;
+        let stages = plan.stages.len();
+        let gates = plan.gates.len();
+        context.output.line(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
+    }
+    if pipelines.is_empty() {
+        context.output.line("the project declares no pipeline yet; write one in `pipelines/`");
+    } else {
+        context.output.note("stages run at isolation `open`: nothing is kept away from them yet");
+    }
+    let list: Vec<_> = pipelines
+        .iter()
+        .map(|(pipeline, plan)| {
+            json!({
+                "name": plan.name,
+                "stages": plan.stages.iter().map(|s| &s.name).collect::<Vec<_>>(),
+                "gates": plan.gates.iter().map(|g| &g.name).collect::<Vec<_>>(),
+                "declared": pipeline,
+            })
+        })
+        .collect();
+    context.output.document(&json!({
+        "schema": "orgo.check/1",
+        "project": repository.project,
+        "isolation": "open",
+        "pipelines": list,
+    }));
+    Ok(())
+}
+
+/// Refuses stages that declare more isolation than this version can enforce.
+pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure> {
+    let above =
+        |(stage, wanted): &(&orgo_kernel::plan::ResolvedStage, &bool)| **wanted && stage.isolation > Isolation::Open;
+    match plan.stages.iter().zip(wanted).find(above) {
+        None => Ok(()),
+        Some((stage, _)) => Err(Failure::message(
+            Class::Environment,
+            Some(orgo_spec::ReasonCode::IsolationUnavailable),
+            format!(
+                "the stage `{}` declares isolation `{}`, which cannot be enforced here",
+                stage.name,
+                stage.isolation.as_str()
+            ),
+            "this version enforces nothing beyond `open`; declare `isolation \"open\"` if that is enough for the stage",
+        )),
+    }
+}

@@ -1,0 +1,142 @@
+//! `orgo explain`: why a stage ran, or why it did not.
+
+use orgo_host::journal::{self, Entry};
+use orgo_kernel::graph::StageId;
+use orgo_kernel::plan::Resolved;
+use serde_json::json;
+
+use super::Context;
+use crate::args::Explain;
+use crate::failure::Failure;
+use crate::project::Repository;
+
+/// Tells what a run did with a stage, from the run's journal.
+pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
+    let repository = Repository::open(&context.global.directory)?;
+    let (plan, id) = find_stage(&repository, args.pipeline.as_deref(), &args.stage)?;
+    let runs = repository.workspace.runs();
+    let run = match &args.run {
+        Some(run) => run.clone(),
+        None => journal::latest(&runs, &plan.name)?.ok_or_else(|| {
+            Failure::usage(
+                format!("the pipeline `{}` has not run here yet", plan.name),
+                "see what a run would do: `orgo plan`",
+            )
+        })?,
+    };
+    let entries = journal::read(&runs, &run)?.ok_or_else(|| {
+        Failure::usage(format!("no journal of a run `{run}` is kept here"), "the ids are the folders of `.orgo/runs`")
+    })?;
+    let mut lines = Vec::new();
+    let mut told = Vec::new();
+    let (mut key, mut started) = (None, false);
+    for entry in &entries {
+        match entry {
+            Entry::Miss { stage, key: k, reasons } if *stage == args.stage => {
+                key = Some(*k);
+                lines.extend(reasons.iter().map(|why| format!("  because {why}")));
+                told.extend(reasons.iter().map(|why| json!(why)));
+            }
+            Entry::Hit { stage, key: k } if *stage == args.stage => {
+                key = Some(*k);
+                lines.push("  the cache had a result for this key".to_owned());
+            }
+            Entry::Refused { stage, gate, key: k, codes } if *stage == args.stage => {
+                key = *k;
+                let codes: Vec<_> = codes.iter().map(|c| c.as_str()).collect();
+                lines.push(format!("  the gate `{gate}` let nothing past it: {}", codes.join(", ")));
+            }
+            Entry::Start { stage, attempt, .. } if *stage == args.stage => {
+                started = true;
+                lines.push(format!("  attempt {attempt} started"));
+            }
+            Entry::End { stage, attempt, code, exit_code, message, .. } if *stage == args.stage => {
+                let how = match (code, exit_code) {
+                    (None, _) => "ended well".to_owned(),
+                    (Some(code), Some(exit)) => format!("ended with {code} (exit code {exit})"),
+                    (Some(code), None) => format!("ended with {code}"),
+                };
+                let message = message.as_ref().map_or(String::new(), |m| format!(": {m}"));
+                lines.push(if *attempt == 0 {
+                    format!("  it could not be planned{message}")
+                } else {
+                    format!("  attempt {attempt} {how}{message}")
+                });
+            }
+            Entry::Begin { .. }
+            | Entry::Miss { .. }
+            | Entry::Hit { .. }
+            | Entry::Refused { .. }
+            | Entry::Start { .. }
+            | Entry::End { .. }
+            | Entry::Finish { .. } => {}
+        }
+    }
+    if lines.is_empty() {
+        lines.push(match entries.iter().any(|e| matches!(e, Entry::Finish { .. })) {
+            true => "  nothing about it had changed, or something before it did not end well".to_owned(),
+            false => "  the run ended before it came to this stage".to_owned(),
+        });
+    }
+    let cached = match key {
+        Some(key) => repository.workspace.open_store()?.result(key)?.is_some(),
+        None => false,
+    };
+    context.output.line(format!(
+        "{} in run {run}: {}",
+        plan.stage(id).name,
+        if started { "ran" } else { "did not run" }
+    ));
+    for line in &lines {
+        context.output.line(line);
+    }
+    if let Some(key) = key {
+        context.output.line(format!("  key {key}"));
+        context
+            .output
+            .line(format!("  the action cache has {} for this key", if cached { "a result" } else { "no result" }));
+    }
+    context.output.document(&json!({
+        "schema": "orgo.explain/1", "run": run, "pipeline": plan.name, "stage": args.stage,
+        "key": key, "cached": cached, "started": started, "reasons": told,
+        "text": lines.iter().map(|l| l.trim()).collect::<Vec<_>>(),
+    }));
+    Ok(())
+}
+
+/// The pipeline that has the stage, and the stage.
+pub(super) fn find_stage(
+    repository: &Repository,
+    pipeline: Option<&str>,
+    stage: &str,
+) -> Result<(Resolved, StageId), Failure> {
+    if pipeline.is_some() {
+        let plan = repository.resolve(pipeline)?;
+        let wanted = super::plan::wanted(&plan, &[stage.to_owned()])?;
+        debug_assert!(wanted.iter().any(|w| *w));
+        let id = plan.find(stage).expect("`wanted` found it");
+        return Ok((plan, id));
+    }
+    let mut found: Vec<(Resolved, StageId)> = Vec::new();
+    let mut all = Vec::new();
+    for (_, plan) in repository.pipelines()? {
+        all.push(plan.name.clone());
+        if let Some(id) = plan.find(stage) {
+            found.push((plan, id));
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => Err(Failure::usage(
+            format!("no pipeline has a stage called `{stage}`"),
+            format!("the pipelines are {}", all.join(", ")),
+        )),
+        _ => {
+            let names: Vec<_> = found.iter().map(|(p, _)| p.name.as_str()).collect();
+            Err(Failure::usage(
+                format!("several pipelines have a stage called `{stage}`"),
+                format!("add `--pipeline` with one of {}", names.join(", ")),
+            ))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `orgo init`: a folder becomes a project.
+
+use orgo_host::file::{At, write_atomic};
+use orgo_spec::Name;
+use serde_json::json;
+
+use super::Context;
+use crate::args::Init;
+use crate::failure::{Class, Failure};
+
+/// Writes `orgo.kdl` and a first pipeline; never touches a file that is there.
+pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
+    let folder = std::fs::canonicalize(&context.global.directory).at("resolve", &context.global.directory)?;
+    if folder.join("orgo.kdl").exists() {
+        return Err(Failure::usage(
+            format!("`{}` is a project already", folder.display()),
+            "see what it holds: `orgo check`",
+        ));
+    }
+    if !folder.join(".git").exists() {
+        return Err(Failure::message(
+            Class::Declared,
+            None,
+            format!("`{}` is not the top of a git repository", folder.display()),
+            "run `git init` first: pipelines and records live in git",
+        ));
+    }
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => folder.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default(),
+    };
+    let name = Name::new(&name)
+        .map_err(|e| Failure::usage(e.to_string(), format!("give one: `orgo init NAME`; {}", Name::RULE)))?;
+    let project = format!(
+        "project \"{name}\" {{\n    tenant \"{name}\"\n    ledger \"orgo/audit\"\n    protected \"main\"\n}}\n"
+    );
+    let pipeline = "pipeline \"first\" {\n    stage \"hello\" {\n        run \"sh\" \"-c\" \"echo hello > greeting.txt\"\n        out \"greeting.txt\"\n    }\n    stage \"count\" {\n        from \"hello\"\n        run \"sh\" \"-c\" \"wc -c < in/hello/greeting.txt > size.txt\"\n        tool \"wc\"\n        out \"size.txt\"\n    }\n}\n";
+    let mut written = Vec::new();
+    let mut files = vec![("orgo.kdl", project.as_str())];
+    if !folder.join("pipelines").exists() {
+        files.push(("pipelines/first.kdl", pipeline));
+    }
+    for (path, text) in files {
+        write_atomic(&folder.join(path), text.as_bytes())?;
+        context.output.line(format!("wrote {path}"));
+        written.push(path);
+    }
+    context.output.line("next: `orgo check`, then `orgo run`");
+    context.output.document(&json!({ "schema": "orgo.init/1", "project": name, "wrote": written }));
+    Ok(())
+}

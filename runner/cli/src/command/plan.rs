@@ -1,0 +1,94 @@
+//! `orgo plan`: what a run would do, and why.
+
+use std::sync::Arc;
+
+use orgo_host::run::{Foreseen, Planner};
+use orgo_kernel::graph::StageId;
+use orgo_kernel::plan::Resolved;
+use orgo_spec::document::closest;
+use serde_json::json;
+
+use super::Context;
+use crate::args::Plan;
+use crate::failure::{Class, Failure};
+use crate::project::{Repository, own_path};
+
+/// Foresees every stage; changes nothing.
+pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
+    let repository = Repository::open(&context.global.directory)?;
+    let plan = repository.resolve(args.pipeline.as_deref())?;
+    let wanted = wanted(&plan, &args.stages)?;
+    let store = Arc::new(repository.workspace.open_store()?);
+    let mut planner = Planner::open(&plan, &repository.workspace, store, own_path()?)?;
+    let mut rows = Vec::new();
+    let (mut hits, mut runs, mut open) = (0, 0, 0);
+    let mut problem = None;
+    for id in plan.graph.topological().expect("`expand` refuses cycles").into_iter().filter(|id| wanted[id.index()]) {
+        let name = &plan.stage(id).name;
+        let (does, key, because) = match planner.foresee(id) {
+            Ok(Foreseen::Hit(key)) => {
+                hits += 1;
+                ("hit", Some(key), Vec::new())
+            }
+            Ok(Foreseen::Runs(key, why)) => {
+                runs += 1;
+                ("run", Some(key), why.iter().map(ToString::to_string).collect())
+            }
+            Ok(Foreseen::Gated(key)) => {
+                open += 1;
+                let gate = plan.stage(id).gate.map_or("", |g| plan.gates[g as usize].name.as_str());
+                ("gate", Some(key), vec![format!("the gate `{gate}` decides first")])
+            }
+            Ok(Foreseen::Waits(on)) => {
+                open += 1;
+                ("wait", None, vec![format!("it reads what `{}` has yet to produce", plan.stage(on).name)])
+            }
+            Err(found) => {
+                let text = found.message.clone();
+                problem.get_or_insert((name.clone(), found));
+                ("error", None, vec![text])
+            }
+        };
+        if does != "hit" || context.output.verbose {
+            context.output.line(format!("{does:<5} {name:<24} {}", because.join("; ")));
+        }
+        rows.push(json!({ "stage": name, "does": does, "key": key, "because": because }));
+    }
+    context.output.line(format!("{}: {runs} to run, {hits} hits, {open} known later", plan.name));
+    context.output.document(&json!({ "schema": "orgo.plan/1", "pipeline": plan.name, "stages": rows }));
+    match problem {
+        None => Ok(()),
+        Some(_) if context.output.json => Err(Failure::told(Class::Declared, None)),
+        Some((stage, found)) => Err(Failure::message(
+            Class::Declared,
+            Some(found.code),
+            format!("the stage `{stage}` cannot be planned: {}", found.message),
+            found.code.remedy(),
+        )),
+    }
+}
+
+/// Marks the named stages and all that they need; every stage, if none is named.
+pub(super) fn wanted(plan: &Resolved, names: &[String]) -> Result<Vec<bool>, Failure> {
+    if names.is_empty() {
+        return Ok(vec![true; plan.stages.len()]);
+    }
+    let mut wanted = vec![false; plan.stages.len()];
+    let mut queue: Vec<StageId> = Vec::new();
+    for name in names {
+        queue.push(plan.find(name).ok_or_else(|| {
+            let all = || plan.stages.iter().map(|s| s.name.as_str());
+            let help = match closest(name, all()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the stages are {}", all().take(20).collect::<Vec<_>>().join(", ")),
+            };
+            Failure::usage(format!("the pipeline `{}` has no stage called `{name}`", plan.name), help)
+        })?);
+    }
+    while let Some(id) = queue.pop() {
+        if !std::mem::replace(&mut wanted[id.index()], true) {
+            queue.extend(plan.graph.dependencies(id));
+        }
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,105 @@
+//! CloudEvents 1.0 in JSON, one event a line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use orgo_host::clock::Clock;
+use orgo_host::file::At;
+use orgo_host::run::{Notice, RunOutcome};
+use orgo_kernel::plan::Resolved;
+use serde_json::{Value, json};
+
+use crate::failure::Failure;
+
+/// Writes events to a file.
+pub(super) struct Events<'p> {
+    plan: &'p Resolved,
+    run: String,
+    tenant: String,
+    clock: Clock,
+    path: PathBuf,
+    file: BufWriter<File>,
+    count: u64,
+    broken: Option<std::io::Error>,
+}
+
+impl<'p> Events<'p> {
+    pub(super) fn open(
+        path: &Path,
+        plan: &'p Resolved,
+        run: &str,
+        tenant: &str,
+        clock: Clock,
+    ) -> Result<Self, Failure> {
+        let file = OpenOptions::new().create(true).append(true).open(path).at("open", path)?;
+        Ok(Self {
+            plan,
+            run: run.to_owned(),
+            tenant: tenant.to_owned(),
+            clock,
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+            count: 0,
+            broken: None,
+        })
+    }
+
+    fn write(&mut self, kind: &str, subject: &str, data: Value) {
+        self.count += 1;
+        let event = json!({
+            "specversion": "1.0",
+            "id": format!("{}/{}", self.run, self.count),
+            "source": format!("orgo:{}/{}", self.tenant, self.plan.name),
+            "type": format!("dev.orgo.{kind}.v1"),
+            "subject": subject,
+            "time": self.clock.now(),
+            "datacontenttype": "application/json",
+            "data": data,
+        });
+        if let Err(e) = writeln!(self.file, "{event}") {
+            self.broken.get_or_insert(e);
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: &Notice<'_>) {
+        let plan = self.plan;
+        match notice {
+            Notice::Hit(id) => self.write("stage.hit", &plan.stage(*id).name, json!({})),
+            Notice::Miss(id, why) => self.write("stage.miss", &plan.stage(*id).name, json!({ "why": why })),
+            Notice::Started(id, attempt) => {
+                self.write("stage.started", &plan.stage(*id).name, json!({ "attempt": attempt }))
+            }
+            Notice::Ended(id, attempt, end) => {
+                let data =
+                    json!({ "attempt": attempt, "duration_ms": end.ended_ms - end.started_ms, "code": end.code });
+                self.write(
+                    if end.code.is_some() { "stage.failed" } else { "stage.finished" },
+                    &plan.stage(*id).name,
+                    data,
+                );
+            }
+            Notice::Gate(gate) => {
+                let data = json!({ "gate": gate.gate, "decision": if gate.passed { "PASS" } else { "FAIL" }, "reason_codes": gate.codes });
+                self.write(if gate.passed { "gate.passed" } else { "gate.failed" }, &gate.stage, data);
+            }
+            Notice::Unplanned(id, message) => {
+                self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))
+            }
+            Notice::Skipped(id) => self.write("stage.skipped", &plan.stage(*id).name, json!({})),
+        }
+    }
+
+    pub(super) fn finish(&mut self, outcome: &RunOutcome) -> Result<(), Failure> {
+        let data = json!({ "succeeded": outcome.succeeded(), "code": outcome.terminal_code() });
+        let run = self.run.clone();
+        self.write("run.finished", &run, data);
+        let flushed = self.file.flush();
+        match self.broken.take() {
+            Some(e) => Err(e),
+            None => flushed,
+        }
+        .at("write", &self.path)
+        .map_err(Failure::from)
+    }
+}

@@ -1,0 +1,76 @@
+//! JSON lines on standard error, with the fields of koa-contract section 4.4.
+
+use orgo_host::clock::Clock;
+use orgo_host::run::{Attempt, Notice, RunOutcome};
+use orgo_kernel::plan::Resolved;
+use serde_json::{Map, Value, json};
+
+/// Reports to programs.
+pub(super) struct Structured<'p> {
+    plan: &'p Resolved,
+    run: String,
+    tenant: String,
+    clock: Clock,
+}
+
+impl<'p> Structured<'p> {
+    pub(super) fn new(plan: &'p Resolved, run: &str, tenant: &str, clock: Clock) -> Self {
+        Self { plan, run: run.to_owned(), tenant: tenant.to_owned(), clock }
+    }
+
+    fn write(&self, level: &str, event: &str, stage: Option<&str>, more: Value) {
+        let mut line = Map::new();
+        line.insert("ts".into(), self.clock.now().into());
+        line.insert("level".into(), level.into());
+        line.insert("service".into(), "orgo".into());
+        line.insert("event".into(), event.into());
+        line.insert("build_id".into(), self.run.as_str().into());
+        line.insert("tenant_id".into(), self.tenant.as_str().into());
+        line.insert("stage".into(), stage.map_or(Value::Null, Value::from));
+        if let Value::Object(more) = more {
+            line.extend(more);
+        }
+        crate::output::error(&Value::Object(line).to_string());
+    }
+
+    pub(super) fn notice(&self, notice: &Notice<'_>) {
+        let name = |id: &orgo_kernel::graph::StageId| Some(self.plan.stage(*id).name.as_str());
+        match notice {
+            Notice::Hit(id) => self.write("INFO", "STAGE_END", name(id), json!({ "outcome": "hit" })),
+            Notice::Miss(id, why) => self.write("DEBUG", "STAGE_MISS", name(id), json!({ "why": why })),
+            Notice::Started(id, attempt) => self.write("INFO", "STAGE_START", name(id), json!({ "attempt": attempt })),
+            Notice::Ended(id, attempt, end) => self.ended(name(id), *attempt, end),
+            Notice::Gate(gate) => {
+                let (level, outcome) = if gate.passed { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
+                let more = json!({ "gate": gate.gate, "outcome": outcome, "reason_codes": gate.codes });
+                self.write(level, "GATE_DECIDED", Some(&gate.stage), more);
+            }
+            Notice::Unplanned(id, message) => {
+                self.write("ERROR", "STAGE_END", name(id), json!({ "outcome": "failed", "error_message": message }))
+            }
+            Notice::Skipped(id) => self.write("WARN", "STAGE_END", name(id), json!({ "outcome": "skipped" })),
+        }
+    }
+
+    fn ended(&self, stage: Option<&str>, attempt: u32, end: &Attempt) {
+        let level = if end.code.is_some() { "ERROR" } else { "INFO" };
+        let more = json!({
+            "attempt": attempt,
+            "duration_ms": end.ended_ms - end.started_ms,
+            "outcome": if end.code.is_some() { "failed" } else { "ran" },
+            "error_code": end.code,
+            "error_message": end.message,
+        });
+        self.write(level, "STAGE_END", stage, more);
+    }
+
+    pub(super) fn finish(&self, outcome: &RunOutcome) {
+        let level = if outcome.succeeded() { "INFO" } else { "ERROR" };
+        let more = json!({
+            "duration_ms": outcome.ended_ms - outcome.started_ms,
+            "outcome": if outcome.succeeded() { "PASSED" } else { "FAILED" },
+            "error_code": outcome.terminal_code(),
+        });
+        self.write(level, "RUN_END", None, more);
+    }
+}

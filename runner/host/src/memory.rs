@@ -1,0 +1,155 @@
+//! What a pipeline's last runs left behind: enough to answer “nothing changed” without a look-up.
+//!
+//! Two files beside each other, written once at the end of a run: the *state* (read on every run) and
+//! the *ingredients* (read only to tell why a stage runs). Neither is trusted beyond its purpose: an
+//! entry is used only if the fingerprint of everything that enters the key is the same, and a result
+//! still has to be found in the store.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use orgo_kernel::key::{Blob, Keyed, Output};
+use orgo_kernel::why::Ingredients;
+use orgo_spec::Digest;
+use orgo_spec::pipeline::Isolation;
+use serde::{Deserialize, Serialize};
+
+use crate::file::{PathError, Stamp, read_if_there, replace};
+
+/// The version of both files; others are ignored.
+const FORMAT: u32 = 1;
+
+/// A stage as it was after it last ended well.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Digest over everything that enters the key.
+    pub fingerprint: Digest,
+    /// The key and its parts.
+    pub keyed: Keyed,
+    /// The outputs.
+    pub outputs: Arc<Vec<Output>>,
+    /// Digest of the output tree's message.
+    pub tree: Blob,
+    /// For each output the stamps of its copy below `out/` and of its object.
+    pub stamps: Vec<(Stamp, Stamp)>,
+    /// What the stage printed.
+    pub log: Option<Blob>,
+    /// The isolation that was obtained.
+    pub isolation: Isolation,
+    /// How long it ran, in milliseconds.
+    pub duration_ms: u64,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct State {
+    format: u32,
+    stages: Vec<(String, Remembered)>,
+}
+
+/// The memory of one pipeline.
+pub struct Memory {
+    path: PathBuf,
+    stages: HashMap<String, Remembered>,
+    ordered: Vec<Option<Remembered>>,
+    ingredients: Option<HashMap<String, Ingredients>>,
+}
+
+impl Memory {
+    /// Reads the memory for stages called `names`, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`PathError`] if a file is there and cannot be opened.
+    pub fn open<'n>(
+        folder: &Path,
+        pipeline: &str,
+        names: impl ExactSizeIterator<Item = &'n str>,
+    ) -> Result<Self, PathError> {
+        let path = folder.join(format!("{pipeline}.state"));
+        let state: State = read_if_there(&path)?.and_then(|b| postcard::from_bytes(&b).ok()).unwrap_or_default();
+        let mut stages = if state.format == FORMAT { state.stages } else { Vec::new() };
+        let mut ordered = Vec::with_capacity(names.len());
+        let mut rest = HashMap::new();
+        let mut by_name: Option<HashMap<String, usize>> = None;
+        let mut taken: Vec<Option<(String, Remembered)>> = stages.drain(..).map(Some).collect();
+        for (i, name) in names.enumerate() {
+            let in_place = taken.get(i).and_then(Option::as_ref).is_some_and(|(n, _)| n == name);
+            let at = if in_place {
+                Some(i)
+            } else {
+                let index = by_name.get_or_insert_with(|| {
+                    taken.iter().enumerate().filter_map(|(i, s)| s.as_ref().map(|(n, _)| (n.clone(), i))).collect()
+                });
+                index.get(name).copied()
+            };
+            ordered.push(at.and_then(|at| taken[at].take()).map(|(_, r)| r));
+        }
+        rest.extend(taken.into_iter().flatten());
+        Ok(Self { path, stages: rest, ordered, ingredients: None })
+    }
+
+    /// What is remembered of the stage with that id.
+    #[must_use]
+    pub fn get(&self, id: usize) -> Option<&Remembered> {
+        self.ordered[id].as_ref()
+    }
+
+    /// Remembers a stage.
+    pub fn set(&mut self, id: usize, remembered: Remembered) {
+        self.ordered[id] = Some(remembered);
+    }
+
+    /// Forgets a stage.
+    pub fn forget(&mut self, id: usize) {
+        self.ordered[id] = None;
+    }
+
+    fn ingredients_path(&self) -> PathBuf {
+        self.path.with_extension("ingredients")
+    }
+
+    fn all_ingredients(&mut self) -> Result<&mut HashMap<String, Ingredients>, PathError> {
+        if self.ingredients.is_none() {
+            let read: Option<(u32, HashMap<String, Ingredients>)> =
+                read_if_there(&self.ingredients_path())?.and_then(|b| postcard::from_bytes(&b).ok());
+            let read = read.filter(|(format, _)| *format == FORMAT).map(|(_, map)| map);
+            self.ingredients = Some(read.unwrap_or_default());
+        }
+        Ok(self.ingredients.as_mut().expect("just filled"))
+    }
+
+    /// What the key of the stage called `name` was made of when it was last computed.
+    ///
+    /// # Errors
+    /// [`PathError`] if the file is there and cannot be opened.
+    pub fn ingredients(&mut self, name: &str) -> Result<Option<&Ingredients>, PathError> {
+        Ok(self.all_ingredients()?.get(name))
+    }
+
+    /// Keeps what the key of a stage is made of now.
+    ///
+    /// # Errors
+    /// [`PathError`] if the file is there and cannot be opened.
+    pub fn set_ingredients(&mut self, name: &str, ingredients: Ingredients) -> Result<(), PathError> {
+        self.all_ingredients()?.insert(name.to_owned(), ingredients);
+        Ok(())
+    }
+
+    /// Writes both files. `names` are those given to [`Memory::open`].
+    ///
+    /// # Errors
+    /// [`PathError`] if a file cannot be written.
+    pub fn save<'n>(self, names: impl Iterator<Item = &'n str>) -> Result<(), PathError> {
+        if let Some(ingredients) = &self.ingredients {
+            let bytes = postcard::to_stdvec(&(FORMAT, ingredients)).expect("a plain structure serializes");
+            replace(&self.ingredients_path(), &bytes)?;
+        }
+        let mut stages: Vec<(String, Remembered)> =
+            names.zip(self.ordered).filter_map(|(n, r)| r.map(|r| (n.to_owned(), r))).collect();
+        let mut rest: Vec<_> = self.stages.into_iter().collect();
+        rest.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        stages.append(&mut rest);
+        let bytes = postcard::to_stdvec(&State { format: FORMAT, stages }).expect("a plain structure serializes");
+        replace(&self.path, &bytes)
+    }
+}

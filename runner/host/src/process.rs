@@ -1,0 +1,201 @@
+//! Processes: started directly, ended as a group, never left behind.
+//!
+//! The program is spawned without `pre_exec`, so the standard library takes its `posix_spawn` path. A
+//! worker waits on the process and on its own wake-up at once, so that a timeout or a cancel ends the
+//! stage without delay and without polling.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orgo_spec::ReasonCode;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use crate::file::{At, PathError};
+
+/// How long a stage may take to end by itself after it was told to.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What is started.
+pub struct Invocation<'i> {
+    /// The program's file.
+    pub program: &'i Path,
+    /// Arguments; the first is what the program is called.
+    pub argv: &'i [String],
+    /// The whole environment.
+    pub env: &'i [(String, String)],
+    /// The working folder.
+    pub folder: &'i Path,
+    /// Where standard output and standard error go, in the order they are written.
+    pub log: File,
+    /// Ended after this time.
+    pub timeout: Duration,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal that we did not send.
+    Signal(i32),
+    /// It ran too long.
+    Timeout,
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+impl Exit {
+    /// The reason code of a bad end, `None` for a good one.
+    #[must_use]
+    pub const fn code(self) -> Option<ReasonCode> {
+        match self {
+            Self::Code(0) => None,
+            Self::Code(_) => Some(ReasonCode::StageFailed),
+            Self::Signal(_) => Some(ReasonCode::StageSignalled),
+            Self::Timeout => Some(ReasonCode::StageTimeout),
+            Self::Cancelled => Some(ReasonCode::RunCancelled),
+        }
+    }
+}
+
+/// Wakes a waiting worker.
+#[derive(Debug, Clone)]
+pub struct Waker(Arc<OwnedFd>);
+
+impl Waker {
+    /// A waker that nobody has used.
+    ///
+    /// # Errors
+    /// What the system says if it has no descriptors left.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+
+    /// Wakes the worker now, or when it waits next.
+    pub fn wake(&self) {
+        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes()); // full means woken already
+    }
+
+    /// Forgets wake-ups that nobody saw.
+    pub fn reset(&self) {
+        let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
+    }
+}
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// [`PathError`] if it cannot be started.
+pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError> {
+    let errors = invocation.log.try_clone().at("share", invocation.program)?;
+    let mut command = Command::new(invocation.program);
+    command
+        .arg0(&invocation.argv[0])
+        .args(&invocation.argv[1..])
+        .env_clear()
+        .envs(invocation.env.iter().map(|(n, v)| (n, v)))
+        .current_dir(invocation.folder)
+        .stdin(Stdio::null())
+        .stdout(invocation.log)
+        .stderr(errors)
+        .process_group(0);
+    let deadline = Instant::now() + invocation.timeout;
+    let mut child = command.spawn().at("start", invocation.program)?;
+    drop(command);
+    let exit = wait(&mut child, deadline, waker).at("wait for", invocation.program);
+    end_group(&child, Signal::KILL); // whatever it left behind
+    exit
+}
+
+fn wait(child: &mut Child, deadline: Instant, waker: &Waker) -> std::io::Result<Exit> {
+    let pid = group(child);
+    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    let reason = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = Timespec {
+            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: i64::from(left.subsec_nanos()),
+        };
+        let mut fds = [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&*waker.0, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => break Exit::Timeout,
+            Ok(_) if fds[0].revents().contains(PollFlags::IN) => return child.wait().map(told),
+            Ok(_) => break Exit::Cancelled,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    };
+    end_group(child, Signal::TERM);
+    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
+    let grace = Timespec { tv_sec: i64::try_from(GRACE.as_secs()).unwrap_or(2), tv_nsec: 0 };
+    if !matches!(poll(&mut fds, Some(&grace)), Ok(1..)) {
+        end_group(child, Signal::KILL);
+    }
+    child.wait()?;
+    Ok(reason)
+}
+
+fn told(status: ExitStatus) -> Exit {
+    match status.code() {
+        Some(code) => Exit::Code(code),
+        None => Exit::Signal(status.signal().unwrap_or(0)),
+    }
+}
+
+fn group(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("process ids fit i32")).expect("process ids are not zero")
+}
+
+fn end_group(child: &Child, signal: Signal) {
+    let _ = kill_process_group(group(child), signal); // gone already is what we want
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, timeout: Duration, waker: &Waker) -> Exit {
+        let log = tempfile::tempfile().expect("a temporary file");
+        let argv = ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
+        let invocation =
+            Invocation { program: Path::new("/bin/sh"), argv: &argv, env: &[], folder: Path::new("/"), log, timeout };
+        run(invocation, waker).expect("started")
+    }
+
+    #[test]
+    fn ends_are_told_apart() {
+        let waker = Waker::new().expect("a descriptor");
+        let long = Duration::from_secs(60);
+        assert_eq!(shell("exit 0", long, &waker), Exit::Code(0));
+        assert_eq!(shell("exit 7", long, &waker), Exit::Code(7));
+        assert_eq!(shell("kill -9 $$", long, &waker), Exit::Signal(9));
+        assert_eq!(shell("/bin/sleep 60", Duration::from_millis(50), &waker), Exit::Timeout);
+        waker.wake();
+        assert_eq!(shell("/bin/sleep 60", long, &waker), Exit::Cancelled);
+    }
+
+    #[test]
+    fn what_a_stage_leaves_behind_is_ended() {
+        let waker = Waker::new().expect("a descriptor");
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pid = folder.path().join("pid");
+        let script = format!("/bin/sleep 300 & echo $! > {}", pid.display());
+        assert_eq!(shell(&script, Duration::from_secs(60), &waker), Exit::Code(0));
+        let pid = std::fs::read_to_string(pid).expect("written");
+        let state = |pid: &str| std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        for _ in 0..100 {
+            let stat = state(&pid);
+            if stat.is_empty() || stat.contains(") Z ") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the process {pid} is still there");
+    }
+}

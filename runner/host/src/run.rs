@@ -1,0 +1,13 @@
+//! A run: carries out what the scheduler decides and reports what came of it.
+//!
+//! One thread owns the scheduler, the sources and the memory; workers prepare, run and collect stages
+//! and report back over one channel, so that every event has its place in one line.
+
+mod engine;
+mod look;
+mod outcome;
+mod worker;
+
+pub use engine::{Gatekeeper, Notice, RunError, RunOptions, run};
+pub use look::{Foreseen, Lookup, Planner, Prepared, Problem, Product};
+pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};

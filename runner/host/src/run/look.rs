@@ -1,0 +1,529 @@
+//! Planning one stage: its inputs, its key, and whether the cache has its result.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orgo_kernel::gate::Admission;
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile, StageKey, Tree};
+use orgo_kernel::plan::{Action, Resolved};
+use orgo_kernel::why::{Ingredients, Why};
+use orgo_spec::{Digest, Hasher, ReasonCode};
+
+use crate::file::PathError;
+use crate::memory::{Memory, Remembered};
+use crate::sandbox::{Contents, restore, stamps};
+use crate::sources::{SourceError, Sources};
+use crate::store::{ObjectError, Store};
+use crate::tools::{ToolError, Tools};
+use crate::workspace::Workspace;
+
+/// What a stage produced, as later stages need it.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// The outputs.
+    pub outputs: Arc<Vec<Output>>,
+    /// Digest of the output tree's message.
+    pub tree: Blob,
+}
+
+/// Why a stage cannot be planned.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    /// The reason code.
+    pub code: ReasonCode,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// A stage whose inputs are all known.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The key and its parts.
+    pub keyed: Keyed,
+    /// Digest over everything that enters the key.
+    pub fingerprint: Digest,
+    /// What goes into the working folder.
+    pub contents: Contents,
+    /// The program's file.
+    pub program: PathBuf,
+}
+
+/// What the cache says.
+#[derive(Debug)]
+pub enum Lookup {
+    /// There is a usable result, and `out/` shows it.
+    Hit {
+        /// The result.
+        remembered: Box<Remembered>,
+        /// Whether the key is another than in the run before.
+        new_key: bool,
+    },
+    /// There is none.
+    Miss {
+        /// What the stage needs to run.
+        prepared: Box<Prepared>,
+        /// Why there is none.
+        why: Vec<Why>,
+    },
+}
+
+/// What a run would do with a stage.
+#[derive(Debug)]
+pub enum Foreseen {
+    /// The cache has its result.
+    Hit(StageKey),
+    /// It would run.
+    Runs(StageKey, Vec<Why>),
+    /// Its gate decides first.
+    Gated(StageKey),
+    /// It reads what this stage has yet to produce.
+    Waits(StageId),
+}
+
+/// Plans stages of one pipeline, in the order in which their inputs become known.
+pub struct Planner<'p> {
+    plan: &'p Resolved,
+    workspace: &'p Workspace,
+    store: Arc<Store>,
+    sources: Sources,
+    tools: Tools,
+    memory: Memory,
+    products: Vec<Option<Product>>,
+    binary: PathBuf,
+    tool: Option<Blob>,
+    dirty: bool,
+}
+
+/// The parts of a stage that the key is computed from.
+struct Parts {
+    files: Vec<SourceFile>,
+    upstream: Vec<(String, Blob)>,
+    tools: Digest,
+    program: PathBuf,
+    builtin: Option<(Blob, Blob)>,
+    fingerprint: Digest,
+}
+
+impl<'p> Planner<'p> {
+    /// Opens what is remembered; `binary` is the file that built-in tools are run from.
+    ///
+    /// # Errors
+    /// [`PathError`] if the memory or the store cannot be opened.
+    pub fn open(
+        plan: &'p Resolved,
+        workspace: &'p Workspace,
+        store: Arc<Store>,
+        binary: PathBuf,
+    ) -> Result<Self, PathError> {
+        let state = workspace.state();
+        Ok(Self {
+            plan,
+            workspace,
+            store,
+            sources: Sources::open(workspace.root(), &state.join("files"))?,
+            tools: Tools::default(),
+            memory: Memory::open(&state, &plan.name, plan.stages.iter().map(|s| s.name.as_str()))?,
+            products: vec![None; plan.stages.len()],
+            binary,
+            tool: None,
+            dirty: false,
+        })
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// What a stage produced, if that is known.
+    #[must_use]
+    pub fn product(&self, id: StageId) -> Option<&Product> {
+        self.products[id.index()].as_ref()
+    }
+
+    /// The source files of this run.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Prepares a stage whose inputs are all known: computes its key, and asks no cache.
+    ///
+    /// # Errors
+    /// [`Problem`] if an input or a program is missing or unusable.
+    pub fn prepare(&mut self, id: StageId) -> Result<Prepared, Problem> {
+        let parts = self.parts(id)?;
+        self.complete(id, parts)
+    }
+
+    /// Prepares a stage and asks the cache; a usable result is shown below `out/`.
+    ///
+    /// Gated stages are looked up only with the admission that their gate's pass gave.
+    ///
+    /// # Errors
+    /// [`Problem`] if an input or a program is missing or unusable.
+    ///
+    /// # Panics
+    /// If a gated stage comes without its admission: that is a bug, never a state of the world.
+    pub fn look(&mut self, id: StageId, admission: Option<&Admission>, force: bool) -> Result<Lookup, Problem> {
+        let stage = self.plan.stage(id);
+        assert_eq!(stage.gate.is_some(), admission.is_some(), "an admission belongs to each gated stage");
+        let parts = self.parts(id)?;
+        let known = self.memory.get(id.index()).filter(|r| r.fingerprint == parts.fingerprint).cloned();
+        let new_key = known.is_none();
+        let (found, prepared) = match known {
+            Some(remembered) => (Some(remembered), Err(parts)),
+            None => {
+                let prepared = self.complete(id, parts)?;
+                (self.cached(&prepared)?, Ok(prepared))
+            }
+        };
+        let mut lost = Vec::new();
+        if force {
+            lost.push(Why::Forced);
+        } else if let Some(remembered) = found {
+            if remembered.isolation < stage.isolation {
+                lost.push(Why::IsolationTooWeak { obtained: remembered.isolation, demanded: stage.isolation });
+            } else {
+                match self.usable(id, remembered)? {
+                    Ok(remembered) => return Ok(self.hit(id, remembered, new_key)),
+                    Err(why) => lost.push(why),
+                }
+            }
+        }
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(parts) => self.complete(id, parts)?,
+        };
+        let why = self.why(id, &prepared, lost)?;
+        self.memory.forget(id.index());
+        self.dirty = true;
+        Ok(Lookup::Miss { prepared: Box::new(prepared), why })
+    }
+
+    fn hit(&mut self, id: StageId, remembered: Remembered, new_key: bool) -> Lookup {
+        self.products[id.index()] = Some(Product { outputs: Arc::clone(&remembered.outputs), tree: remembered.tree });
+        Lookup::Hit { remembered: Box::new(remembered), new_key }
+    }
+
+    /// Takes in what an attempt made.
+    pub fn made(&mut self, id: StageId, remembered: Remembered) {
+        self.products[id.index()] = Some(Product { outputs: Arc::clone(&remembered.outputs), tree: remembered.tree });
+        self.memory.set(id.index(), remembered);
+        self.dirty = true;
+    }
+
+    /// What the key of a stage is made of, by path.
+    #[must_use]
+    pub fn inputs(&self, id: StageId, files: &[SourceFile]) -> Vec<(String, Digest)> {
+        let mut inputs: Vec<(String, Digest)> = files.iter().map(|f| (f.path.clone(), f.blob.digest)).collect();
+        for (stage, at) in &self.plan.stage(id).from {
+            inputs.extend(self.product(*stage).map(|p| (at.clone(), p.tree.digest)));
+        }
+        inputs
+    }
+
+    /// The source files that a stage reads, as far as they can be had.
+    pub fn files(&mut self, id: StageId) -> Vec<SourceFile> {
+        self.sources.select(&self.plan.stage(id).files, &self.store).unwrap_or_default()
+    }
+
+    /// Writes what was learned.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be written.
+    pub fn save(self) -> Result<(), PathError> {
+        self.sources.save()?;
+        if self.dirty {
+            self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
+        let stage = self.plan.stage(id);
+        let files = self.sources.select(&stage.files, &self.store)?;
+        let mut upstream = Vec::with_capacity(stage.from.len());
+        for (needed, at) in &stage.from {
+            let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
+                code: ReasonCode::InternalError,
+                message: format!("`{}` was planned before `{}`", stage.name, self.plan.stage(*needed).name),
+            })?;
+            upstream.push((at.clone(), product.tree));
+        }
+        let (tools, program, builtin) = match &stage.action {
+            Action::Run(argv) => {
+                let (tools, program) = self.host_programs(id, &argv[0])?;
+                (tools, program, None)
+            }
+            Action::Tool { .. } | Action::Compile(_) => {
+                let binary = self.own_binary()?;
+                let places: Vec<(String, String)> =
+                    stage.from.iter().map(|(s, at)| (self.plan.stage(*s).name.clone(), at.clone())).collect();
+                let config = key::builtin_config(stage, &places, &files).expect("built-in tools have one");
+                let config = self.store.put(&config)?;
+                (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
+            }
+        };
+        let fingerprint = fingerprint(stage, &files, &upstream, tools, builtin);
+        Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
+    }
+
+    /// Digest of the host programs that a `run` stage starts, and its own program's file.
+    fn host_programs(&mut self, id: StageId, program: &str) -> Result<(Digest, PathBuf), Problem> {
+        let stage = self.plan.stage(id);
+        let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+        let is_input = program.contains('/') && !program.starts_with('/');
+        let mut names = stage.tools.clone();
+        if !is_input {
+            names.push(program.to_owned());
+        }
+        names.sort_unstable();
+        names.dedup();
+        let digest = self.tools.digest(&names, path, &mut self.sources)?;
+        let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
+        Ok((digest, file))
+    }
+
+    /// Digest of the running program, which stands in cache entries and records.
+    ///
+    /// # Errors
+    /// [`Problem`] if its file cannot be read.
+    pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
+        Ok(self.sources.host_file(&self.binary)?.digest)
+    }
+
+    /// Foresees what [`Planner::look`] would find, and changes nothing: no result is restored, nothing
+    /// is remembered. Gated stages are not looked up: only a pass may do that.
+    ///
+    /// # Errors
+    /// [`Problem`] if an input or a program is missing or unusable.
+    pub fn foresee(&mut self, id: StageId) -> Result<Foreseen, Problem> {
+        let stage = self.plan.stage(id);
+        if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
+            return Ok(Foreseen::Waits(*needed));
+        }
+        let prepared = self.prepare(id)?;
+        let key = prepared.keyed.key;
+        if stage.gate.is_some() {
+            return Ok(Foreseen::Gated(key));
+        }
+        let known = self.memory.get(id.index()).filter(|r| r.fingerprint == prepared.fingerprint).cloned();
+        let found = match known {
+            Some(remembered) => Some(remembered),
+            None => self.cached(&prepared)?,
+        };
+        if let Some(found) = found.filter(|f| f.isolation >= stage.isolation) {
+            let mut sound = true;
+            for output in found.outputs.iter() {
+                if let OutputKind::File { blob, .. } = &output.kind {
+                    sound &= self.store.stamp(blob.digest)?.is_some();
+                }
+            }
+            if sound {
+                self.products[id.index()] = Some(Product { outputs: found.outputs, tree: found.tree });
+                return Ok(Foreseen::Hit(key));
+            }
+        }
+        let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
+        let mut why = match self.memory.ingredients(&stage.name)? {
+            None => vec![Why::NeverRun],
+            Some(before) => Why::between(before, &now),
+        };
+        if why.is_empty() {
+            why.push(Why::ResultLost);
+        }
+        Ok(Foreseen::Runs(key, why))
+    }
+
+    fn own_binary(&mut self) -> Result<Blob, Problem> {
+        if let Some(blob) = self.tool {
+            return Ok(blob);
+        }
+        let blob = self.sources.host_file(&self.binary)?;
+        if self.store.stamp(blob.digest)?.is_none() {
+            let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
+                code: ReasonCode::ToolMissing,
+                message: format!("cannot open `{}`: {e}", self.binary.display()),
+            })?;
+            self.store.put_file(file, &self.binary, blob.size_bytes)?;
+        }
+        self.tool = Some(blob);
+        Ok(blob)
+    }
+
+    fn complete(&self, id: StageId, parts: Parts) -> Result<Prepared, Problem> {
+        let stage = self.plan.stage(id);
+        let upstream: Vec<(&str, Blob)> = parts.upstream.iter().map(|(at, blob)| (at.as_str(), *blob)).collect();
+        let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
+        let keyed = key::stage_key(stage, &inputs)
+            .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
+        let outputs = stage
+            .from
+            .iter()
+            .filter_map(|(s, at)| self.products[s.index()].as_ref().map(|p| (at.clone(), Arc::clone(&p.outputs))));
+        let contents = Contents {
+            upstream: outputs.collect(),
+            files: parts.files,
+            builtin: parts.builtin,
+            outs: stage.outs.clone(),
+        };
+        Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents, program: parts.program })
+    }
+
+    fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
+        let Some(cached) = self.store.result(prepared.keyed.key)? else { return Ok(None) };
+        let Ok(tree) = Tree::of_outputs(&cached.outputs) else { return Ok(None) };
+        Ok(Some(Remembered {
+            fingerprint: prepared.fingerprint,
+            keyed: prepared.keyed.clone(),
+            tree: tree.blob(),
+            outputs: Arc::new(cached.outputs),
+            stamps: Vec::new(),
+            log: cached.log,
+            isolation: cached.isolation,
+            duration_ms: cached.duration_ms,
+        }))
+    }
+
+    /// Whether a result can be used: its objects are sound, and `out/` shows it (it is restored if not).
+    fn usable(&mut self, id: StageId, mut remembered: Remembered) -> Result<Result<Remembered, Why>, Problem> {
+        let stage = self.plan.stage(id);
+        let mut objects = Vec::with_capacity(remembered.outputs.len());
+        for (i, output) in remembered.outputs.iter().enumerate() {
+            let OutputKind::File { blob, .. } = &output.kind else {
+                objects.push(None);
+                continue;
+            };
+            let lost = || Why::OutputLost { path: output.path.clone() };
+            let Some(stamp) = self.store.stamp(blob.digest)? else { return Ok(Err(lost())) };
+            let unchanged = remembered.stamps.get(i).is_some_and(|(_, object)| *object == stamp);
+            if !unchanged && !self.store.verify(*blob)? {
+                return Ok(Err(lost()));
+            }
+            objects.push(Some(stamp));
+        }
+        let out = self.workspace.out(&self.plan.name, &stage.name);
+        let shown = stamps(&remembered.outputs, &out)?;
+        let same = |now: &Vec<_>| {
+            now.len() == remembered.stamps.len() && now.iter().zip(&remembered.stamps).all(|(a, (b, _))| a == b)
+        };
+        let outs = match shown {
+            Some(now) if same(&now) => now,
+            _ => {
+                match restore(&remembered.outputs, &out, &self.store) {
+                    Ok(()) => {}
+                    Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
+                        return Ok(Err(Why::OutputLost { path: stage.outs.join(", ") }));
+                    }
+                    Err(ObjectError::Path(e)) => return Err(e.into()),
+                }
+                stamps(&remembered.outputs, &out)?.unwrap_or_default()
+            }
+        };
+        let now: Vec<_> = outs.into_iter().zip(objects).map(|(out, object)| (out, object.unwrap_or(out))).collect();
+        if now != remembered.stamps {
+            remembered.stamps = now;
+            self.memory.set(id.index(), remembered.clone());
+            self.dirty = true;
+        }
+        Ok(Ok(remembered))
+    }
+
+    fn why(&mut self, id: StageId, prepared: &Prepared, mut why: Vec<Why>) -> Result<Vec<Why>, Problem> {
+        let name = &self.plan.stages[id.index()].name;
+        let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
+        let succeeded = self.memory.get(id.index()).is_some();
+        match self.memory.ingredients(name)? {
+            None if why.is_empty() => why.push(Why::NeverRun),
+            None => {}
+            Some(before) => {
+                why.extend(Why::between(before, &now));
+                if why.is_empty() {
+                    why.push(if succeeded { Why::ResultLost } else { Why::FailedBefore });
+                }
+            }
+        }
+        self.memory.set_ingredients(name, now)?;
+        Ok(why)
+    }
+}
+
+fn fingerprint(
+    stage: &orgo_kernel::plan::ResolvedStage,
+    files: &[SourceFile],
+    upstream: &[(String, Blob)],
+    tools: Digest,
+    builtin: Option<(Blob, Blob)>,
+) -> Digest {
+    let mut hasher = Hasher::new();
+    let mut text = |text: &str| {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    };
+    match &stage.action {
+        Action::Run(argv) => argv.iter().for_each(|a| text(a)),
+        Action::Tool { name, .. } => text(name),
+        Action::Compile(compiler) => text(compiler.tool().name()),
+    }
+    text("");
+    stage.outs.iter().for_each(|o| text(o));
+    text("");
+    for (name, value) in &stage.env {
+        text(name);
+        text(value);
+    }
+    text(stage.isolation.as_str());
+    for (at, _) in upstream {
+        text(at);
+    }
+    for file in files {
+        text(&file.path);
+    }
+    hasher.update(&stage.timeout_ms.to_le_bytes());
+    hasher.update(tools.as_bytes());
+    for (_, blob) in upstream {
+        hasher.update(blob.digest.as_bytes());
+    }
+    for file in files {
+        hasher.update(file.blob.digest.as_bytes());
+        hasher.update(&[u8::from(file.executable)]);
+    }
+    for blob in builtin.iter().flat_map(|(a, b)| [a, b]) {
+        hasher.update(blob.digest.as_bytes());
+    }
+    hasher.finish()
+}
+
+impl From<SourceError> for Problem {
+    fn from(error: SourceError) -> Self {
+        let code = error.reason().unwrap_or(ReasonCode::InternalError);
+        let message = match &error {
+            SourceError::Path(e) => format!("{e}: {}", e.io()),
+            SourceError::Missing { .. }
+            | SourceError::NotAFile { .. }
+            | SourceError::Pattern { .. }
+            | SourceError::LfsPointer { .. }
+            | SourceError::Changed { .. } => error.to_string(),
+        };
+        Self { code, message }
+    }
+}
+
+impl From<ToolError> for Problem {
+    fn from(error: ToolError) -> Self {
+        match error {
+            ToolError::Missing { .. } => Self { code: ReasonCode::ToolMissing, message: error.to_string() },
+            ToolError::Source(e) => e.into(),
+            ToolError::Path(e) => e.into(),
+        }
+    }
+}
+
+impl From<PathError> for Problem {
+    fn from(error: PathError) -> Self {
+        Self { code: ReasonCode::InternalError, message: format!("{error}: {}", error.io()) }
+    }
+}

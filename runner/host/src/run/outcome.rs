@@ -1,0 +1,128 @@
+//! What came of a run.
+
+use std::sync::Arc;
+
+use orgo_kernel::key::{Blob, Keyed, Output};
+use orgo_kernel::scheduler::State;
+use orgo_kernel::why::Why;
+use orgo_spec::pipeline::Isolation;
+use orgo_spec::{Digest, ReasonCode};
+
+use crate::process::Exit;
+use crate::store::Executor;
+
+/// What came of a run; stages are in the order of their ids.
+#[derive(Debug)]
+pub struct RunOutcome {
+    /// The run's id.
+    pub run: String,
+    /// Milliseconds since the epoch.
+    pub started_ms: i64,
+    /// Milliseconds since the epoch.
+    pub ended_ms: i64,
+    /// Who ran the stages.
+    pub executor: Executor,
+    /// Every stage.
+    pub stages: Vec<StageOutcome>,
+    /// Every gate that was decided.
+    pub gates: Vec<GateOutcome>,
+    /// Whether somebody cancelled the run.
+    pub cancelled: bool,
+    /// Source files that changed while the run was under way.
+    pub changed_sources: Vec<String>,
+}
+
+/// What came of a stage.
+#[derive(Debug, Clone)]
+pub struct StageOutcome {
+    /// Where it stands.
+    pub state: State,
+    /// Its key and parts, if its inputs were known.
+    pub keyed: Option<Keyed>,
+    /// Why the cache did not answer.
+    pub why: Vec<Why>,
+    /// Inputs by path.
+    pub inputs: Vec<(String, Digest)>,
+    /// What it produced.
+    pub outputs: Arc<Vec<Output>>,
+    /// Its output tree.
+    pub tree: Option<Blob>,
+    /// What it printed.
+    pub log: Option<Blob>,
+    /// The isolation that was obtained.
+    pub isolation: Option<Isolation>,
+    /// Every attempt of this run.
+    pub attempts: Vec<Attempt>,
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Milliseconds since the epoch.
+    pub started_ms: i64,
+    /// Milliseconds since the epoch.
+    pub ended_ms: i64,
+    /// How the process ended, if there was one.
+    pub exit: Option<Exit>,
+    /// The reason code of a bad end.
+    pub code: Option<ReasonCode>,
+    /// More about a bad end.
+    pub message: Option<String>,
+    /// What it printed.
+    pub log: Option<Blob>,
+}
+
+/// A gate's verdict as it was reached, for one gated stage.
+#[derive(Debug, Clone)]
+pub struct GateOutcome {
+    /// The gate.
+    pub gate: String,
+    /// The stage behind it.
+    pub stage: String,
+    /// Whether it passed.
+    pub passed: bool,
+    /// Why not.
+    pub codes: Vec<ReasonCode>,
+    /// The facts, as canonical JSON: evidence.
+    pub facts: Vec<u8>,
+    /// The report's bytes: evidence.
+    pub report: Option<Vec<u8>>,
+}
+
+impl RunOutcome {
+    /// How many stages ran and ended well.
+    #[must_use]
+    pub fn ran(&self) -> usize {
+        self.stages.iter().filter(|s| matches!(s.state, State::Done { hit: false })).count()
+    }
+
+    /// How many stages were answered from the cache.
+    #[must_use]
+    pub fn hits(&self) -> usize {
+        self.stages.iter().filter(|s| matches!(s.state, State::Done { hit: true })).count()
+    }
+
+    /// Whether every wanted stage is done.
+    #[must_use]
+    pub fn succeeded(&self) -> bool {
+        !self.cancelled && self.changed_sources.is_empty() && self.terminal_code().is_none()
+    }
+
+    /// The code of the first stage that failed or was refused, in the order of ids.
+    #[must_use]
+    pub fn terminal_code(&self) -> Option<ReasonCode> {
+        if self.cancelled {
+            return Some(ReasonCode::RunCancelled);
+        }
+        self.stages.iter().find_map(|s| match s.state {
+            State::Failed(code) | State::Refused(code) => Some(code),
+            State::Waiting
+            | State::Deciding
+            | State::Looking
+            | State::Ready
+            | State::Running
+            | State::Done { .. }
+            | State::Skipped(_) => None,
+        })
+    }
+}

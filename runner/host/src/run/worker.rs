@@ -1,0 +1,185 @@
+//! Workers: each prepares a working folder, runs the stage in it and takes the outputs.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender};
+use orgo_kernel::gate::Admission;
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{Blob, Output, OutputKind, StageKey};
+use orgo_spec::ReasonCode;
+use orgo_spec::pipeline::Isolation;
+
+use crate::clock::Clock;
+use crate::file::{At, PathError, Stamp};
+use crate::process::{Exit, Invocation, Waker, run};
+use crate::sandbox::{Contents, Sandbox, stamps};
+use crate::store::{Cached, Executor, ObjectError, Store};
+
+use super::engine::Message;
+use super::outcome::Attempt;
+
+/// The most that is kept of what a stage prints.
+const MAX_LOG: u64 = 16 << 20;
+
+/// One attempt to be made.
+pub(super) struct Job {
+    pub(super) stage: StageId,
+    pub(super) attempt: u32,
+    pub(super) key: StageKey,
+    pub(super) contents: Contents,
+    /// The program's file; relative to the working folder if it is an input.
+    pub(super) program: PathBuf,
+    pub(super) argv: Vec<String>,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) timeout: Duration,
+    pub(super) isolation: Isolation,
+    /// Where results go.
+    pub(super) out: PathBuf,
+    /// Proof that the gate in front of the stage passed, for gated stages. Consumed with the job.
+    pub(super) _admission: Option<Admission>,
+}
+
+/// What came of an attempt.
+pub(super) struct Done {
+    pub(super) stage: StageId,
+    pub(super) slot: usize,
+    pub(super) attempt: Attempt,
+    pub(super) made: Option<Made>,
+}
+
+/// What a good attempt made.
+pub(super) struct Made {
+    pub(super) outputs: Arc<Vec<Output>>,
+    pub(super) stamps: Vec<(Stamp, Stamp)>,
+    pub(super) duration_ms: u64,
+}
+
+/// A worker's part of a run.
+pub(super) struct Worker {
+    pub(super) slot: usize,
+    pub(super) work: PathBuf,
+    pub(super) store: Arc<Store>,
+    pub(super) clock: Clock,
+    pub(super) executor: Executor,
+    pub(super) waker: Waker,
+    pub(super) jobs: Receiver<Job>,
+    pub(super) done: Sender<Message>,
+}
+
+impl Worker {
+    /// Takes jobs until there are no more.
+    pub(super) fn work(self) {
+        let Ok(mut log) = tempfile::tempfile_in(&self.work) else { return };
+        while let Ok(job) = self.jobs.recv() {
+            let started_ms = self.clock.now_ms();
+            let mut exit = None;
+            let result = self.attempt(&job, &mut log, &mut exit);
+            let printed = take_log(&mut log, &self.store);
+            let ended_ms = self.clock.now_ms();
+            let (made, code, message) = match result {
+                Ok(made) => (Some(made), None, None),
+                Err((code, message)) => (None, Some(code), message),
+            };
+            let (printed, code, message) = match printed {
+                Ok(printed) => (printed, code, message),
+                Err(e) => (None, code.or(Some(ReasonCode::InternalError)), message.or(Some(explain(&e)))),
+            };
+            let made = made.filter(|_| code.is_none()).map(|mut made| {
+                made.duration_ms = u64::try_from(ended_ms - started_ms).unwrap_or(0);
+                made
+            });
+            if let Some(made) = &made {
+                let cached = Cached {
+                    schema: 1,
+                    key: job.key,
+                    outputs: made.outputs.to_vec(),
+                    log: printed,
+                    isolation: job.isolation,
+                    executor: self.executor.clone(),
+                    duration_ms: made.duration_ms,
+                };
+                if self.store.set_result(&cached).is_err() {
+                    // The result is still used in this run; the next one runs the stage again.
+                }
+            }
+            let attempt = Attempt { started_ms, ended_ms, exit, code, message, log: printed };
+            let done = Done { stage: job.stage, slot: self.slot, attempt, made };
+            if self.done.send(Message::Done(done)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn attempt(
+        &self,
+        job: &Job,
+        log: &mut File,
+        exit: &mut Option<Exit>,
+    ) -> Result<Made, (ReasonCode, Option<String>)> {
+        let root = self.work.join(format!("{}-{}", job.stage.0, job.attempt));
+        let sandbox = Sandbox::new(root, &job.contents, &self.store).map_err(|e| match e {
+            ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
+            ObjectError::Path(e) => internal(&e),
+        })?;
+        let program = sandbox.root().join(&job.program); // an absolute path stays what it is
+        let invocation = Invocation {
+            program: &program,
+            argv: &job.argv,
+            env: &job.env,
+            folder: sandbox.root(),
+            log: log.try_clone().at("share", &self.work).map_err(|e| internal(&e))?,
+            timeout: job.timeout,
+        };
+        let end = run(invocation, &self.waker).map_err(|e| (ReasonCode::StageFailed, Some(explain(&e))))?;
+        *exit = Some(end);
+        if let Some(code) = end.code() {
+            return Err((code, None));
+        }
+        let outputs = sandbox.collect(&job.contents.outs, &self.store).map_err(|e| (e.code(), Some(e.to_string())))?;
+        sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
+        let outs = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
+        let mut both = Vec::with_capacity(outs.len());
+        for (output, out) in outputs.iter().zip(outs) {
+            let object = match &output.kind {
+                OutputKind::File { blob, .. } => {
+                    self.store.stamp(blob.digest).map_err(|e| internal(&e))?.unwrap_or(out)
+                }
+                OutputKind::Link(_) | OutputKind::EmptyFolder => out,
+            };
+            both.push((out, object));
+        }
+        Ok(Made { outputs: Arc::new(outputs), stamps: both, duration_ms: 0 })
+    }
+}
+
+fn internal(error: &PathError) -> (ReasonCode, Option<String>) {
+    (ReasonCode::InternalError, Some(explain(error)))
+}
+
+fn explain(error: &PathError) -> String {
+    format!("{error}: {}", error.io())
+}
+
+/// Moves what was printed into the store and empties the file.
+fn take_log(log: &mut File, store: &Store) -> Result<Option<Blob>, PathError> {
+    let path = std::path::Path::new("the log");
+    let size = log.metadata().at("read the status of", path)?.len();
+    if size == 0 {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    log.rewind().at("read", path)?;
+    Read::by_ref(log).take(MAX_LOG).read_to_end(&mut bytes).at("read", path)?;
+    if size > MAX_LOG {
+        bytes.extend_from_slice(
+            format!("\n[the log goes on for {} bytes that were not kept]\n", size - MAX_LOG).as_bytes(),
+        );
+    }
+    log.set_len(0).at("empty", path)?;
+    log.rewind().at("rewind", path)?;
+    store.put(&bytes).map(Some)
+}

@@ -1,0 +1,343 @@
+//! Source files: found by pattern, hashed once, stored when they are hashed.
+//!
+//! A digest is remembered with the file's stamp (size, modification and change time, inode) and is
+//! used again while the stamp is the same. The racy rule of git's index applies: a file whose times
+//! are not clearly older than the moment of hashing may change again without changing its stamp, so
+//! its digest is used in this run and not remembered for the next.
+//!
+//! Because a file enters the store when it is hashed and stages see only store objects, what a run
+//! works on is frozen from here on.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use orgo_kernel::key::{Blob, SourceFile};
+use orgo_spec::ReasonCode;
+use serde::{Deserialize, Serialize};
+
+use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status, status_followed};
+use crate::store::Store;
+
+/// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
+const RACY_NS: i64 = 20_000_000;
+
+/// The first bytes of a Git LFS pointer.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Why a source cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum SourceError {
+    /// A literal path does not exist.
+    #[error("the input `{path}` does not exist")]
+    #[diagnostic(code(INPUT_MISSING), help("create it, or correct the path in the pipeline"))]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// Something that is not a regular file, or lies outside.
+    #[error("the input `{path}` is not a regular file of the repository")]
+    #[diagnostic(code(INPUT_MISSING), help("inputs are regular files; name the files of a folder with `{path}/**`"))]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
+    /// A pattern that cannot be read.
+    #[error("`{pattern}` is not a pattern: {why}")]
+    #[diagnostic(code(DOCUMENT_INVALID), help("patterns are paths with `*`, `?`, `[ab]`, `{{a,b}}` and `**`"))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// A Git LFS pointer instead of the content.
+    #[error("the input `{path}` is a Git LFS pointer, not the content")]
+    #[diagnostic(code(INPUT_LFS_POINTER), help("run `git lfs pull` first"))]
+    LfsPointer {
+        /// The path.
+        path: String,
+    },
+    /// The file changed while it was read.
+    #[error("the input `{path}` changed while it was read")]
+    #[diagnostic(code(INPUT_CHANGED), help("run again when nothing writes to it; nothing was recorded"))]
+    Changed {
+        /// The path.
+        path: String,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Path(#[from] PathError),
+}
+
+impl SourceError {
+    /// The reason code, if it is not the environment's fault.
+    #[must_use]
+    pub fn reason(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Missing { .. } | Self::NotAFile { .. } => Some(ReasonCode::InputMissing),
+            Self::Pattern { .. } => Some(ReasonCode::DocumentInvalid),
+            Self::LfsPointer { .. } => Some(ReasonCode::InputLfsPointer),
+            Self::Changed { .. } => Some(ReasonCode::InputChanged),
+            Self::Path(_) => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Known {
+    stamp: Stamp,
+    blob: Blob,
+    executable: bool,
+}
+
+/// The files of one repository (and host programs, by absolute path), with what is known of them.
+pub struct Sources {
+    root: PathBuf,
+    memory: PathBuf,
+    known: HashMap<String, Known>,
+    seen: HashMap<String, Known>,
+    patterns: HashMap<String, Vec<String>>,
+    learned: bool,
+}
+
+impl Sources {
+    /// Starts with what earlier runs wrote to `memory`; an unreadable memory is an empty one.
+    ///
+    /// # Errors
+    /// [`PathError`] if the memory is there and cannot be opened.
+    pub fn open(root: &Path, memory: &Path) -> Result<Self, PathError> {
+        let known = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default();
+        Ok(Self {
+            root: root.to_owned(),
+            memory: memory.to_owned(),
+            known,
+            seen: HashMap::new(),
+            patterns: HashMap::new(),
+            learned: false,
+        })
+    }
+
+    /// The files that a stage's patterns match, sorted by path, each once, in the store.
+    ///
+    /// # Errors
+    /// [`SourceError`] for paths that do not exist or cannot be used.
+    pub fn select(&mut self, patterns: &[String], store: &Store) -> Result<Vec<SourceFile>, SourceError> {
+        let mut files = Vec::new();
+        for pattern in patterns {
+            if is_literal(pattern) {
+                files.push(self.file(pattern, store)?);
+            } else {
+                for path in self.matches(pattern)? {
+                    files.push(self.file(&path, store)?);
+                }
+            }
+        }
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        Ok(files)
+    }
+
+    fn file(&mut self, path: &str, store: &Store) -> Result<SourceFile, SourceError> {
+        if let Some(known) = self.seen.get(path) {
+            return Ok(source(path, known));
+        }
+        let full = self.root.join(path);
+        let missing = || SourceError::Missing { path: path.to_owned() };
+        let found = status(&full)?.ok_or_else(missing)?;
+        if !found.is_file {
+            return Err(SourceError::NotAFile { path: path.to_owned() });
+        }
+        let known = match self.known.get(path) {
+            Some(known) if known.stamp == found.stamp && store.stamp(known.blob.digest)?.is_some() => known.clone(),
+            _ => self.read(path, &full, found, store)?,
+        };
+        let file = source(path, &known);
+        self.seen.insert(path.to_owned(), known);
+        Ok(file)
+    }
+
+    fn read(&mut self, path: &str, full: &Path, before: Status, store: &Store) -> Result<Known, SourceError> {
+        let hashed_ns = now_ns();
+        let mut file = File::open(full).at("open", full)?;
+        let mut start = [0; LFS_POINTER.len()];
+        if before.stamp.size_bytes < 1024 && file.read_exact(&mut start).is_ok() && start == LFS_POINTER {
+            return Err(SourceError::LfsPointer { path: path.to_owned() });
+        }
+        let file = File::open(full).at("open", full)?;
+        let blob = store.put_file(file, full, before.stamp.size_bytes)?;
+        let after = status(full)?.ok_or_else(|| SourceError::Changed { path: path.to_owned() })?;
+        if after.stamp != before.stamp || blob.size_bytes != before.stamp.size_bytes {
+            return Err(SourceError::Changed { path: path.to_owned() });
+        }
+        let known = Known { stamp: after.stamp, blob, executable: after.executable };
+        self.learn(path, &known, hashed_ns);
+        Ok(known)
+    }
+
+    fn learn(&mut self, path: &str, known: &Known, hashed_ns: i64) {
+        self.learned = true;
+        if known.stamp.mtime_ns.max(known.stamp.ctime_ns) + RACY_NS < hashed_ns {
+            self.known.insert(path.to_owned(), known.clone());
+        } else {
+            self.known.remove(path);
+        }
+    }
+
+    /// Digest and status of a host file, links followed; it does not enter the store.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it is missing, changes while it is read, or cannot be read.
+    pub fn host_file(&mut self, path: &Path) -> Result<Blob, SourceError> {
+        let name = path.to_string_lossy().into_owned();
+        let missing = || SourceError::Missing { path: name.clone() };
+        let before = status_followed(path)?.ok_or_else(missing)?;
+        if let Some(known) = self.known.get(&name).filter(|k| k.stamp == before.stamp) {
+            return Ok(known.blob);
+        }
+        let hashed_ns = now_ns();
+        let (digest, size_bytes) = orgo_spec::Digest::of_reader(File::open(path).at("open", path)?).at("read", path)?;
+        if status_followed(path)?.map(|s| s.stamp) != Some(before.stamp) {
+            return Err(SourceError::Changed { path: name });
+        }
+        let known = Known { stamp: before.stamp, blob: Blob { digest, size_bytes }, executable: before.executable };
+        self.learn(&name, &known, hashed_ns);
+        Ok(known.blob)
+    }
+
+    /// Paths that a pattern with wildcards matches: files below the repository that git does not
+    /// ignore, sorted.
+    fn matches(&mut self, pattern: &str) -> Result<Vec<String>, SourceError> {
+        if let Some(paths) = self.patterns.get(pattern) {
+            return Ok(paths.clone());
+        }
+        let bad = |why: String| SourceError::Pattern { pattern: pattern.to_owned(), why };
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|e| bad(e.kind().to_string()))?;
+        let matcher = glob.compile_matcher();
+        let start: PathBuf = Path::new(pattern)
+            .parent()
+            .into_iter()
+            .flat_map(Path::components)
+            .take_while(|part| is_literal(&part.as_os_str().to_string_lossy()))
+            .collect();
+        let start = self.root.join(start);
+        let mut paths = Vec::new();
+        if status(&start)?.is_some_and(|s| s.is_folder) {
+            let walk = ignore::WalkBuilder::new(&start)
+                .hidden(false)
+                .parents(true)
+                .git_global(false)
+                .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".orgo")
+                .build();
+            for entry in walk {
+                let entry = entry.map_err(|e| bad(e.to_string()))?;
+                let Ok(path) = entry.path().strip_prefix(&self.root) else { continue };
+                if entry.file_type().is_some_and(|t| t.is_file()) && matcher.is_match(path) {
+                    let path = path.to_str().ok_or_else(|| bad(format!("`{}` is not UTF-8", path.display())))?;
+                    paths.push(path.to_owned());
+                }
+            }
+        }
+        paths.sort_unstable();
+        self.patterns.insert(pattern.to_owned(), paths.clone());
+        Ok(paths)
+    }
+
+    /// Paths used in this run whose stamp is not any more what it was.
+    ///
+    /// # Errors
+    /// [`PathError`] if a status cannot be read.
+    pub fn changed(&self) -> Result<Vec<String>, PathError> {
+        let mut changed = Vec::new();
+        let mut seen: Vec<_> = self.seen.iter().collect();
+        seen.sort_unstable_by_key(|(path, _)| path.as_str());
+        for (path, known) in seen {
+            if status(&self.root.join(path))?.map(|s| s.stamp) != Some(known.stamp) {
+                changed.push(path.clone());
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Writes what was learned for the next run.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be written.
+    pub fn save(&self) -> Result<(), PathError> {
+        if !self.learned {
+            return Ok(());
+        }
+        let bytes = postcard::to_stdvec(&self.known).expect("a plain structure serializes");
+        replace(&self.memory, &bytes)
+    }
+}
+
+fn source(path: &str, known: &Known) -> SourceFile {
+    SourceFile { path: path.to_owned(), blob: known.blob, executable: known.executable }
+}
+
+/// Whether a pattern names one path.
+fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '{'])
+}
+
+fn now_ns() -> i64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setup() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(&folder.path().join("store")).expect("a store");
+        (folder, store)
+    }
+
+    fn digest_of(folder: &Path, store: &Store) -> Blob {
+        let mut sources = Sources::open(folder, &folder.join("memory")).expect("opened");
+        let files = sources.select(&["a.txt".to_owned()], store).expect("selected");
+        sources.save().expect("saved");
+        files[0].blob
+    }
+
+    #[test]
+    fn a_change_within_the_same_tick_is_seen() {
+        let (folder, store) = setup();
+        let file = folder.path().join("a.txt");
+        for i in 0..30 {
+            let text = format!("content {i:02}");
+            std::fs::write(&file, &text).expect("writable");
+            assert_eq!(digest_of(folder.path(), &store), Blob::of(text.as_bytes()), "after write {i}");
+        }
+    }
+
+    #[test]
+    fn an_old_file_is_hashed_once() {
+        let (folder, store) = setup();
+        let file = folder.path().join("a.txt");
+        std::fs::write(&file, "content").expect("writable");
+        std::thread::sleep(std::time::Duration::from_millis(60));
+        let blob = digest_of(folder.path(), &store);
+        let sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
+        assert_eq!(sources.known.get("a.txt").map(|k| k.blob), Some(blob));
+    }
+
+    #[test]
+    fn pointers_and_folders_are_named_errors() {
+        let (folder, store) = setup();
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+        std::fs::write(folder.path().join("a.txt"), pointer).expect("writable");
+        let mut sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
+        let code = |r: Result<Vec<SourceFile>, SourceError>| r.expect_err("refused").reason();
+        assert_eq!(code(sources.select(&["a.txt".into()], &store)), Some(ReasonCode::InputLfsPointer));
+        assert_eq!(code(sources.select(&["store".into()], &store)), Some(ReasonCode::InputMissing));
+        assert_eq!(code(sources.select(&["none".into()], &store)), Some(ReasonCode::InputMissing));
+        assert_eq!(code(sources.select(&["a[".into()], &store)), Some(ReasonCode::DocumentInvalid));
+    }
+}

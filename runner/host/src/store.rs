@@ -1,0 +1,237 @@
+//! The object store: content by digest, and beside it the results of stages by key.
+//!
+//! ```text
+//! <store>/sha256/ab/cd…      an object, read-only, named by its digest
+//! <store>/actions/ab/cd….json  the result of a stage, named by its key
+//! <store>/new/               where objects are written before they get their name
+//! ```
+//!
+//! INVARIANT: an object gets its name by a rename after all its bytes are written.
+//! INVARIANT: no inode of the store is ever shared with a path that a user or a stage can write:
+//! objects go in and out by copy (or by a copy-on-write clone).
+//! What is read from the store is hashed while it is read; an object that does not hash to its name
+//! is removed and reported, and its stage runs again.
+
+mod action;
+mod copy;
+
+pub use action::{Cached, Executor};
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use orgo_kernel::key::Blob;
+use orgo_spec::{Digest, Hasher};
+
+use crate::file::{At, PathError, Stamp, status};
+
+/// Files up to this size pass through memory in one piece.
+const SMALL: u64 = 256 * 1024;
+
+/// A store of one tenant.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    counter: AtomicU64,
+}
+
+/// Why an object cannot be had.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ObjectError {
+    /// It is not there.
+    #[error("the store has no object {0}")]
+    Missing(Digest),
+    /// It did not hash to its name; it was removed.
+    #[error("the object {0} in the store was damaged and has been removed")]
+    #[diagnostic(code(STORE_CORRUPT), help("run again: the stage that made it runs once more"))]
+    Corrupt(Digest),
+    /// The system refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Path(#[from] PathError),
+}
+
+impl Store {
+    /// Opens the store at `root`, making its folders if they are not there.
+    ///
+    /// # Errors
+    /// [`PathError`] if a folder cannot be made.
+    pub fn open(root: &Path) -> Result<Self, PathError> {
+        let store = Self { root: root.to_owned(), counter: AtomicU64::new(0) };
+        if status(&store.root.join("actions/ff"))?.is_none() {
+            for kind in ["sha256", "actions"] {
+                for byte in 0..=255u8 {
+                    let folder = root.join(kind).join(format!("{byte:02x}"));
+                    fs::create_dir_all(&folder).at("create the folder", &folder)?;
+                }
+            }
+            let new = root.join("new");
+            fs::create_dir_all(&new).at("create the folder", &new)?;
+        }
+        Ok(store)
+    }
+
+    /// Where an object lies.
+    #[must_use]
+    pub fn path(&self, digest: Digest) -> PathBuf {
+        self.place("sha256", digest)
+    }
+
+    fn place(&self, kind: &str, digest: Digest) -> PathBuf {
+        let hex = digest.hex();
+        let mut path = self.root.as_os_str().to_owned();
+        path.push(format!("/{kind}/{}/{}", &hex[..2], &hex[2..]));
+        path.into()
+    }
+
+    fn new_path(&self) -> PathBuf {
+        let n = self.counter.fetch_add(1, Ordering::Relaxed);
+        self.root.join("new").join(format!("{}-{n}", std::process::id()))
+    }
+
+    /// The stamp of an object, `None` if it is not there.
+    ///
+    /// # Errors
+    /// [`PathError`] for everything but absence.
+    pub fn stamp(&self, digest: Digest) -> Result<Option<Stamp>, PathError> {
+        Ok(status(&self.path(digest))?.filter(|s| s.is_file).map(|s| s.stamp))
+    }
+
+    /// Stores bytes.
+    ///
+    /// # Errors
+    /// [`PathError`] if they cannot be written.
+    pub fn put(&self, bytes: &[u8]) -> Result<Blob, PathError> {
+        let blob = Blob::of(bytes);
+        let place = self.path(blob.digest);
+        if status(&place)?.is_some_and(|s| s.stamp.size_bytes == blob.size_bytes) {
+            return Ok(blob);
+        }
+        let new = self.new_path();
+        let mut file = create(&new, 0o444)?;
+        file.write_all(bytes).at("write", &new)?;
+        drop(file);
+        fs::rename(&new, &place).at("name the object", &place)?;
+        Ok(blob)
+    }
+
+    /// Stores the content of an open file, reading it to its end.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be read or written.
+    pub fn put_file(&self, mut file: File, path: &Path, size_hint: u64) -> Result<Blob, PathError> {
+        if size_hint <= SMALL {
+            let mut bytes = Vec::with_capacity(usize::try_from(size_hint).unwrap_or(0) + 1);
+            file.read_to_end(&mut bytes).at("read", path)?;
+            return self.put(&bytes);
+        }
+        let new = self.new_path();
+        let mut out = create(&new, 0o444)?;
+        let mut hasher = Hasher::new();
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let n = file.read(&mut buffer).at("read", path)?;
+            if n == 0 {
+                break;
+            }
+            hasher.update(&buffer[..n]);
+            out.write_all(&buffer[..n]).at("write", &new)?;
+        }
+        drop(out);
+        let (digest, size_bytes) = hasher.finish_with_size();
+        let place = self.path(digest);
+        fs::rename(&new, &place).at("name the object", &place)?;
+        Ok(Blob { digest, size_bytes })
+    }
+
+    /// The bytes of an object, verified.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if it is missing, damaged (then it is removed) or unreadable.
+    pub fn get(&self, digest: Digest) -> Result<Vec<u8>, ObjectError> {
+        let path = self.path(digest);
+        let bytes = crate::file::read_if_there(&path)?.ok_or(ObjectError::Missing(digest))?;
+        if Digest::of(&bytes) != digest {
+            return Err(self.evict(digest));
+        }
+        Ok(bytes)
+    }
+
+    /// Whether an object is there and hashes to its name; a damaged one is removed.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be read.
+    pub fn verify(&self, blob: Blob) -> Result<bool, PathError> {
+        let path = self.path(blob.digest);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(e) => return Err(e).at("open", &path),
+        };
+        let (digest, _) = Digest::of_reader(file).at("read", &path)?;
+        if digest != blob.digest {
+            self.evict(blob.digest);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    fn evict(&self, digest: Digest) -> ObjectError {
+        match fs::remove_file(self.path(digest)) {
+            Ok(()) => ObjectError::Corrupt(digest),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => ObjectError::Missing(digest),
+            Err(e) => match Err::<(), _>(e).at("remove the damaged object", &self.path(digest)) {
+                Err(e) => ObjectError::Path(e),
+                Ok(()) => ObjectError::Corrupt(digest),
+            },
+        }
+    }
+
+    /// Waits until everything stored so far is on the disk: one call for a whole run.
+    ///
+    /// # Errors
+    /// [`PathError`] if the system reports a failure.
+    pub fn flush(&self) -> Result<(), PathError> {
+        let folder = File::open(&self.root).at("open", &self.root)?;
+        rustix::fs::syncfs(&folder).at("flush", &self.root)
+    }
+}
+
+fn create(path: &Path, mode: u32) -> Result<File, PathError> {
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path).at("create", path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_object_is_refused_and_removed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let blob = store.put(b"content").expect("stored");
+        assert_eq!(store.get(blob.digest).expect("there"), b"content");
+        let path = store.path(blob.digest);
+        fs::remove_file(&path).expect("removable");
+        fs::write(&path, b"CONTENT").expect("writable");
+        assert!(matches!(store.get(blob.digest), Err(ObjectError::Corrupt(_))));
+        assert!(matches!(store.get(blob.digest), Err(ObjectError::Missing(_))));
+        assert!(!store.verify(blob).expect("readable"));
+    }
+
+    #[test]
+    fn objects_are_read_only_and_stored_once() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let blob = store.put(b"content").expect("stored");
+        let before = fs::metadata(store.path(blob.digest)).expect("there");
+        store.put(b"content").expect("stored again");
+        let after = fs::metadata(store.path(blob.digest)).expect("there");
+        assert_eq!(before.ino(), after.ino());
+        assert_eq!(after.mode() & 0o777, 0o444);
+    }
+}

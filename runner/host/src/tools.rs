@@ -1,0 +1,186 @@
+//! Host programs: found, and known by the content of everything they load.
+//!
+//! The digest of a stage's host programs is SHA-256 over the sorted list of (name, real path, file
+//! digest) of its own program, every declared tool, and the libraries and interpreters that they
+//! load: one line each, fields separated by a tab, ended by a line feed
+//! (see `docs/formats/stage-key.md`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use orgo_spec::Digest;
+
+use crate::file::{At, PathError, status_followed};
+use crate::sources::{SourceError, Sources};
+
+/// Where the dynamic loader looks when a program does not say.
+const LIBRARY_FOLDERS: [&str; 8] = [
+    "/lib/x86_64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
+    "/lib/aarch64-linux-gnu",
+    "/usr/lib/aarch64-linux-gnu",
+    "/lib64",
+    "/usr/lib64",
+    "/lib",
+    "/usr/lib",
+];
+
+/// Why a host program cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum ToolError {
+    /// Nowhere on the search path.
+    #[error("no program called `{name}` is on this machine (looked in {path})")]
+    #[diagnostic(code(TOOL_MISSING), help("install it, correct the name, or set `env \"PATH\" \"…\"` in the stage"))]
+    Missing {
+        /// The program.
+        name: String,
+        /// The search path.
+        path: String,
+    },
+    /// It could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Source(#[from] SourceError),
+    /// The system refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Path(#[from] PathError),
+}
+
+/// Finds and identifies host programs; remembers what it found for the length of a run.
+#[derive(Default)]
+pub struct Tools {
+    found: BTreeMap<(String, String), PathBuf>,
+    closures: BTreeMap<PathBuf, Vec<(String, PathBuf, Digest)>>,
+    digests: BTreeMap<Vec<String>, Digest>,
+}
+
+impl Tools {
+    /// The program that `name` means on the search path `path`.
+    ///
+    /// # Errors
+    /// [`ToolError::Missing`] if there is none.
+    pub fn find(&mut self, name: &str, path: &str) -> Result<PathBuf, ToolError> {
+        let asked = (name.to_owned(), path.to_owned());
+        if let Some(found) = self.found.get(&asked) {
+            return Ok(found.clone());
+        }
+        let candidates: Vec<PathBuf> = if name.contains('/') {
+            vec![PathBuf::from(name)]
+        } else {
+            path.split(':').filter(|p| p.starts_with('/')).map(|p| Path::new(p).join(name)).collect()
+        };
+        for candidate in candidates {
+            if status_followed(&candidate)?.is_some_and(|s| s.is_file && s.executable) {
+                self.found.insert(asked, candidate.clone());
+                return Ok(candidate);
+            }
+        }
+        Err(ToolError::Missing { name: name.to_owned(), path: path.to_owned() })
+    }
+
+    /// The digest over the programs called `names` and all that they load.
+    ///
+    /// # Errors
+    /// [`ToolError`] if one is missing or cannot be read.
+    pub fn digest(&mut self, names: &[String], path: &str, sources: &mut Sources) -> Result<Digest, ToolError> {
+        let mut asked = names.to_vec();
+        asked.push(path.to_owned());
+        if let Some(digest) = self.digests.get(&asked) {
+            return Ok(*digest);
+        }
+        let mut lines = BTreeSet::new();
+        for name in names {
+            let program = self.find(name, path)?;
+            let closure = self.closure(&program, sources)?;
+            for (file, real, digest) in closure {
+                let name = if file.is_empty() { name } else { file };
+                lines.insert(format!("{name}\t{}\t{digest}\n", real.display()));
+            }
+        }
+        let digest = Digest::of(lines.into_iter().collect::<String>().as_bytes());
+        self.digests.insert(asked, digest);
+        Ok(digest)
+    }
+
+    /// The program (with an empty name) and what it loads.
+    fn closure(&mut self, program: &Path, sources: &mut Sources) -> Result<&[(String, PathBuf, Digest)], ToolError> {
+        if !self.closures.contains_key(program) {
+            let mut queue = vec![(String::new(), program.to_owned())];
+            let mut seen = BTreeSet::new();
+            let mut closure = Vec::new();
+            while let Some((name, path)) = queue.pop() {
+                let real = std::fs::canonicalize(&path).at("resolve", &path)?;
+                if !seen.insert((name.clone(), real.clone())) {
+                    continue;
+                }
+                let digest = sources.host_file(&real)?.digest;
+                queue.extend(loads(&real)?);
+                closure.push((name, real, digest));
+            }
+            self.closures.insert(program.to_owned(), closure);
+        }
+        Ok(&self.closures[program])
+    }
+}
+
+/// What a program loads before its first instruction: loader and libraries of an ELF file, the
+/// interpreter of a script. A library that is nowhere to be found is left out: the loader will say so.
+fn loads(program: &Path) -> Result<Vec<(String, PathBuf)>, PathError> {
+    let bytes = std::fs::read(program).at("read", program)?;
+    if let Some(line) = bytes.strip_prefix(b"#!") {
+        let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
+        let text = String::from_utf8_lossy(line);
+        let interpreter = text.split_whitespace().next().unwrap_or_default();
+        return Ok(if interpreter.starts_with('/') {
+            vec![(interpreter.to_owned(), PathBuf::from(interpreter))]
+        } else {
+            Vec::new()
+        });
+    }
+    let Ok(elf) = goblin::elf::Elf::parse(&bytes) else { return Ok(Vec::new()) };
+    let origin = program.parent().unwrap_or(Path::new("/"));
+    let declared = elf.runpaths.iter().chain(&elf.rpaths).flat_map(|paths| paths.split(':'));
+    let mut folders: Vec<PathBuf> = declared
+        .map(|p| {
+            PathBuf::from(
+                p.replace("$ORIGIN", &origin.to_string_lossy()).replace("${ORIGIN}", &origin.to_string_lossy()),
+            )
+        })
+        .collect();
+    folders.extend(LIBRARY_FOLDERS.iter().map(PathBuf::from));
+    let mut loaded: Vec<(String, PathBuf)> = Vec::new();
+    loaded.extend(elf.interpreter.map(|i| (i.to_owned(), PathBuf::from(i))));
+    for library in &elf.libraries {
+        let place = folders.iter().map(|f| f.join(library)).find(|p| p.is_file());
+        loaded.extend(place.map(|p| ((*library).to_owned(), p)));
+    }
+    Ok(loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_known_by_what_it_loads() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
+        let mut tools = Tools::default();
+        let shell = tools.find("sh", "/usr/bin:/bin").expect("every system has a shell");
+        let names: Vec<String> =
+            tools.closure(&shell, &mut sources).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
+        assert!(names.iter().any(|n| n.starts_with("libc.so")), "{names:?}");
+        let script = folder.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").expect("writable");
+        let names: Vec<String> =
+            tools.closure(&script, &mut sources).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
+        assert!(names.contains(&"/bin/sh".to_owned()) && names.iter().any(|n| n.starts_with("libc.so")), "{names:?}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = Tools::default().find("no-such-program", "/usr/bin:/bin").expect_err("missing");
+        assert!(matches!(error, ToolError::Missing { .. }));
+    }
+}

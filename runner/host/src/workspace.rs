@@ -1,0 +1,131 @@
+//! A checked-out repository as a place where runs happen.
+//!
+//! ```text
+//! <repository>/.orgo/        everything of ours; ignored by git, may be deleted at any time
+//!     store/                 the object store, unless the project names another place
+//!     state/                 what is remembered between runs
+//!     runs/                  journals
+//!     work/                  working folders of stages that run now
+//!     lock                   held while a run is under way
+//! <repository>/out/          results, ignored by git
+//! ```
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use orgo_spec::project::Project;
+
+use crate::file::{At, PathError, remove_tree, status};
+use crate::store::Store;
+
+/// Why a workspace cannot be used.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum WorkspaceError {
+    /// Another run holds the lock.
+    #[error("another run is under way in this repository")]
+    #[diagnostic(help("wait for it, or end it; the lock goes with its process"))]
+    Busy,
+    /// The system refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Path(#[from] PathError),
+}
+
+/// The places of one repository.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    root: PathBuf,
+    store: PathBuf,
+}
+
+/// Held while a run is under way.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Workspace {
+    /// The workspace of the repository at `root`.
+    #[must_use]
+    pub fn new(root: &Path, project: &Project) -> Self {
+        let store = project.store.as_ref().map_or_else(|| root.join(".orgo/store"), |s| root.join(s.as_str()));
+        Self { root: root.to_owned(), store }
+    }
+
+    /// The repository's folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where results of a stage appear.
+    #[must_use]
+    pub fn out(&self, pipeline: &str, stage: &str) -> PathBuf {
+        self.root.join("out").join(pipeline).join(stage)
+    }
+
+    /// Where journals lie.
+    #[must_use]
+    pub fn runs(&self) -> PathBuf {
+        self.root.join(".orgo/runs")
+    }
+
+    /// Where memory lies.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.root.join(".orgo/state")
+    }
+
+    /// Where working folders lie.
+    #[must_use]
+    pub fn work(&self) -> PathBuf {
+        self.root.join(".orgo/work")
+    }
+
+    /// Opens the object store.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be made.
+    pub fn open_store(&self) -> Result<Store, PathError> {
+        self.prepare()?;
+        Store::open(&self.store)
+    }
+
+    /// Makes the folders that every command needs, with their `.gitignore`.
+    fn prepare(&self) -> Result<(), PathError> {
+        for folder in [".orgo", "out"] {
+            let folder = self.root.join(folder);
+            let ignore = folder.join(".gitignore");
+            if status(&ignore)?.is_none() {
+                fs::create_dir_all(&folder).at("create the folder", &folder)?;
+                fs::write(&ignore, "*\n").at("write", &ignore)?;
+            }
+        }
+        for folder in [self.runs(), self.state()] {
+            if status(&folder)?.is_none() {
+                fs::create_dir_all(&folder).at("create the folder", &folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the lock and clears what an earlier run left in the working folders.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Busy`] if another run holds it.
+    pub fn lock(&self) -> Result<Lock, WorkspaceError> {
+        self.prepare()?;
+        let path = self.root.join(".orgo/lock");
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).at("open", &path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(WorkspaceError::Busy),
+            Err(TryLockError::Error(e)) => {
+                return Err(Err::<(), _>(e).at("lock", &path).expect_err("an error stays one").into());
+            }
+        }
+        remove_tree(&self.work())?;
+        fs::create_dir(self.work()).at("create the folder", &self.work())?;
+        Ok(Lock { _file: file })
+    }
+}

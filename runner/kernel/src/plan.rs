@@ -1,0 +1,144 @@
+//! A pipeline with every name bound: what the scheduler, the keys and the plan cache work on.
+//!
+//! `Declared` (in `orgo_spec::pipeline`, with spans) becomes [`Resolved`] here; it becomes planned
+//! when keys are known, which happens stage by stage as outputs appear.
+
+use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode};
+use serde::{Deserialize, Serialize};
+
+use crate::graph::{Graph, StageId};
+
+/// A pipeline whose names are bound and whose matrix is expanded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolved {
+    /// The pipeline's name.
+    pub name: String,
+    /// Whether it promises the knowledge spine.
+    pub kristal: bool,
+    /// The mandate's name.
+    pub mandate: Option<String>,
+    /// The blueprint's name.
+    pub blueprint: Option<String>,
+    /// Whether a run that repeats the last one adds a record all the same.
+    pub record_always: bool,
+    /// The stages; [`StageId`] is the position.
+    pub stages: Vec<ResolvedStage>,
+    /// The gates.
+    pub gates: Vec<ResolvedGate>,
+    /// Who needs whom.
+    pub graph: Graph,
+}
+
+/// One stage of a resolved pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedStage {
+    /// The name, with the matrix values behind it.
+    pub name: String,
+    /// What it does.
+    pub action: Action,
+    /// The gate in front of it, as an index into [`Resolved::gates`].
+    pub gate: Option<u32>,
+    /// Patterns of repository files.
+    pub files: Vec<String>,
+    /// Stages whose outputs it reads, and where they appear.
+    pub from: Vec<(StageId, String)>,
+    /// Declared outputs, sorted.
+    pub outs: Vec<String>,
+    /// Environment, sorted by name.
+    pub env: Vec<(String, String)>,
+    /// Host programs besides its own, sorted.
+    pub tools: Vec<String>,
+    /// Killed after this many milliseconds.
+    pub timeout_ms: u64,
+    /// How often it is tried again.
+    pub retries: u32,
+    /// Workers that it takes.
+    pub cpus: u32,
+    /// What is kept away from it.
+    pub isolation: Isolation,
+    /// What network it may use.
+    pub network: Network,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// A program and its arguments.
+    Run(Vec<String>),
+    /// A built-in tool and its configuration as canonical JSON, without the files that patterns match.
+    Tool {
+        /// The word after `uses=`.
+        name: String,
+        /// Canonical JSON.
+        config: Vec<u8>,
+    },
+    /// A compiler: exists only behind a gate.
+    Compile(Compiler),
+}
+
+/// The two compilers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compiler {
+    /// The Exchange.
+    Exchange,
+    /// The Runtime Pack.
+    Pack,
+}
+
+impl From<CompileTool> for Compiler {
+    fn from(tool: CompileTool) -> Self {
+        match tool {
+            CompileTool::CompileExchange => Self::Exchange,
+            CompileTool::CompilePack => Self::Pack,
+        }
+    }
+}
+
+impl Compiler {
+    /// The tool of the language.
+    #[must_use]
+    pub const fn tool(self) -> CompileTool {
+        match self {
+            Self::Exchange => CompileTool::CompileExchange,
+            Self::Pack => CompileTool::CompilePack,
+        }
+    }
+}
+
+/// A gate of a resolved pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedGate {
+    /// The gate's name.
+    pub name: String,
+    /// The stage that produces the report, for each combination of the matrix its own gate.
+    pub on: StageId,
+}
+
+impl Resolved {
+    /// The stage of that id.
+    #[must_use]
+    pub fn stage(&self, id: StageId) -> &ResolvedStage {
+        &self.stages[id.index()]
+    }
+
+    /// The id of the stage called `name`.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<StageId> {
+        let at = self.stages.iter().position(|s| s.name == name)?;
+        u32::try_from(at).ok().map(StageId)
+    }
+
+    /// Whether a stage runs the `orgo` binary itself.
+    #[must_use]
+    pub fn is_builtin(&self, id: StageId) -> bool {
+        !matches!(self.stage(id).action, Action::Run(_))
+    }
+}
+
+pub(crate) fn is_kristal(profile: Option<Profile>) -> bool {
+    profile == Some(Profile::Kristal)
+}
+
+pub(crate) fn is_always(mode: RecordMode) -> bool {
+    mode == RecordMode::Always
+}

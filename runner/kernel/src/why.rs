@@ -1,0 +1,186 @@
+//! Why a stage runs, as a type: told by comparing what its key was made of.
+
+use std::collections::BTreeMap;
+
+use orgo_spec::Digest;
+use orgo_spec::pipeline::Isolation;
+use serde::{Deserialize, Serialize};
+
+use crate::key::Keyed;
+
+/// What a key was made of, kept from one run to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ingredients {
+    /// Digests of the parts.
+    pub keyed: Keyed,
+    /// Inputs by path; an earlier stage's outputs are one entry, named by the place where they appear.
+    pub inputs: Vec<(String, Digest)>,
+}
+
+/// Why a stage was not answered from the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Why {
+    /// This repository has no memory of the stage.
+    NeverRun,
+    /// An input has another content.
+    InputChanged {
+        /// Path, or the place where an earlier stage's outputs appear.
+        path: String,
+        /// Content at the last run.
+        from: Digest,
+        /// Content now.
+        to: Digest,
+    },
+    /// An input is new.
+    InputAdded {
+        /// Path.
+        path: String,
+        /// Content now.
+        to: Digest,
+    },
+    /// An input is gone.
+    InputRemoved {
+        /// Path.
+        path: String,
+        /// Content at the last run.
+        from: Digest,
+    },
+    /// Program, arguments, environment, outputs or configuration are others.
+    CommandChanged,
+    /// A host program or a library that it loads is another.
+    ToolchainChanged {
+        /// Digest at the last run.
+        from: Digest,
+        /// Digest now.
+        to: Digest,
+    },
+    /// The timeout is another.
+    TimeoutChanged {
+        /// Milliseconds at the last run.
+        from_ms: u64,
+        /// Milliseconds now.
+        to_ms: u64,
+    },
+    /// The key is known, but an output is not in the store or does not hash to its name.
+    OutputLost {
+        /// The output.
+        path: String,
+    },
+    /// The key is known, but its result was obtained at a weaker isolation.
+    IsolationTooWeak {
+        /// What was obtained.
+        obtained: Isolation,
+        /// What is demanded now.
+        demanded: Isolation,
+    },
+    /// The last attempt failed; failures are never cached.
+    FailedBefore,
+    /// The key is the same, but the cache has no result for it.
+    ResultLost,
+    /// The run was asked not to use the cache.
+    Forced,
+}
+
+impl Why {
+    /// Tells two sets of ingredients apart: every difference, inputs first.
+    #[must_use]
+    pub fn between(before: &Ingredients, now: &Ingredients) -> Vec<Self> {
+        let old: BTreeMap<&str, Digest> = before.inputs.iter().map(|(p, d)| (p.as_str(), *d)).collect();
+        let new: BTreeMap<&str, Digest> = now.inputs.iter().map(|(p, d)| (p.as_str(), *d)).collect();
+        let mut reasons = Vec::new();
+        for (path, to) in &new {
+            match old.get(path) {
+                Some(from) if from == to => {}
+                Some(from) => reasons.push(Self::InputChanged { path: (*path).to_owned(), from: *from, to: *to }),
+                None => reasons.push(Self::InputAdded { path: (*path).to_owned(), to: *to }),
+            }
+        }
+        for (path, from) in old.iter().filter(|(path, _)| !new.contains_key(*path)) {
+            reasons.push(Self::InputRemoved { path: (*path).to_owned(), from: *from });
+        }
+        let (a, b) = (&before.keyed, &now.keyed);
+        if a.command != b.command {
+            reasons.push(Self::CommandChanged);
+        }
+        if a.tools != b.tools {
+            reasons.push(Self::ToolchainChanged { from: a.tools, to: b.tools });
+        }
+        if a.timeout_ms != b.timeout_ms {
+            reasons.push(Self::TimeoutChanged { from_ms: a.timeout_ms, to_ms: b.timeout_ms });
+        }
+        if reasons.is_empty() && a.key != b.key {
+            reasons.push(Self::CommandChanged); // format or view: everything else is listed above
+        }
+        reasons
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NeverRun => write!(f, "it has not run in this repository before"),
+            Self::InputChanged { path, from, to } => {
+                write!(f, "the input `{path}` changed from {} to {}", from.short(), to.short())
+            }
+            Self::InputAdded { path, to } => write!(f, "the input `{path}` is new ({})", to.short()),
+            Self::InputRemoved { path, from } => write!(f, "the input `{path}` is gone (it was {})", from.short()),
+            Self::CommandChanged => write!(f, "its command, environment, outputs or configuration changed"),
+            Self::ToolchainChanged { from, to } => {
+                write!(f, "a host program or library changed ({} to {})", from.short(), to.short())
+            }
+            Self::TimeoutChanged { from_ms, to_ms } => write!(f, "its timeout changed from {from_ms} ms to {to_ms} ms"),
+            Self::OutputLost { path } => write!(f, "its output `{path}` is missing from the store or damaged there"),
+            Self::IsolationTooWeak { obtained, demanded } => {
+                write!(
+                    f,
+                    "its cached result was obtained at `{}`, and `{}` is demanded",
+                    obtained.as_str(),
+                    demanded.as_str()
+                )
+            }
+            Self::FailedBefore => write!(f, "its last attempt failed"),
+            Self::ResultLost => write!(f, "the cache has no result for its key any more"),
+            Self::Forced => write!(f, "the run was asked not to use the cache"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::{Blob, StageKey};
+
+    fn ingredients(inputs: &[(&str, &str)], command: &str, timeout_ms: u64) -> Ingredients {
+        let blob = Blob::of(command.as_bytes());
+        let key = format!("{inputs:?}{command}{timeout_ms}");
+        Ingredients {
+            keyed: Keyed {
+                key: StageKey(Digest::of(key.as_bytes())),
+                command: blob,
+                input_root: blob,
+                tools: Digest::EMPTY,
+                timeout_ms,
+            },
+            inputs: inputs.iter().map(|(p, c)| ((*p).to_owned(), Digest::of(c.as_bytes()))).collect(),
+        }
+    }
+
+    #[test]
+    fn every_difference_is_named() {
+        let before = ingredients(&[("a", "1"), ("b", "1"), ("c", "1")], "x", 1);
+        let now = ingredients(&[("a", "1"), ("b", "2"), ("d", "1")], "y", 2);
+        let d = |s: &str| Digest::of(s.as_bytes());
+        assert_eq!(
+            Why::between(&before, &now),
+            [
+                Why::InputChanged { path: "b".into(), from: d("1"), to: d("2") },
+                Why::InputAdded { path: "d".into(), to: d("1") },
+                Why::InputRemoved { path: "c".into(), from: d("1") },
+                Why::CommandChanged,
+                Why::TimeoutChanged { from_ms: 1, to_ms: 2 },
+            ]
+        );
+        assert_eq!(Why::between(&before, &before), []);
+    }
+}
