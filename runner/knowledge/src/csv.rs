@@ -74,10 +74,10 @@ impl<R: BufRead> Records<R> {
                     self.offset += bytes.len() as u64;
                     return record.map(Some).ok_or_else(|| malformed("a cell is not UTF-8"));
                 }
-                Err(Unsplit::OpenQuote) if read > 0 => {}
-                Err(Unsplit::OpenQuote) => return Err(malformed("a quote is not closed")),
-                Err(Unsplit::StrayQuote) => return Err(malformed("a quote stands inside an unquoted cell")),
-                Err(Unsplit::AfterQuote) => return Err(malformed("text follows a closing quote")),
+                Err(Unsplit::Open) if read > 0 => {}
+                Err(Unsplit::Open) => return Err(malformed("a quote is not closed")),
+                Err(Unsplit::Stray) => return Err(malformed("a quote stands inside an unquoted cell")),
+                Err(Unsplit::Trailing) => return Err(malformed("text follows a closing quote")),
             }
         }
     }
@@ -104,9 +104,9 @@ pub(crate) fn decode(raw: &[u8]) -> Option<String> {
 }
 
 enum Unsplit {
-    OpenQuote,
-    StrayQuote,
-    AfterQuote,
+    Open,
+    Stray,
+    Trailing,
 }
 
 /// The ranges of the cells of one record with its line end.
@@ -123,17 +123,17 @@ fn split(bytes: &[u8]) -> Result<Vec<(usize, usize)>, Unsplit> {
                     (Some(b'"'), Some(b'"')) => at += 2,
                     (Some(b'"'), _) => break,
                     (Some(_), _) => at += 1,
-                    (None, _) => return Err(Unsplit::OpenQuote),
+                    (None, _) => return Err(Unsplit::Open),
                 }
             }
             at += 1;
             if at < body.len() && body[at] != b',' {
-                return Err(Unsplit::AfterQuote);
+                return Err(Unsplit::Trailing);
             }
         } else {
             while at < body.len() && body[at] != b',' {
                 if body[at] == b'"' {
-                    return Err(Unsplit::StrayQuote);
+                    return Err(Unsplit::Stray);
                 }
                 at += 1;
             }

@@ -87,13 +87,6 @@ pub(crate) fn read_lines<T: DeserializeOwned>(
     Ok(())
 }
 
-/// Reads a small pinned file.
-pub(crate) fn read_pinned(folder: &dyn ReadFolder, file: &FileRef) -> Result<Vec<u8>, SpineError> {
-    let bytes = read_existing(folder, file.path.as_str())?;
-    pinned(file.path.as_str(), file.sha256.0, Digest::of(&bytes))?;
-    Ok(bytes)
-}
-
 /// Reads a small file that must be there.
 pub(crate) fn read_existing(folder: &dyn ReadFolder, name: &str) -> Result<Vec<u8>, SpineError> {
     open(folder, name)?;
