@@ -6,20 +6,26 @@
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
 //! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
+//! * [`record`]: signed facts about runs and trust.
+//! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
 
 pub mod artifact;
+pub mod blueprint;
 pub mod canonical;
 mod decimal;
 mod digest;
 pub mod document;
 pub mod knowledge;
+pub mod mandate;
 mod name;
 pub mod pipeline;
 pub mod project;
 mod reason;
+pub mod record;
+pub mod signature;
 
 pub use decimal::{Amount, Decimal, DecimalError};
 pub use digest::{Digest, DigestError, Hasher};

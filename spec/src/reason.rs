@@ -85,6 +85,7 @@ registry! {
     OutputWithoutPass "OUTPUT_WITHOUT_PASS" Security "a record of a failed run claims outputs" "quarantine what it claims; treat it as a bypassed gate"
     AuditNotLinear "AUDIT_NOT_LINEAR" Security "the audit branch has a merge, a second root or an edited path" "restore the branch from a clone that verifies"
     AuditCasExhausted "AUDIT_CAS_EXHAUSTED" Operator "the ledger moved under every attempt to append" "run again when other writers are done"
+    AuditRewound "AUDIT_REWOUND" Security "the ledger no longer contains what was seen in it before" "restore the branch from another clone; treat it as tampering"
     RepoUnsafe "REPO_UNSAFE" Security "the repository has a shape that could run foreign code or mislead readers" "remove it before building"
     // Declarations.
     CycleInGraph "CYCLE_IN_GRAPH" Author "stages depend on each other in a circle" "remove one of the edges"

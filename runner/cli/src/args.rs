@@ -31,6 +31,9 @@ pub(crate) struct Global {
     /// The repository to work in; found upwards from here
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+    /// Where keys and pins are kept; `.config/orgo` in the user's home folder unless told
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,

@@ -20,7 +20,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = failure.render(output::errors_in_color());
-            if json {
+            if json && !failure.was_told() {
                 output::Output { json, quiet: false, verbose: false }.document(&failure.json());
             } else if !text.is_empty() {
                 output::error(&text);

@@ -1,14 +1,19 @@
-//! Orgo's effects: files, processes, the object store and the clock.
+//! Orgo's effects: files, processes, the object store, git, keys and the clock.
 //!
 //! * [`workspace`]: the places of one repository; [`store`]: content by digest, results by key.
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage.
 //! * [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
+//! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
+//! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod clock;
 pub mod file;
+pub mod git;
 pub mod journal;
+pub mod key;
+pub mod ledger;
 pub mod memory;
 pub mod process;
 pub mod run;
@@ -16,4 +21,5 @@ pub mod sandbox;
 pub mod sources;
 pub mod store;
 pub mod tools;
+pub mod verify;
 pub mod workspace;

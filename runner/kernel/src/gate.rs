@@ -1,23 +1,205 @@
-//! Gates.
-use orgo_spec::Digest;
-/// A
+//! Gates: verdicts over reports, and the only source of the token that lets compilers run.
+//!
+//! No compile on fail, by construction: a gated stage is looked up or started only with an
+//! [`Admission`]; an admission comes only from a [`Pass`] that is consumed; a pass comes only from
+//! [`decide`], and carries the digest of what was decided about. Neither can be cloned, stored or made
+//! elsewhere. Deciding again ([`replay`]) yields a [`ReplayedVerdict`], which starts nothing.
+//!
+//! Everything that cannot be read, is missing, or contradicts itself refuses.
+
+mod report;
+
+pub use report::read_report;
+
+use orgo_spec::canonical::{self, Profile};
+use orgo_spec::record::{Decision, Engine, GateFacts, GateRecord};
+use orgo_spec::{Digest, ReasonCode};
+
+/// The rules that decide, as they stand in records.
+pub const ENGINE: &str = "orgo-builtin";
+/// The version of these rules: it changes when a verdict could.
+pub const ENGINE_VERSION: &str = "1";
+/// Version of the facts document.
+pub const FACTS_VERSION: &str = "1.0.0";
+/// Largest facts document, in bytes.
+pub const MAX_FACTS_BYTES: usize = 64 * 1024;
+
+/// A gate passed, for one stage, about one input, in one run. Consumed by [`Pass::admit`].
 #[derive(Debug)]
 pub struct Pass {
+    gate: String,
     subject: Digest,
+    report: Digest,
+    policy: Option<Digest>,
+    run: String,
 }
-/// B
+
+/// A gated stage may be looked up and started.
 #[derive(Debug)]
 pub struct Admission {
-    _p: (),
+    pass: Pass,
 }
+
 impl Pass {
-    /// C
-    pub fn admit(self, input: Digest, _run: &str) -> Option<Admission> {
-        (self.subject == input).then_some(Admission { _p: () })
-    }
-    /// T
+    /// Admits a stage whose input is really the one that was decided about, in the run in which it was.
     #[must_use]
-    pub fn for_test(subject: Digest) -> Self {
-        Self { subject }
+    pub fn admit(self, input: Digest, run: &str) -> Option<Admission> {
+        (self.subject == input && self.run == run).then_some(Admission { pass: self })
+    }
+
+    /// A pass from a report that passes, for tests of those who need one.
+    #[cfg(test)]
+    pub(crate) fn for_test(subject: Digest, run: &str) -> Self {
+        let report = tests::report("passed", 0, subject);
+        decide(tests::facts(&report, subject), Some(&report), run).1.expect("the report passes")
     }
 }
+
+impl Admission {
+    /// What was decided about, by which report, under which policy, at which gate.
+    #[must_use]
+    pub fn basis(&self) -> (&str, Digest, Digest, Option<Digest>) {
+        (&self.pass.gate, self.pass.subject, self.pass.report, self.pass.policy)
+    }
+}
+
+/// The verdict of a gate decided again from its evidence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayedVerdict {
+    /// The verdict now.
+    pub decision: Decision,
+    /// Why not, sorted.
+    pub reason_codes: Vec<ReasonCode>,
+    /// Whether the record was made by the same rules.
+    pub same_engine: bool,
+    /// Whether verdict and reasons are those of the record.
+    pub confirmed: bool,
+}
+
+/// Why a recorded gate cannot be decided again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The facts cannot be read.
+    #[error("the facts of the gate `{gate}` cannot be read: {why}")]
+    Facts {
+        /// The gate.
+        gate: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The facts are about another gate or stage, or the evidence is not what the record names.
+    #[error("the evidence of the gate `{gate}` belongs to something else")]
+    Other {
+        /// The gate.
+        gate: String,
+    },
+}
+
+/// Decides a gate. `facts.report` is read from `report` here, whatever the caller put there.
+///
+/// Returns what goes into the record, and a pass if nothing refuses.
+#[must_use]
+pub fn decide(mut facts: GateFacts, report: Option<&[u8]>, run: &str) -> (Verdict, Option<Pass>) {
+    facts.report_digest = report.map(Digest::of);
+    facts.report = report.and_then(read_report);
+    let reason_codes = assess(&facts);
+    let bytes = canonical::bytes_of(&facts).expect("facts have no numbers beyond 2^53");
+    let mut reason_codes = reason_codes;
+    if bytes.len() > MAX_FACTS_BYTES {
+        reason_codes = vec![ReasonCode::InputTooLarge];
+    }
+    let pass = match (reason_codes.is_empty(), facts.subject, facts.report_digest) {
+        (true, Some(subject), Some(report)) => {
+            Some(Pass { gate: facts.gate.clone(), subject, report, policy: facts.mandate, run: run.to_owned() })
+        }
+        _ => None,
+    };
+    let mut evidence_refs = vec![Digest::of(&bytes)];
+    evidence_refs.extend(facts.report_digest);
+    let record = GateRecord {
+        decision: if pass.is_some() { Decision::Pass } else { Decision::Fail },
+        engine: Engine { name: ENGINE.to_owned(), version: ENGINE_VERSION.to_owned() },
+        evidence_refs,
+        gate: facts.gate,
+        reason_codes,
+        stage: facts.stage,
+    };
+    (Verdict { record, facts: bytes }, pass)
+}
+
+/// A verdict and the facts that it rests on, as canonical JSON.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// What goes into the build record.
+    pub record: GateRecord,
+    /// Evidence.
+    pub facts: Vec<u8>,
+}
+
+/// Decides a recorded gate again from its evidence. Starts nothing.
+///
+/// # Errors
+/// [`ReplayError`] if the evidence is not what the record names, or cannot be read.
+pub fn replay(record: &GateRecord, facts: &[u8], report: Option<&[u8]>) -> Result<ReplayedVerdict, ReplayError> {
+    let gate = || record.gate.clone();
+    let named: Vec<Digest> = std::iter::once(Digest::of(facts)).chain(report.map(Digest::of)).collect();
+    if named != record.evidence_refs {
+        return Err(ReplayError::Other { gate: gate() });
+    }
+    let profile = Profile { max_bytes: MAX_FACTS_BYTES, ..Profile::RECORD };
+    let read: GateFacts =
+        canonical::from_slice(facts, profile).map_err(|e| ReplayError::Facts { gate: gate(), why: e.to_string() })?;
+    if read.gate != record.gate || read.stage != record.stage || read.report_digest != report.map(Digest::of) {
+        return Err(ReplayError::Other { gate: gate() });
+    }
+    let (verdict, _unused) = decide(read.clone(), report, "");
+    let mut reason_codes = verdict.record.reason_codes;
+    if read.report != report.and_then(read_report) {
+        reason_codes = vec![ReasonCode::ReportUnreadable]; // the recorded reading is not what the report says
+    }
+    let decision = if reason_codes.is_empty() { Decision::Pass } else { Decision::Fail };
+    let same_engine = record.engine.name == ENGINE && record.engine.version == ENGINE_VERSION;
+    let confirmed = decision == record.decision && reason_codes == record.reason_codes;
+    Ok(ReplayedVerdict { decision, reason_codes, same_engine, confirmed })
+}
+
+/// Every reason to refuse, sorted; none is a pass.
+fn assess(facts: &GateFacts) -> Vec<ReasonCode> {
+    let mut codes = Vec::new();
+    if facts.schema_version != FACTS_VERSION {
+        codes.push(ReasonCode::SchemaInvalid);
+    }
+    if facts.mandate.is_some() != facts.accepts.is_some() {
+        codes.push(ReasonCode::PolicyError);
+    }
+    if facts.mandate_required && facts.mandate.is_none() {
+        codes.push(ReasonCode::MandateMissing);
+    }
+    match (&facts.report_digest, &facts.report) {
+        (None, _) => codes.push(ReasonCode::ReportMissing),
+        (Some(_), None) => codes.push(ReasonCode::ReportUnreadable),
+        (Some(_), Some(report)) => {
+            if report.status != "passed" || report.errors > 0 {
+                codes.push(ReasonCode::ValidationFailed);
+            }
+            if facts.subject != Some(report.subject) {
+                codes.push(ReasonCode::SubjectMismatch);
+            }
+            if let Some(accepts) = &facts.accepts {
+                let validator = &facts.validator;
+                let accepted = validator.builtin && accepts.builtin || accepts.validators.contains(&validator.digest);
+                if !accepted {
+                    codes.push(ReasonCode::ValidatorNotAccepted);
+                }
+                if !accepts.rulesets.contains(&report.ruleset) {
+                    codes.push(ReasonCode::RulesetNotAccepted);
+                }
+            }
+        }
+    }
+    codes.sort_unstable_by_key(|c| c.as_str());
+    codes
+}
+
+#[cfg(test)]
+mod tests;

@@ -69,11 +69,11 @@ fn processors() -> u32 {
 
 fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     if outcome.cancelled {
-        return Err(Failure::told(Class::Cancelled, outcome.terminal_code()));
+        return Err(Failure::told(Class::Cancelled));
     }
     match outcome.terminal_code() {
         None => Ok(()),
-        Some(code) => Err(Failure::told(Class::Refused, Some(code))),
+        Some(code) => Err(Failure::told(Class::Refused)),
     }
 }
 

@@ -105,16 +105,17 @@ impl RunOutcome {
     /// Whether every wanted stage is done.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        !self.cancelled && self.changed_sources.is_empty() && self.terminal_code().is_none()
+        self.terminal_code().is_none()
     }
 
-    /// The code of the first stage that failed or was refused, in the order of ids.
+    /// Why the run did not succeed: the code of the first stage that failed or was refused, in the order
+    /// of ids, or that a source changed.
     #[must_use]
     pub fn terminal_code(&self) -> Option<ReasonCode> {
         if self.cancelled {
             return Some(ReasonCode::RunCancelled);
         }
-        self.stages.iter().find_map(|s| match s.state {
+        let of_stage = self.stages.iter().find_map(|s| match s.state {
             State::Failed(code) | State::Refused(code) => Some(code),
             State::Waiting
             | State::Deciding
@@ -123,6 +124,7 @@ impl RunOutcome {
             | State::Running
             | State::Done { .. }
             | State::Skipped(_) => None,
-        })
+        });
+        of_stage.or_else(|| (!self.changed_sources.is_empty()).then_some(ReasonCode::InputChanged))
     }
 }

@@ -53,9 +53,9 @@ impl World<'_> {
                     }
                     1 => {
                         self.refused[stage.index()] = true;
-                        Verdict::Pass { pass: Pass::for_test(Digest::of(b"another input")), input }
+                        Verdict::Pass { pass: Pass::for_test(Digest::of(b"another input"), RUN), input }
                     }
-                    _ => Verdict::Pass { pass: Pass::for_test(input), input },
+                    _ => Verdict::Pass { pass: Pass::for_test(input, RUN), input },
                 };
                 Event::Decided { stage, verdict }
             }
@@ -150,7 +150,7 @@ fn a_pass_about_another_input_starts_nothing() {
     let _ = scheduler.begin();
     let commands = scheduler.step(Event::Looked { stage: StageId(0), hit: true, admission: None });
     assert!(commands.iter().any(|c| matches!(c, Command::Decide(s) if *s == gated)));
-    let verdict = Verdict::Pass { pass: Pass::for_test(Digest::of(b"one")), input: Digest::of(b"two") };
+    let verdict = Verdict::Pass { pass: Pass::for_test(Digest::of(b"one"), RUN), input: Digest::of(b"two") };
     let commands = scheduler.step(Event::Decided { stage: gated, verdict });
     assert!(commands.is_empty(), "{commands:?}");
     assert_eq!(scheduler.state(gated), State::Refused(ReasonCode::GateOrderViolation));

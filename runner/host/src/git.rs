@@ -1,0 +1,202 @@
+//! The only home of libgit2: repositories, objects, signed commits, compare-and-swap of a branch.
+//!
+//! libgit2 runs no hooks, no filter programs and no file-system monitor, so a hostile configuration has
+//! nothing to start here. What could *mislead* a reader is refused when a repository is opened:
+//! grafts, replacement references, a work tree elsewhere, and folders of another owner (supply-chain T-69).
+//!
+//! Object hashes are verified on every read (libgit2's strict mode, SHA-1 with collision detection).
+
+mod commit;
+mod source;
+mod tree;
+mod write;
+
+use std::path::{Path, PathBuf};
+
+use git2::{ErrorClass, ErrorCode};
+use orgo_spec::ReasonCode;
+
+pub use commit::{Commit, CommitShape};
+pub use git2::Oid as ObjectId;
+pub use source::Source;
+pub use tree::{Change, Entry, MODE_FILE};
+pub use write::{Identity, Swap};
+
+/// An open repository. Not shareable between threads: each opens its own.
+pub struct Git {
+    inner: git2::Repository,
+}
+
+/// What went wrong with a repository.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum GitError {
+    #[error("`{0}` is not in a git repository")]
+    NotARepository(PathBuf),
+    #[error("the repository `{path}` is refused: {why}")]
+    Unsafe { path: PathBuf, why: String },
+    #[error("the repository has no commit yet")]
+    Unborn,
+    #[error("there is no object {0}")]
+    Missing(ObjectId),
+    #[error("the object {id} is damaged: {why}")]
+    Damaged { id: ObjectId, why: String },
+    #[error("{0}")]
+    Git(#[source] git2::Error),
+    #[error("`{path}`: {error}")]
+    Io { path: PathBuf, error: std::io::Error },
+}
+
+impl GitError {
+    /// The reason code of the refusal; none for faults of the environment.
+    #[must_use]
+    pub fn code(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Unsafe { .. } => Some(ReasonCode::RepoUnsafe),
+            Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
+            Self::Missing(_) => Some(ReasonCode::RecordMissing),
+            Self::NotARepository(_) | Self::Unborn | Self::Git(_) | Self::Io { .. } => None,
+        }
+    }
+
+    fn of(error: git2::Error) -> Self {
+        Self::Git(error)
+    }
+
+    /// An error of reading the object `id`.
+    fn reading(id: ObjectId) -> impl FnOnce(git2::Error) -> Self {
+        move |error| {
+            if error.code() == ErrorCode::NotFound {
+                Self::Missing(id)
+            } else if error.code() == ErrorCode::HashsumMismatch
+                || matches!(error.class(), ErrorClass::Odb | ErrorClass::Zlib | ErrorClass::Object | ErrorClass::Tree)
+            {
+                Self::Damaged { id, why: error.message().to_owned() }
+            } else {
+                Self::Git(error)
+            }
+        }
+    }
+}
+
+impl Git {
+    /// Opens the repository at `path`: a work tree's root, a `.git` folder or a bare repository.
+    ///
+    /// # Errors
+    /// [`GitError::NotARepository`], or [`GitError::Unsafe`] for a shape that could mislead readers.
+    pub fn open(path: &Path) -> Result<Self, GitError> {
+        Self::checked(git2::Repository::open(path), path)
+    }
+
+    /// Opens the repository that `start` lies in.
+    ///
+    /// # Errors
+    /// As [`Git::open`].
+    pub fn discover(start: &Path) -> Result<Self, GitError> {
+        Self::checked(git2::Repository::discover(start), start)
+    }
+
+    /// Opens the same repository again, with empty caches.
+    ///
+    /// # Errors
+    /// As [`Git::open`].
+    pub fn reopen(&self) -> Result<Self, GitError> {
+        Self::open(self.inner.path())
+    }
+
+    fn checked(opened: Result<git2::Repository, git2::Error>, path: &Path) -> Result<Self, GitError> {
+        let refuse = |why: &str| Err(GitError::Unsafe { path: path.to_owned(), why: why.to_owned() });
+        let inner = match opened {
+            Ok(inner) => inner,
+            Err(e) if e.code() == ErrorCode::NotFound => return Err(GitError::NotARepository(path.to_owned())),
+            Err(e) if e.code() == ErrorCode::Owner => return refuse("its folder belongs to another user"),
+            Err(e) => return Err(GitError::of(e)),
+        };
+        if inner.commondir().join("info/grafts").exists() {
+            return refuse("it has grafts (`info/grafts`), which show another history than the one that is signed");
+        }
+        if inner.references_glob("refs/replace/*").map_err(GitError::of)?.next().is_some() {
+            return refuse("it has replacement objects (`refs/replace/`), which show other content than is signed");
+        }
+        // `core.worktree` can point the work tree at any folder; a linked work tree is the only honest case.
+        if let Some(root) = inner.workdir()
+            && !inner.is_worktree()
+            && root.canonicalize().ok() != inner.path().parent().and_then(|p| p.canonicalize().ok())
+        {
+            return refuse("its work tree lies elsewhere (`core.worktree`)");
+        }
+        Ok(Self { inner })
+    }
+
+    /// The root of the work tree; none for a bare repository.
+    #[must_use]
+    pub fn root(&self) -> Option<&Path> {
+        self.inner.workdir()
+    }
+
+    /// The repository's own folder: what [`Git::open`] opens again.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.inner.path()
+    }
+
+    /// The folder that holds objects and references (shared by linked work trees).
+    #[must_use]
+    pub fn common_dir(&self) -> &Path {
+        self.inner.commondir()
+    }
+
+    /// The commit that a full reference name points to; none if there is no such reference.
+    ///
+    /// # Errors
+    /// [`GitError`] if the reference cannot be read.
+    pub fn tip(&self, reference: &str) -> Result<Option<ObjectId>, GitError> {
+        match self.inner.refname_to_id(reference) {
+            Ok(id) => Ok(Some(id)),
+            Err(e) if e.code() == ErrorCode::NotFound => Ok(None),
+            Err(e) => Err(GitError::of(e)),
+        }
+    }
+
+    /// The bytes of a blob.
+    ///
+    /// # Errors
+    /// [`GitError::Missing`], [`GitError::Damaged`].
+    pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>, GitError> {
+        let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
+        Ok(blob.content().to_vec())
+    }
+
+    /// The size of an object in bytes, without reading its content.
+    ///
+    /// # Errors
+    /// As [`Git::blob`].
+    pub fn size(&self, id: ObjectId) -> Result<usize, GitError> {
+        let odb = self.inner.odb().map_err(GitError::of)?;
+        Ok(odb.read_header(id).map_err(GitError::reading(id))?.0)
+    }
+
+    /// The entry at a path of a tree.
+    ///
+    /// # Errors
+    /// [`GitError`] if a tree on the way cannot be read.
+    pub fn entry(&self, tree: ObjectId, path: &str) -> Result<Option<Entry>, GitError> {
+        let mut at = Entry { id: tree, mode: tree::MODE_TREE };
+        for name in path.split('/') {
+            if at.mode != tree::MODE_TREE {
+                return Ok(None);
+            }
+            match self.tree(at.id)?.get(name) {
+                Some(entry) => at = *entry,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(at))
+    }
+}
+
+impl std::fmt::Debug for Git {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Git({})", self.inner.path().display())
+    }
+}

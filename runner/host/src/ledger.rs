@@ -1,0 +1,329 @@
+//! The ledger: an orphan branch on which signed records are only ever added.
+//!
+//! One SSH-signed commit per append, one parent each; records are numbered without gaps; what a gate saw
+//! lies beside them by digest. The format is `docs/formats/ledger.md`; verification checks all of it,
+//! this module reads and appends.
+//!
+//! INVARIANT: an append reads and writes only the folders on its own paths, so its cost does not depend on
+//! how many records there are; the move of the branch is the only commit point; and success is claimed only
+//! after what was written has been read back through a fresh handle and verified.
+
+mod append;
+pub(crate) mod layout;
+mod trust;
+
+use std::path::Path;
+
+use orgo_spec::{Digest, Name, ReasonCode};
+
+pub use append::{Append, Appended, Entry, Latest, Signers};
+pub use trust::{Trust, TrustError};
+
+use crate::git::{Commit, Git, GitError, ObjectId};
+use crate::key::KeyError;
+use layout::Part;
+
+/// The branch of the protected lane.
+pub const AUDIT: &str = "refs/heads/orgo/audit";
+/// The branch of the local lane: the same format, never pushed.
+pub const LOCAL: &str = "refs/heads/orgo/local";
+
+/// The largest record.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+/// The largest piece of evidence: the longest report that is kept whole, and room for its frame.
+pub const MAX_EVIDENCE_BYTES: usize = 2 << 20;
+
+/// A ledger in a repository.
+#[derive(Debug)]
+pub struct Ledger {
+    git: Git,
+    reference: String,
+}
+
+/// The newest state of a ledger.
+#[derive(Debug, Clone)]
+pub struct Head {
+    /// The newest commit.
+    pub commit: ObjectId,
+    /// Its tree.
+    pub(crate) tree: ObjectId,
+    /// How many records there are.
+    pub count: u64,
+    /// The id of record 0: the ledger's root of trust.
+    pub root: Digest,
+    /// The trust in force.
+    pub trust: Trust,
+}
+
+/// A record as it is stored. Nothing is verified.
+#[derive(Debug, Clone)]
+pub struct StoredRecord {
+    /// Its number.
+    pub number: u64,
+    /// Its kind.
+    pub kind: Name,
+    /// The path of its statement.
+    pub path: String,
+    /// The bytes that are signed.
+    pub statement: Vec<u8>,
+    /// The bytes of the envelope; none if the file is missing.
+    pub envelope: Option<Vec<u8>>,
+}
+
+impl StoredRecord {
+    /// The record's id: the digest of its statement.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        Digest::of(&self.statement)
+    }
+}
+
+/// Why a ledger cannot be read or appended to.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum LedgerError {
+    #[error(transparent)]
+    Git(#[from] GitError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("the trust record cannot be used: {0}")]
+    Trust(#[from] TrustError),
+    #[error("the ledger `{0}` has no records yet")]
+    Empty(String),
+    #[error("the ledger `{0}` exists already")]
+    Exists(String),
+    #[error("the ledger has no record {0}")]
+    NoRecord(String),
+    #[error("`{text}` fits {count} records")]
+    Ambiguous { text: String, count: usize },
+    #[error("{what} has {size} bytes; at most {limit} are allowed")]
+    TooLarge { what: String, size: usize, limit: usize },
+    #[error("the ledger is damaged at `{path}`: {why}")]
+    Damaged { path: String, why: String },
+    #[error("the key {key} is not a {role} key of the trust in force")]
+    KeyUnknown { key: String, role: &'static str },
+    #[error("`{0}` is not a kind of record")]
+    Kind(String),
+    #[error("other writers moved the ledger {0} times in a row")]
+    Exhausted(u32),
+    #[error("the record was written but does not verify: {0}")]
+    NotDurable(String),
+}
+
+impl LedgerError {
+    /// The reason code of the refusal; none for faults of the environment.
+    #[must_use]
+    pub fn code(&self) -> Option<ReasonCode> {
+        match self {
+            Self::Git(error) => error.code(),
+            Self::Key(error) => Some(error.code()),
+            Self::Trust(error) => Some(error.code()),
+            Self::Empty(_) | Self::NoRecord(_) => Some(ReasonCode::RecordMissing),
+            Self::TooLarge { .. } => Some(ReasonCode::InputTooLarge),
+            Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
+            Self::KeyUnknown { .. } => Some(ReasonCode::KeyUnknown),
+            Self::Kind(_) => Some(ReasonCode::SchemaInvalid),
+            Self::Exhausted(_) => Some(ReasonCode::AuditCasExhausted),
+            Self::NotDurable(_) => Some(ReasonCode::RecordNotDurable),
+            Self::Exists(_) | Self::Ambiguous { .. } => None,
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger on `reference` (a full name, [`AUDIT`] or [`LOCAL`]) of the repository at `path`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Git`]; that there is no such branch yet is not an error.
+    pub fn open(path: &Path, reference: &str) -> Result<Self, LedgerError> {
+        Ok(Self { git: Git::open(path)?, reference: reference.to_owned() })
+    }
+
+    /// The repository.
+    #[must_use]
+    pub fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// The full name of the branch.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// The newest state; none for a ledger without commits.
+    ///
+    /// Reads a handful of objects, whatever the size of the ledger. The trust in force is the one that
+    /// `trust/allowed_signers` names, checked by digest; that its *history* is sound is for
+    /// [`crate::verify`] to say.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of them is damaged.
+    pub fn head(&self) -> Result<Option<Head>, LedgerError> {
+        let Some(commit) = self.git.tip(&self.reference)? else { return Ok(None) };
+        let tree = self.git.commit(commit)?.tree;
+        let count = count(&self.git, tree)?;
+        let root = read_record(&self.git, tree, 0)?.id();
+        let damaged = |why: String| LedgerError::Damaged { path: layout::ALLOWED_SIGNERS.to_owned(), why };
+        let signers = match self.git.entry(tree, layout::ALLOWED_SIGNERS)? {
+            Some(entry) => self.git.blob(entry.id)?,
+            None => return Err(damaged("it is missing".to_owned())),
+        };
+        let (number, id) =
+            Trust::named_in(&signers).ok_or_else(|| damaged("its first line names no trust record".to_owned()))?;
+        let record = read_record(&self.git, tree, number)?;
+        if record.id() != id {
+            return Err(damaged(format!("record {number} is not the one it was generated from")));
+        }
+        let trust = Trust::read(number, &record.statement)?;
+        if trust.allowed_signers() != signers {
+            return Err(damaged(format!("it is not what trust record {number} generates")));
+        }
+        Ok(Some(Head { commit, tree, count, root, trust }))
+    }
+
+    fn tree(&self) -> Result<ObjectId, LedgerError> {
+        let tip = self.git.tip(&self.reference)?.ok_or_else(|| LedgerError::Empty(self.reference.clone()))?;
+        Ok(self.git.commit(tip)?.tree)
+    }
+
+    /// How many records there are.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if a folder on the way to the newest is damaged.
+    pub fn count(&self) -> Result<u64, LedgerError> {
+        match self.git.tip(&self.reference)? {
+            Some(tip) => count(&self.git, self.git.commit(tip)?.tree),
+            None => Ok(0),
+        }
+    }
+
+    /// Reads record `number`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoRecord`], [`LedgerError::Damaged`].
+    pub fn record(&self, number: u64) -> Result<StoredRecord, LedgerError> {
+        read_record(&self.git, self.tree()?, number)
+    }
+
+    /// Reads a piece of evidence; none if it is not in the ledger.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] if it does not hash to its name.
+    pub fn evidence(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+        let path = layout::evidence_path(digest);
+        let Some(entry) = self.git.entry(self.tree()?, &path)? else { return Ok(None) };
+        let bytes = self.git.blob(entry.id)?;
+        if Digest::of(&bytes) != *digest {
+            return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Finds a record by `latest`, by number, or by at least four digits of its id, with or without `sha256:`.
+    ///
+    /// A text of digits only is a number. A look-up by id reads every record.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoRecord`], [`LedgerError::Ambiguous`].
+    pub fn find(&self, text: &str) -> Result<StoredRecord, LedgerError> {
+        let none = || LedgerError::NoRecord(format!("`{}`", text.escape_debug()));
+        let tree = self.tree()?;
+        let count = count(&self.git, tree)?;
+        if text == "latest" {
+            return read_record(&self.git, tree, count.checked_sub(1).ok_or_else(none)?);
+        }
+        if let Ok(number) = text.parse::<u64>() {
+            return if number < count { read_record(&self.git, tree, number) } else { Err(none()) };
+        }
+        let prefix = text.strip_prefix("sha256:").unwrap_or(text);
+        if prefix.len() < 4 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(none());
+        }
+        let mut found = Vec::new();
+        for number in 0..count {
+            let record = read_record(&self.git, tree, number)?;
+            if record.id().hex().starts_with(prefix) {
+                found.push(record);
+            }
+        }
+        match found.len() {
+            0 | 1 => found.pop().ok_or_else(none),
+            count => Err(LedgerError::Ambiguous { text: text.to_owned(), count }),
+        }
+    }
+
+    /// The newest `limit` commits, newest first, with their ids.
+    ///
+    /// # Errors
+    /// [`LedgerError::Git`] for a commit that cannot be read.
+    pub fn history(&self, limit: usize) -> Result<Vec<(ObjectId, Commit)>, LedgerError> {
+        let mut commits = Vec::new();
+        let mut next = self.git.tip(&self.reference)?;
+        while let Some(id) = next.filter(|_| commits.len() < limit) {
+            let commit = self.git.commit(id)?;
+            next = commit.parents.first().copied();
+            commits.push((id, commit));
+        }
+        Ok(commits)
+    }
+}
+
+/// How many records a tree has: one more than the highest number, found by the names of three folders.
+fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
+    let mut at = match git.entry(tree, "records")? {
+        Some(entry) => entry.id,
+        None => return Ok(0),
+    };
+    let damaged = |why: &str| LedgerError::Damaged { path: "records".to_owned(), why: why.to_owned() };
+    let mut number = 0;
+    for limit in [layout::MAX_FOLDERS, 256] {
+        let folders = git.tree(at)?;
+        let highest = folders.iter().filter_map(|(name, entry)| Some((layout::decimal(name, limit)?, entry.id))).max();
+        let (n, id) = highest.ok_or_else(|| damaged("a folder without records"))?;
+        number = (number + n) * 256;
+        at = id;
+    }
+    let last = git.tree(at)?.keys().filter_map(|name| Some(layout::record_file(name)?.0)).max();
+    Ok(number + last.ok_or_else(|| damaged("a folder without records"))? + 1)
+}
+
+/// Reads a record out of a tree.
+pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<StoredRecord, LedgerError> {
+    let folder = layout::record_folder(number);
+    let none = || LedgerError::NoRecord(number.to_string());
+    let entry = git.entry(tree, &folder)?.filter(crate::git::Entry::is_tree).ok_or_else(none)?;
+    let files = git.tree(entry.id)?;
+    let mut found = None;
+    for (name, entry) in &files {
+        let Some((n, kind, Part::Statement)) = layout::record_file(name) else { continue };
+        if n != number % 256 {
+            continue;
+        }
+        if found.is_some() {
+            let why = format!("record {number} stands there twice");
+            return Err(LedgerError::Damaged { path: folder, why });
+        }
+        found = Some((kind, *entry, format!("{folder}/{name}")));
+    }
+    let (kind, statement, path) = found.ok_or_else(none)?;
+    let envelope_path = layout::record_path(number, &kind, Part::Envelope);
+    let envelope = git.entry(tree, &envelope_path)?;
+    let read = |id: ObjectId, path: &str| bounded(git, id, MAX_RECORD_BYTES, path);
+    Ok(StoredRecord {
+        number,
+        statement: read(statement.id, &path)?,
+        envelope: envelope.map(|e| read(e.id, &envelope_path)).transpose()?,
+        kind,
+        path,
+    })
+}
+
+/// Reads a blob that has at most `limit` bytes; a larger one is refused before it is read.
+pub(crate) fn bounded(git: &Git, id: ObjectId, limit: usize, path: &str) -> Result<Vec<u8>, LedgerError> {
+    let size = git.size(id)?;
+    if size > limit {
+        return Err(LedgerError::TooLarge { what: format!("`{path}`"), size, limit });
+    }
+    Ok(git.blob(id)?)
+}

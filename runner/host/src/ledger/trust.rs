@@ -1,0 +1,228 @@
+//! The trust in force: which keys may sign what, as a trust record says.
+
+use std::collections::BTreeSet;
+
+use orgo_spec::canonical::{self, JsonError, Profile};
+use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
+use orgo_spec::{Digest, Name, ReasonCode};
+use serde::{Deserialize, Serialize};
+
+/// The trust that one trust record declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    number: u64,
+    id: Digest,
+    tenant: Name,
+    development: bool,
+    root: Quorum,
+    runners: Quorum,
+    git: BTreeSet<PublicKey>,
+}
+
+/// Why a trust record declares no usable trust.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum TrustError {
+    #[error("it is not readable: {0}")]
+    Json(#[from] JsonError),
+    #[error("its {role} role needs {error}")]
+    Quorum { role: &'static str, error: QuorumError },
+    #[error("the key {0} has two duties")]
+    SharedKey(String),
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    #[error("it is for the tenant `{found}`, the ledger is for `{expected}`")]
+    Tenant { found: Name, expected: Name },
+    #[error("a ledger begins with a trust record, and this is record {0}")]
+    NotFirst(u64),
+}
+
+impl TrustError {
+    /// The reason code of the refusal.
+    #[must_use]
+    pub fn code(&self) -> ReasonCode {
+        match self {
+            Self::Json(error) => error.code(),
+            Self::Quorum { .. } => ReasonCode::SigThresholdNotMet,
+            Self::SharedKey(_) => ReasonCode::KeyScopeMismatch,
+            Self::Envelope(error) => error.code(),
+            Self::Tenant { .. } => ReasonCode::TenantMismatch,
+            Self::NotFirst(_) => ReasonCode::RootNotTrusted,
+        }
+    }
+}
+
+impl Trust {
+    /// The kind of trust records.
+    pub const KIND: &'static str = "trust";
+    /// The kind of trust records.
+    const LIST_HEAD: &'static str = "# generated from trust record ";
+
+    /// Reads the statement of trust record `number`.
+    ///
+    /// # Errors
+    /// [`TrustError`] for a document that is not one, and for roles that nobody could fill or that share keys.
+    pub fn read(number: u64, statement: &[u8]) -> Result<Self, TrustError> {
+        let document: Document = canonical::from_slice(statement, Profile::RECORD)?;
+        Self::declare(number, Digest::of(statement), document)
+    }
+
+    /// Verifies trust record `number` under the trust in force; the first one judges itself.
+    ///
+    /// Returns the trust that judged it and the one that it declares.
+    ///
+    /// # Errors
+    /// [`TrustError`] if it is not signed by everyone who must consent.
+    pub(crate) fn succeed(
+        current: Option<&Self>,
+        number: u64,
+        record: Unverified<Self>,
+    ) -> Result<(Self, Self), TrustError> {
+        let mut both = None;
+        record.verify_self_signed(|statement| {
+            let declared = Self::read(number, statement)?;
+            let judge = match current {
+                Some(current) => current.clone(),
+                None if number == 0 => declared.clone(),
+                None => return Err(TrustError::NotFirst(number)),
+            };
+            if judge.tenant != declared.tenant {
+                return Err(TrustError::Tenant { found: declared.tenant, expected: judge.tenant });
+            }
+            let quorums = judge.quorums_for(Self::KIND, statement);
+            both = Some((judge, declared));
+            quorums
+        })?;
+        Ok(both.expect("set before the quorums were returned"))
+    }
+
+    fn declare(number: u64, id: Digest, document: Document) -> Result<Self, TrustError> {
+        let quorum = |role, threshold, keys: &[PublicKey]| {
+            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
+        };
+        let Document { tenant, development, root_threshold, root, runner, git } = document;
+        let mut seen = BTreeSet::new();
+        for key in root.iter().chain(&runner).chain(&git) {
+            if !seen.insert(*key) {
+                return Err(TrustError::SharedKey(key.id().short()));
+            }
+        }
+        Ok(Self {
+            number,
+            id,
+            tenant,
+            development,
+            root: quorum("root", root_threshold, &root)?,
+            runners: quorum("runner", 1, &runner)?,
+            git: quorum("git", 1, &git)?.keys().clone(),
+        })
+    }
+
+    /// The number of the record that declares this trust.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The id of the record that declares this trust.
+    #[must_use]
+    pub fn id(&self) -> Digest {
+        self.id
+    }
+
+    /// Whose trust it is.
+    #[must_use]
+    pub fn tenant(&self) -> &Name {
+        &self.tenant
+    }
+
+    /// Whether it is a development trust: made by itself, with keys made by themselves.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.development
+    }
+
+    /// The keys that sign records; one of them suffices.
+    #[must_use]
+    pub fn runners(&self) -> &Quorum {
+        &self.runners
+    }
+
+    /// The keys that sign trust records.
+    #[must_use]
+    pub fn root(&self) -> &Quorum {
+        &self.root
+    }
+
+    /// The keys that sign commits.
+    #[must_use]
+    pub fn git_keys(&self) -> &BTreeSet<PublicKey> {
+        &self.git
+    }
+
+    /// The role of the key with this id, if the trust lists it.
+    #[must_use]
+    pub fn role_of_id(&self, id: &KeyId) -> Option<&'static str> {
+        let has = |keys: &BTreeSet<PublicKey>| keys.iter().any(|k| k.id() == *id);
+        if has(self.root.keys()) {
+            Some("root")
+        } else if has(self.runners.keys()) {
+            Some("runner")
+        } else if has(&self.git) {
+            Some("git")
+        } else {
+            None
+        }
+    }
+
+    /// Who must have signed a record of this kind while this trust is in force.
+    ///
+    /// Every record needs a runner. A trust record also needs the root of the trust in force and the root that
+    /// it declares itself: nobody is replaced without consent, and nobody becomes root without holding the key.
+    ///
+    /// # Errors
+    /// [`TrustError`] if `statement` is to be a trust record and is not one.
+    pub(crate) fn quorums_for(&self, kind: &str, statement: &[u8]) -> Result<Vec<Quorum>, TrustError> {
+        let mut quorums = vec![self.runners.clone()];
+        if kind == Self::KIND {
+            quorums.push(self.root.clone());
+            quorums.push(Self::read(0, statement)?.root);
+        }
+        Ok(quorums)
+    }
+
+    /// The address that commits carry and that stock git reports as signer.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        format!("orgo@{}", self.tenant)
+    }
+
+    /// The bytes of `trust/allowed_signers`: what `git verify-commit` and `ssh-keygen -Y verify` read.
+    #[must_use]
+    pub fn allowed_signers(&self) -> Vec<u8> {
+        let mut text = format!("{}{} {}\n", Self::LIST_HEAD, self.number, self.id);
+        for key in &self.git {
+            text.push_str(&format!("{} namespaces=\"git\" {key}\n", self.principal()));
+        }
+        text.into_bytes()
+    }
+
+    /// Number and id of the trust record that an `allowed_signers` file says it was generated from.
+    pub(crate) fn named_in(allowed_signers: &[u8]) -> Option<(u64, Digest)> {
+        let text = std::str::from_utf8(allowed_signers).ok()?;
+        let (number, id) = text.lines().next()?.strip_prefix(Self::LIST_HEAD)?.split_once(' ')?;
+        Some((number.parse().ok()?, id.parse().ok()?))
+    }
+}
+
+/// INTERIM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Document {
+    pub(crate) tenant: Name,
+    pub(crate) development: bool,
+    pub(crate) root_threshold: usize,
+    pub(crate) root: Vec<PublicKey>,
+    pub(crate) runner: Vec<PublicKey>,
+    pub(crate) git: Vec<PublicKey>,
+}

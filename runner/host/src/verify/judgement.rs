@@ -1,0 +1,180 @@
+//! Everything that one commit adds, verified after the trust that judges it is known.
+
+use std::collections::BTreeMap;
+
+use orgo_spec::signature::{EnvelopeError, KeyId, Unverified};
+use orgo_spec::{Digest, ReasonCode};
+
+use super::record;
+use super::report::{Counts, Finding, Severity};
+use super::step::{Files, Step};
+use crate::git::{Git, GitError, ObjectId};
+use crate::ledger::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Trust, bounded, layout};
+
+/// The findings about one commit while they are being made.
+pub(super) struct Judgement<'s> {
+    pub(super) git: &'s Git,
+    pub(super) step: &'s Step,
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+}
+
+impl Judgement<'_> {
+    fn push(&mut self, finding: Finding) {
+        self.findings.push(finding.at_commit(self.step.link.id));
+    }
+
+    /// Reads a blob; what cannot be read becomes a finding.
+    fn blob(&mut self, id: ObjectId, limit: usize, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+        match bounded(self.git, id, limit, path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) => {
+                let finding = unreadable_in(error)?;
+                self.push(finding.at_path(path));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Verifies the commit's signature; returns what its trailers say about records.
+    pub(super) fn commit(&mut self, trust: &Trust) -> Result<Option<Vec<String>>, LedgerError> {
+        let commit = self.git.commit(self.step.link.id)?;
+        match commit.verify() {
+            Err(shape) => self.push(Finding::invalid(shape.code(), shape.to_string())),
+            Ok(signature) if trust.git_keys().contains(signature.key()) => self.counts.signatures += 1,
+            Ok(signature) => {
+                let (code, what) = stranger(trust, &signature.key().id());
+                self.push(Finding::invalid(code, format!("the commit is signed by {what}")));
+            }
+        }
+        let trailers = commit.message.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ").map(str::to_owned));
+        Ok(Some(trailers.collect()))
+    }
+
+    /// Verifies that evidence hashes to its name.
+    pub(super) fn evidence(&mut self) -> Result<(), LedgerError> {
+        for (digest, id) in &self.step.evidence {
+            let path = layout::evidence_path(digest);
+            let Some(bytes) = self.blob(*id, MAX_EVIDENCE_BYTES, &path)? else { continue };
+            if Digest::of(&bytes) == *digest {
+                self.counts.evidence += 1;
+            } else {
+                let message = "the evidence does not hash to its name";
+                self.push(Finding::invalid(ReasonCode::EvidenceAltered, message).at_path(path));
+            }
+        }
+        Ok(())
+    }
+
+    /// Verifies that the list for stock tools is the one that the trust generates.
+    pub(super) fn signers_file(&mut self, trust: &Trust) -> Result<(), LedgerError> {
+        let path = layout::ALLOWED_SIGNERS;
+        let expected = self.step.next.as_deref().map(Trust::allowed_signers);
+        let found = match self.step.allowed_signers {
+            Some(id) => self.blob(id, MAX_RECORD_BYTES, path)?,
+            None => None,
+        };
+        if found != expected {
+            let number = self.step.next.as_deref().unwrap_or(trust).number();
+            let message = format!("the file is not what trust record {number} generates");
+            self.push(Finding::invalid(ReasonCode::RecordAltered, message).at_path(path));
+        }
+        Ok(())
+    }
+
+    /// Verifies one record; returns its id and the path under `latest/` that must show it.
+    pub(super) fn record(
+        &mut self,
+        number: u64,
+        files: &Files,
+        trust: &Trust,
+        path: &str,
+    ) -> Result<Option<(Digest, Option<String>)>, LedgerError> {
+        *self.counts.records.entry(files.kind.to_string()).or_default() += 1;
+        let here = |finding: Finding| finding.at_record(number).at_path(path);
+        let (statement, envelope) = match (files.statement, files.envelope) {
+            (Some(statement), Some(envelope)) => (statement, envelope),
+            (Some(_), None) => {
+                self.push(here(Finding::invalid(ReasonCode::SigMissing, "the record has no signature file")));
+                return Ok(None);
+            }
+            (None, _) => {
+                let message = "a signature file was added without its record";
+                self.push(here(Finding::invalid(ReasonCode::RecordMissing, message)));
+                return Ok(None);
+            }
+        };
+        let Some(statement) = self.blob(statement, MAX_RECORD_BYTES, path)? else { return Ok(None) };
+        let Some(envelope) = self.blob(envelope, MAX_RECORD_BYTES, path)? else { return Ok(None) };
+        let id = Digest::of(&statement);
+        let quorums = match trust.quorums_for(files.kind.as_str(), &statement) {
+            Ok(quorums) => quorums,
+            Err(error) => {
+                self.push(here(Finding::invalid(error.code(), error.to_string())));
+                return Ok(Some((id, None)));
+            }
+        };
+        match Unverified::<record::Facts>::new(statement, envelope).verify(&quorums) {
+            Err(error) => {
+                self.push(here(refused(trust, &error)));
+                Ok(Some((id, None)))
+            }
+            Ok(verified) => {
+                self.counts.signatures += verified.signers().len() as u64;
+                let judged = record::judge(self.git, self.step.link.tree, &files.kind, trust, &verified)?;
+                for finding in judged.findings {
+                    self.push(here(finding));
+                }
+                self.counts.add(&judged.counts);
+                Ok(Some((id, judged.latest)))
+            }
+        }
+    }
+
+    /// Verifies that the newest records are shown, and nothing else.
+    pub(super) fn latest(&mut self, expected: &BTreeMap<String, Option<ObjectId>>) {
+        let found: BTreeMap<_, _> = self.step.latest.iter().map(|(path, id)| (path.clone(), Some(*id))).collect();
+        for (path, id) in found.iter().chain(expected) {
+            if found.get(path) != expected.get(path) && (expected.get(path) == Some(id) || !expected.contains_key(path))
+            {
+                let message = "the file does not show the newest record of its pipeline and reference";
+                self.push(Finding::invalid(ReasonCode::RecordAltered, message).at_path(path.clone()));
+            }
+        }
+    }
+}
+
+/// A key that may not sign: one of another role, or one that nobody knows.
+fn stranger(trust: &Trust, key: &KeyId) -> (ReasonCode, String) {
+    match trust.role_of_id(key) {
+        Some(role) => (ReasonCode::KeyScopeMismatch, format!("key {}, whose role is {role}", key.short())),
+        None => (ReasonCode::KeyUnknown, format!("key {}, which the trust in force does not list", key.short())),
+    }
+}
+
+/// The finding for an envelope that does not verify.
+fn refused(trust: &Trust, error: &EnvelopeError) -> Finding {
+    if let EnvelopeError::KeyUnknown(key) = error {
+        let (code, what) = stranger(trust, key);
+        return Finding::invalid(code, format!("the record is signed by {what}"));
+    }
+    Finding::invalid(error.code(), error.to_string())
+}
+
+/// The finding for an object that cannot be read; a fault of the environment stays an error.
+pub(super) fn unreadable(error: GitError) -> Result<Finding, LedgerError> {
+    if let GitError::Missing(_) = error {
+        return Ok(Finding::new(ReasonCode::RecordMissing, Severity::Missing, format!("{error} in this clone")));
+    }
+    if let GitError::Damaged { .. } = error {
+        return Ok(Finding::invalid(ReasonCode::RecordAltered, error.to_string()));
+    }
+    Err(error.into())
+}
+
+pub(super) fn unreadable_in(error: LedgerError) -> Result<Finding, LedgerError> {
+    if let LedgerError::TooLarge { .. } = error {
+        return Ok(Finding::invalid(ReasonCode::InputTooLarge, error.to_string()));
+    }
+    if let LedgerError::Git(error) = error { unreadable(error) } else { Err(error) }
+}

@@ -1,0 +1,204 @@
+//! What a verification found, for people and for programs.
+
+use std::collections::BTreeMap;
+
+use orgo_spec::{Digest, Name, ReasonCode};
+use serde::Serialize;
+
+use crate::git::ObjectId;
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// What is there is not what it claims to be.
+    Invalid,
+    /// The rules of the caller forbid going on.
+    Refused,
+    /// Something is not there, so that it could not be judged.
+    Missing,
+    /// Worth knowing.
+    Notice,
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The reason.
+    pub code: ReasonCode,
+    /// How grave it is.
+    pub severity: Severity,
+    /// The commit it was found in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// The record it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// The path it was found at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What was found, in words.
+    pub message: String,
+}
+
+impl Finding {
+    /// A finding about the ledger as a whole.
+    pub(super) fn new(code: ReasonCode, severity: Severity, message: impl Into<String>) -> Self {
+        Self { code, severity, commit: None, record: None, path: None, message: message.into() }
+    }
+
+    /// Something that is not what it claims to be.
+    pub(super) fn invalid(code: ReasonCode, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Invalid, message)
+    }
+
+    pub(super) fn at_commit(mut self, commit: ObjectId) -> Self {
+        self.commit = Some(commit.to_string());
+        self
+    }
+
+    pub(super) fn at_record(mut self, record: u64) -> Self {
+        self.record = Some(record);
+        self
+    }
+
+    pub(super) fn at_path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+}
+
+/// What the root was compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchor {
+    /// Nothing.
+    None,
+    /// The root that the caller named.
+    Named,
+    /// The pin in the user's folder.
+    Pinned,
+}
+
+/// The result in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Everything verifies, from an anchor outside the clone.
+    Verified,
+    /// Everything agrees with itself; whose it is nobody said.
+    NotAnchored,
+    /// What is there verifies; something is missing.
+    Incomplete,
+    /// The caller's rules forbid going on.
+    Refused,
+    /// Something is not what it claims to be.
+    Invalid,
+}
+
+/// How much was verified.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Commits.
+    pub commits: u64,
+    /// Records, by kind.
+    pub records: BTreeMap<String, u64>,
+    /// Signatures that verified, of commits and of envelopes.
+    pub signatures: u64,
+    /// Pieces of evidence that hash to their names.
+    pub evidence: u64,
+    /// Gates that gave the same verdict when they were decided again.
+    pub gates: u64,
+    /// Of these, gates that this program decided under another version than the recorded one.
+    pub gates_under_another_version: u64,
+}
+
+impl Counts {
+    pub(super) fn add(&mut self, other: &Self) {
+        let Self { commits, records, signatures, evidence, gates, gates_under_another_version } = other;
+        self.commits += commits;
+        self.signatures += signatures;
+        self.evidence += evidence;
+        self.gates += gates;
+        self.gates_under_another_version += gates_under_another_version;
+        for (kind, count) in records {
+            *self.records.entry(kind.clone()).or_default() += count;
+        }
+    }
+
+    /// Records of all kinds.
+    #[must_use]
+    pub fn all_records(&self) -> u64 {
+        self.records.values().sum()
+    }
+}
+
+/// The result of a verification.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VerifyReport {
+    /// The full name of the branch.
+    pub ledger: String,
+    /// The commit that was verified.
+    pub tip: String,
+    /// The id of record 0; none if it could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<Digest>,
+    /// Whose ledger it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<Name>,
+    /// Whether the trust in force is a development trust.
+    pub development: bool,
+    /// What the root was compared with.
+    pub anchor: Anchor,
+    /// The result in one word.
+    pub verdict: Verdict,
+    /// How much was verified.
+    pub counts: Counts,
+    /// What was found, oldest commit first.
+    pub findings: Vec<Finding>,
+}
+
+impl VerifyReport {
+    pub(super) fn new(ledger: &str, tip: ObjectId) -> Self {
+        Self {
+            ledger: ledger.to_owned(),
+            tip: tip.to_string(),
+            root: None,
+            tenant: None,
+            development: false,
+            anchor: Anchor::None,
+            verdict: Verdict::Invalid,
+            counts: Counts::default(),
+            findings: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    pub(super) fn finish(&mut self) {
+        let worst = self.findings.iter().map(|f| f.severity).min();
+        self.verdict = match worst {
+            Some(Severity::Invalid) => Verdict::Invalid,
+            Some(Severity::Refused) => Verdict::Refused,
+            Some(Severity::Missing) => Verdict::Incomplete,
+            Some(Severity::Notice) | None if self.anchor == Anchor::None => Verdict::NotAnchored,
+            Some(Severity::Notice) | None => Verdict::Verified,
+        };
+    }
+
+    /// What must be said before anything else: the verdict, and what weakens it.
+    #[must_use]
+    pub fn first_line(&self) -> String {
+        let verdict = match self.verdict {
+            Verdict::Verified => "verified",
+            Verdict::NotAnchored => "self-consistent, not anchored",
+            Verdict::Incomplete => "incomplete: what is there verifies, something is missing",
+            Verdict::Refused => "refused",
+            Verdict::Invalid => "INVALID",
+        };
+        let class = if self.development { "development trust: not for release; " } else { "" };
+        format!("{class}{verdict}: {}", self.ledger.trim_start_matches("refs/heads/"))
+    }
+}

@@ -1,0 +1,195 @@
+//! One commit of the ledger: what it adds, and whether it may.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use orgo_spec::signature::Unverified;
+use orgo_spec::{Digest, Name, ReasonCode};
+
+use super::judgement::{Judgement, unreadable, unreadable_in};
+use super::report::{Counts, Finding};
+use crate::git::{Change, Git, MODE_FILE, ObjectId};
+use crate::ledger::layout::{self, Part, Place};
+use crate::ledger::{LedgerError, MAX_RECORD_BYTES, Trust, bounded};
+
+/// A commit's place in the chain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Link {
+    pub(super) id: ObjectId,
+    pub(super) tree: ObjectId,
+    /// The tree of its parent.
+    pub(super) before: Option<ObjectId>,
+}
+
+/// The files of one record.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    pub(super) kind: Name,
+    pub(super) statement: Option<ObjectId>,
+    pub(super) envelope: Option<ObjectId>,
+}
+
+/// A commit with what it adds.
+pub(super) struct Step {
+    pub(super) link: Link,
+    records: BTreeMap<u64, Files>,
+    pub(super) evidence: Vec<(Digest, ObjectId)>,
+    pub(super) latest: BTreeMap<String, ObjectId>,
+    pub(super) allowed_signers: Option<ObjectId>,
+    /// What judges this commit: the trust in force at its parent; for the first commit, its own.
+    trust: Option<Arc<Trust>>,
+    /// Whether `trust/allowed_signers` must be the one of a trust that this commit brings.
+    pub(super) next: Option<Arc<Trust>>,
+    findings: Vec<Finding>,
+}
+
+impl Step {
+    /// Computes what a commit adds.
+    pub(super) fn read(git: &Git, link: Link) -> Result<Self, LedgerError> {
+        let mut step = Self {
+            link,
+            records: BTreeMap::new(),
+            evidence: Vec::new(),
+            latest: BTreeMap::new(),
+            allowed_signers: None,
+            trust: None,
+            next: None,
+            findings: Vec::new(),
+        };
+        match git.changes(link.before, link.tree) {
+            Ok(changes) => changes.into_iter().for_each(|change| step.place(change)),
+            Err(error) => {
+                let finding = unreadable(error)?;
+                step.findings.push(finding.at_commit(link.id));
+            }
+        }
+        if step.records.is_empty() && step.findings.is_empty() {
+            step.invalid(ReasonCode::AuditNotLinear, "the commit adds no record", "records");
+        }
+        Ok(step)
+    }
+
+    fn invalid(&mut self, code: ReasonCode, message: impl Into<String>, path: impl Into<String>) {
+        self.findings.push(Finding::invalid(code, message).at_commit(self.link.id).at_path(path));
+    }
+
+    /// Sorts one change into what the format allows, or into the findings.
+    fn place(&mut self, change: Change) {
+        let Change { path, before, after } = change;
+        let Some(after) = after else {
+            let code = match layout::place(&path) {
+                Some(Place::Record { .. }) => ReasonCode::RecordMissing,
+                Some(Place::Evidence(_)) => ReasonCode::EvidenceMissing,
+                Some(Place::Latest | Place::AllowedSigners) | None => ReasonCode::AuditNotLinear,
+            };
+            return self.invalid(code, "the commit removes what was recorded", path);
+        };
+        if after.mode != MODE_FILE {
+            let message = format!("the mode {:o} is not that of a regular file", after.mode);
+            return self.invalid(ReasonCode::RepoUnsafe, message, path);
+        }
+        let edited = "the commit edits what was recorded";
+        match layout::place(&path) {
+            None => self.invalid(ReasonCode::RepoUnsafe, "the format knows no such path", path),
+            Some(Place::Latest) => drop(self.latest.insert(path, after.id)),
+            Some(Place::AllowedSigners) => self.allowed_signers = Some(after.id),
+            Some(_) if before.is_some() => self.invalid(ReasonCode::AuditNotLinear, edited, path),
+            Some(Place::Evidence(digest)) => self.evidence.push((digest, after.id)),
+            Some(Place::Record { number, kind, part }) => {
+                let files =
+                    self.records.entry(number).or_insert(Files { kind: kind.clone(), statement: None, envelope: None });
+                if files.kind != kind {
+                    return self.invalid(ReasonCode::RecordAltered, format!("record {number} has two kinds"), path);
+                }
+                match part {
+                    Part::Statement => files.statement = Some(after.id),
+                    Part::Envelope => files.envelope = Some(after.id),
+                }
+            }
+        }
+    }
+
+    /// Checks that the records continue the numbering at `count`.
+    pub(super) fn number_from(&mut self, count: &mut u64) {
+        let numbers: Vec<u64> = self.records.keys().copied().collect();
+        for number in numbers {
+            if number != *count {
+                let message = format!("record {number} was added where record {count} is due");
+                let finding = Finding::invalid(ReasonCode::RecordMissing, message);
+                self.findings.push(finding.at_commit(self.link.id).at_record(number));
+            }
+            *count = number.saturating_add(1).max(*count);
+        }
+    }
+
+    /// Notes the trust that judges this commit and returns the one that judges the next.
+    pub(super) fn carry(&mut self, git: &Git, trust: Option<Arc<Trust>>) -> Result<Option<Arc<Trust>>, LedgerError> {
+        self.trust = trust;
+        let declared: Vec<u64> =
+            self.records.iter().filter(|(_, f)| f.kind.as_str() == Trust::KIND).map(|(n, _)| *n).collect();
+        for number in declared {
+            let Some(unverified) = self.unverified(git, number)? else { continue };
+            let Ok((judge, declared)) = Trust::succeed(self.trust.as_deref(), number, unverified) else {
+                continue; // `verify` says why
+            };
+            self.trust.get_or_insert(Arc::new(judge));
+            self.next = Some(Arc::new(declared));
+        }
+        if self.trust.is_none() {
+            let message = "no trust is in force: the ledger does not begin with a trust record that verifies";
+            self.invalid(ReasonCode::RootNotTrusted, message, "records");
+        }
+        Ok(self.next.clone().or_else(|| self.trust.clone()))
+    }
+
+    /// The id of record 0, if this commit adds it.
+    pub(super) fn root(&self, git: &Git) -> Result<Option<Digest>, LedgerError> {
+        let Some(id) = self.records.get(&0).and_then(|f| f.statement) else { return Ok(None) };
+        match bounded(git, id, MAX_RECORD_BYTES, "record 0") {
+            Ok(bytes) => Ok(Some(Digest::of(&bytes))),
+            Err(error) => unreadable_in(error).map(|_| None),
+        }
+    }
+
+    /// Statement and envelope of a record, if both are there and readable.
+    fn unverified(&self, git: &Git, number: u64) -> Result<Option<Unverified<Trust>>, LedgerError> {
+        let Some(files) = self.records.get(&number) else { return Ok(None) };
+        let (Some(statement), Some(envelope)) = (files.statement, files.envelope) else { return Ok(None) };
+        let read = |id| match bounded(git, id, MAX_RECORD_BYTES, "a record") {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) => unreadable_in(error).map(|_| None),
+        };
+        Ok(read(statement)?.zip(read(envelope)?).map(|(statement, envelope)| Unverified::new(statement, envelope)))
+    }
+
+    /// Verifies everything that the commit adds.
+    pub(super) fn verify(&self, git: &Git) -> Result<(Vec<Finding>, Counts), LedgerError> {
+        let mut out = Judgement { git, step: self, findings: self.findings.clone(), counts: Counts::default() };
+        out.counts.commits = 1;
+        let Some(trust) = &self.trust else { return Ok((out.findings, out.counts)) };
+        let trailers = out.commit(trust)?;
+        out.evidence()?;
+        out.signers_file(trust)?;
+        let mut listed = Vec::new();
+        let mut latest = BTreeMap::new();
+        for (number, files) in &self.records {
+            let at = layout::record_path(*number, &files.kind, Part::Statement);
+            let judged = out.record(*number, files, trust, &at)?;
+            if let Some((id, show)) = judged {
+                listed.push(format!("{number} {id}"));
+                if let Some(path) = show {
+                    latest.insert(path, files.statement);
+                }
+            }
+        }
+        if let Some(trailers) = trailers
+            && listed.len() == self.records.len()
+            && trailers != listed
+        {
+            let message = "the commit's `Orgo-Record` trailers do not name the records that it adds";
+            out.findings.push(Finding::invalid(ReasonCode::RecordAltered, message).at_commit(self.link.id));
+        }
+        out.latest(&latest);
+        Ok((out.findings, out.counts))
+    }
+}

@@ -1,0 +1,22 @@
+//! Records: signed facts about runs and about trust.
+//!
+//! A record is an in-toto Statement v1. Its bytes are the pretty canonical form (reviewers diff exactly
+//! the signed bytes), its id is their SHA-256. A predicate has two parts, `facts` and `run`, which sort
+//! in this order: first what happened, then the circumstances (times, hosts, ids) in which it did.
+//!
+//! Adding a kind is one file: a type that implements [`Predicate`].
+
+mod build;
+mod gate;
+mod stage;
+mod statement;
+mod trust;
+
+pub use build::{
+    Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outputs, PipelineRef,
+    Program, Snapshot, Source, Status,
+};
+pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
+pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
+pub use statement::{Predicate, RecordError, RecordId, Statement, Subject};
+pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun};

@@ -1,0 +1,332 @@
+//! The Build Record (koa-contract 2.19): what a run was, what it did, and what it may claim.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::gate::{Decision, GateRecord};
+use super::stage::{StageCounts, StageFacts, StagePage, StageRun, StageStatus};
+use super::statement::Predicate;
+use crate::{Digest, Name, ReasonCode};
+
+/// A run that ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRecord {
+    /// What happened.
+    pub facts: BuildFacts,
+    /// In which circumstances.
+    pub run: BuildRun,
+}
+
+/// What happened. Two runs of the same thing have the same facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildFacts {
+    /// For each stage that was tried more than once, the attempt that counts.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub authoritative_attempt: BTreeMap<String, u32>,
+    /// The blueprint that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blueprint_ref: Option<Digest>,
+    /// The named version of the canonical form.
+    pub canonicalization_profile: String,
+    /// Its version.
+    pub canonicalization_version: String,
+    /// Development records are never releasable.
+    pub class: Class,
+    /// The program that ran the built-in tools.
+    pub compiler: Compiler,
+    /// Digest of the whole effective configuration of the build.
+    pub config_hash: Digest,
+    /// What gates decided, in the order in which they did.
+    pub gates: Vec<GateRecord>,
+    /// Content-addressed inputs: snapshots of the spine, otherwise repository files.
+    pub input_snapshots: Vec<Snapshot>,
+    /// The contract that artifacts of the spine follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kristal_pin: Option<Compiler>,
+    /// What the run may leave behind.
+    pub lane: Lane,
+    /// The mandate in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate_ref: Option<Digest>,
+    /// What the run claims. Absent unless it succeeded: absence is the invariant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outputs: Option<Outputs>,
+    /// Signed exceptions that were used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Digest>,
+    /// Stages, where they are too many to list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pages: Vec<StagePage>,
+    /// What was run.
+    pub pipeline: PipelineRef,
+    /// Policies that were chosen explicitly.
+    pub policy_selections: BTreeMap<String, String>,
+    /// `pinned` if the mandate lists the rules in force, otherwise `unpinned`.
+    pub ruleset: String,
+    /// Version of this document.
+    pub schema_version: String,
+    /// What was read.
+    pub source: Source,
+    /// How many stages ended how.
+    pub stage_counts: StageCounts,
+    /// Every stage; only those that failed, if there are pages.
+    pub stages: Vec<StageFacts>,
+    /// How the run ended.
+    pub status: Status,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_reason_code: Option<ReasonCode>,
+    /// Whose record it is.
+    pub tenant_id: Name,
+    /// Codes of the validation report, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub validation_codes: Vec<String>,
+    /// The report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_report_ref: Option<Digest>,
+    /// What the gates said about the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_status: Option<Decision>,
+    /// Known reasons why a repetition may come out otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variance: Vec<String>,
+}
+
+/// Development or production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Made with keys that made themselves.
+    Development,
+    /// Made under a trust that somebody approved.
+    Production,
+}
+
+/// What a run may leave behind (design 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Lane {
+    /// A person's machine; never releasable.
+    Local,
+    /// A pull request; never releasable.
+    Request,
+    /// A runner key, a clean tree, a protected branch.
+    Protected,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// Every stage that was asked for is done.
+    Succeeded,
+    /// A stage failed or a gate refused.
+    Failed,
+    /// Somebody interrupted it.
+    Cancelled,
+}
+
+/// A named and versioned thing, with the digest that pins it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Compiler {
+    /// Digest of it.
+    pub digest: Digest,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// A content-addressed input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Where it lies in the repository.
+    pub path: String,
+}
+
+/// A named artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Artifact {
+    /// Digest of its content; of a folder, of its Merkle tree.
+    pub digest: Digest,
+    /// What it is called.
+    pub name: String,
+}
+
+/// The pipeline that was run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PipelineRef {
+    /// Digest over everything declared.
+    pub definition: Digest,
+    /// Its name.
+    pub name: Name,
+    /// Parameters of the run.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, String>,
+    /// The profile that it promises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// The stages that were asked for; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<String>,
+}
+
+/// The source that was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The commit that trust, mandate and gate rules come from, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The commit that was checked out.
+    pub commit: String,
+    /// Whether any file differed from it.
+    pub dirty: bool,
+    /// The branch that was checked out.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
+    pub reference: Option<String>,
+    /// The commit's tree: what eligibility goes by.
+    pub tree: String,
+}
+
+/// What a successful run claims.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Outputs {
+    /// Output trees of the last stages (those that no other stage needs).
+    pub artifacts: Vec<Artifact>,
+    /// Exchange and Runtime Pack, if the run compiled them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kristal: Option<KristalOutputs>,
+}
+
+/// Exchange and Runtime Pack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KristalOutputs {
+    /// Digest of every file of the Exchange, by path.
+    pub exchange_hashes: Vec<Artifact>,
+    /// Digest of the Exchange's manifest.
+    pub exchange_manifest_ref: Digest,
+    /// The Exchange.
+    pub kristal_id: Digest,
+    /// Digest of every file of the pack, by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payload_hashes: Vec<Artifact>,
+    /// The pack, 64 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_pack_id: Option<String>,
+    /// Digest of the pack's manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_pack_manifest_ref: Option<Digest>,
+}
+
+/// In which circumstances.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BuildRun {
+    /// Who triggered it.
+    pub actor: Actor,
+    /// The run's id, a UUID; the same for all its attempts.
+    pub build_id: String,
+    /// `system`, or `injected` for tests.
+    pub clock: String,
+    /// RFC 3339, UTC.
+    pub created_at: String,
+    /// RFC 3339, UTC.
+    pub ended_at: String,
+    /// What the record was made for: `development` unless told.
+    pub environment: String,
+    /// The program that ran it.
+    pub executor: Program,
+    /// The machine's name.
+    pub host: String,
+    /// Stages; only those that ran, if there are many.
+    pub stages: Vec<StageRun>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// The case that the run belongs to.
+    pub workflow_id: String,
+}
+
+/// Who triggered a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Actor {
+    /// Account or service.
+    pub id: String,
+    /// `person` or `runner`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// A program that ran a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Program {
+    /// Digest of its binary.
+    pub digest: Digest,
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+impl BuildRecord {
+    /// The version of the document that this program writes.
+    pub const SCHEMA_VERSION: &str = "1.0.0";
+    /// Stages are listed up to this many; then they go to pages.
+    pub const MAX_LISTED_STAGES: usize = 256;
+}
+
+impl Predicate for BuildRecord {
+    const TYPE: &'static str = "https://orgo.dev/attestation/build-record/v1";
+    const KIND: &'static str = "build";
+
+    fn check(&self) -> Result<(), (ReasonCode, String)> {
+        let facts = &self.facts;
+        let refused = |code, message: &str| Err((code, message.to_owned()));
+        if facts.schema_version != Self::SCHEMA_VERSION {
+            return refused(ReasonCode::SchemaInvalid, "the build record has another version");
+        }
+        let succeeded = facts.status == Status::Succeeded;
+        if facts.outputs.is_some() != succeeded {
+            let code = if succeeded { ReasonCode::SchemaInvalid } else { ReasonCode::OutputWithoutPass };
+            return refused(code, "outputs belong to runs that succeeded, and to all of these");
+        }
+        if succeeded == facts.terminal_reason_code.is_some() {
+            return refused(ReasonCode::SchemaInvalid, "a run that did not succeed has a reason, and only such a run");
+        }
+        let refusing = |g: &GateRecord| g.decision == Decision::Fail;
+        if succeeded && (facts.validation_status == Some(Decision::Fail) || facts.gates.iter().any(refusing)) {
+            return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a gate refused");
+        }
+        if succeeded && facts.stages.iter().any(|s| s.status == StageStatus::Fail) {
+            return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a stage failed");
+        }
+        for gate in facts.gates.iter().filter(|g| refusing(g)) {
+            let behind = facts.stages.iter().find(|s| s.stage == gate.stage);
+            if behind.is_some_and(|s| s.status == StageStatus::Pass || !s.artifacts_out.is_empty()) {
+                return refused(ReasonCode::OutputWithoutPass, "a stage behind a refusing gate has outputs");
+            }
+        }
+        if facts.gates.iter().any(|g| refusing(g) == g.reason_codes.is_empty()) {
+            return refused(ReasonCode::SchemaInvalid, "a refusal has reasons, and only a refusal");
+        }
+        Ok(())
+    }
+
+    fn tenant(&self) -> &Name {
+        &self.facts.tenant_id
+    }
+}

@@ -1,0 +1,121 @@
+//! Stages in a build record: what they did (facts) and when (run).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::build::Artifact;
+use crate::pipeline::Isolation;
+use crate::{Digest, ReasonCode};
+
+/// How a stage ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum StageStatus {
+    /// Well.
+    Pass,
+    /// Badly, or its gate refused.
+    Fail,
+    /// It was not run.
+    Skip,
+}
+
+/// What ran: `run` for programs, the name of a built-in tool otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// Digest of the whole command: program, arguments, environment, outputs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_hash: Option<Digest>,
+    /// Name of the program or tool.
+    pub name: String,
+    /// Version of a built-in tool; host programs are known by the digest in `version`.
+    pub version: String,
+}
+
+/// A problem of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageError {
+    /// The reason code.
+    pub code: ReasonCode,
+    /// More about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The facts about a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageFacts {
+    /// What it read: repository files by path, outputs of earlier stages by place.
+    pub artifacts_in: Vec<Artifact>,
+    /// What it produced. These are intermediate artifacts; what a run claims stands in `outputs`.
+    pub artifacts_out: Vec<Artifact>,
+    /// What went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<StageError>,
+    /// What ran.
+    pub identity: Identity,
+    /// The isolation that was obtained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// The stage key: the digest of its Remote Execution API action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Digest>,
+    /// The stage's name.
+    pub stage: String,
+    /// How it ended.
+    pub status: StageStatus,
+}
+
+/// Stages in a record that lists only those that did not end well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageCounts {
+    /// Stages that ended badly.
+    pub failed: u64,
+    /// Stages that ended well.
+    pub passed: u64,
+    /// Stages that were not run.
+    pub skipped: u64,
+}
+
+/// A page of stage facts that lies in the object store, not in git.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StagePage {
+    /// Digest of the page: canonical JSON, an array of stage facts.
+    pub digest: Digest,
+    /// How many stages it holds.
+    pub stages: u64,
+}
+
+/// The circumstances of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StageRun {
+    /// Attempts of this run; none if the cache answered or it was not run.
+    pub attempts: Vec<AttemptRun>,
+    /// Whether the cache answered.
+    pub cached: bool,
+    /// What it printed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<Digest>,
+    /// The stage's name.
+    pub stage: String,
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AttemptRun {
+    /// Counted from 1.
+    pub attempt: u32,
+    /// RFC 3339, UTC.
+    pub ended_at: String,
+    /// The exit code, if it ended by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+}

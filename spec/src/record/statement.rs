@@ -1,0 +1,192 @@
+//! The in-toto Statement v1 around every record.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::{self, JsonError, Profile, Value};
+use crate::{Digest, Name, ReasonCode};
+
+/// The statement's own type.
+const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+
+/// What a record is about: bytes, by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// Algorithm to lower-case hexadecimal digits: `sha256` for artifacts, `gitCommit` and `gitTree` for source.
+    pub digest: BTreeMap<String, String>,
+    /// What it is called.
+    pub name: String,
+}
+
+impl Subject {
+    /// A subject by SHA-256.
+    #[must_use]
+    pub fn sha256(name: impl Into<String>, digest: Digest) -> Self {
+        Self { digest: BTreeMap::from([("sha256".to_owned(), digest.hex())]), name: name.into() }
+    }
+
+    /// A commit of the source repository.
+    #[must_use]
+    pub fn commit(commit: &str) -> Self {
+        Self { digest: BTreeMap::from([("gitCommit".to_owned(), commit.to_owned())]), name: "source".to_owned() }
+    }
+}
+
+/// The body of a kind of record.
+pub trait Predicate: Serialize + DeserializeOwned {
+    /// The type URI.
+    const TYPE: &'static str;
+    /// The word in file names.
+    const KIND: &'static str;
+
+    /// What holds between fields and cannot be said by types.
+    ///
+    /// # Errors
+    /// The reason code and the contradiction.
+    fn check(&self) -> Result<(), (ReasonCode, String)>;
+
+    /// Whose record it is.
+    fn tenant(&self) -> &Name;
+}
+
+/// The id of a record: the digest of its statement's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct RecordId(pub Digest);
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A statement about `subject`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement<P> {
+    /// What it is about; at least one entry.
+    pub subject: Vec<Subject>,
+    /// What it says.
+    pub predicate: P,
+}
+
+/// The statement as it is written.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wire<P> {
+    #[serde(rename = "_type")]
+    kind: String,
+    predicate: P,
+    #[serde(rename = "predicateType")]
+    predicate_type: String,
+    subject: Vec<Subject>,
+}
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Not strict JSON of the right shape.
+    #[error("{0}")]
+    Json(#[from] JsonError),
+    /// A statement of another type.
+    #[error("the statement is of type `{found}`, not `{expected}`")]
+    Type {
+        /// What it says.
+        found: String,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// Not the one spelling of what it says.
+    #[error("the bytes are not the canonical pretty form of what they say")]
+    Spelling,
+    /// No subject, or one whose digests cannot be used.
+    #[error("the subject `{0}` has no usable digest")]
+    Subject(String),
+    /// It contradicts itself.
+    #[error("{message}")]
+    Contradiction {
+        /// The reason code.
+        code: ReasonCode,
+        /// The contradiction.
+        message: String,
+    },
+}
+
+impl RecordError {
+    /// The reason code.
+    #[must_use]
+    pub fn code(&self) -> ReasonCode {
+        match self {
+            Self::Json(error) => error.code(),
+            Self::Type { .. } | Self::Spelling => ReasonCode::SchemaInvalid,
+            Self::Subject(_) => ReasonCode::DigestAlgorithmRefused,
+            Self::Contradiction { code, .. } => *code,
+        }
+    }
+}
+
+impl<P: Predicate> Statement<P> {
+    /// The bytes that are signed: pretty canonical JSON.
+    ///
+    /// # Errors
+    /// [`JsonError`] if a number is beyond ±(2^53−1).
+    pub fn to_bytes(&self) -> Result<Vec<u8>, JsonError>
+    where
+        P: Clone,
+    {
+        let wire = Wire {
+            kind: STATEMENT.to_owned(),
+            predicate: &self.predicate,
+            predicate_type: P::TYPE.to_owned(),
+            subject: self.subject.clone(),
+        };
+        Ok(canonical::to_pretty(&Value::of(&wire)?))
+    }
+
+    /// Reads the bytes of a record: strict JSON, known fields only, the one spelling, and consistent.
+    ///
+    /// # Errors
+    /// [`RecordError`] for anything else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
+        let value = canonical::parse(bytes, Profile::RECORD)?;
+        let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        for (name, expected) in [("_type", STATEMENT), ("predicateType", P::TYPE)] {
+            if text(name) != expected {
+                return Err(RecordError::Type { found: text(name), expected });
+            }
+        }
+        let wire: Wire<P> = canonical::from_slice(bytes, Profile::RECORD)?;
+        if canonical::to_pretty(&Value::of(&wire)?) != bytes {
+            return Err(RecordError::Spelling); // one record has one spelling, and nothing is signed unread
+        }
+        if wire.subject.is_empty() {
+            return Err(RecordError::Subject("(none)".to_owned()));
+        }
+        for subject in &wire.subject {
+            check_digests(subject)?;
+        }
+        wire.predicate.check().map_err(|(code, message)| RecordError::Contradiction { code, message })?;
+        Ok(Self { subject: wire.subject, predicate: wire.predicate })
+    }
+}
+
+fn check_digests(subject: &Subject) -> Result<(), RecordError> {
+    let refused = || RecordError::Subject(subject.name.clone());
+    let hex = |text: &str, len: &[usize]| {
+        len.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    for (algorithm, digest) in &subject.digest {
+        let ok = match algorithm.as_str() {
+            "sha256" => hex(digest, &[64]),
+            "gitCommit" | "gitTree" => hex(digest, &[40, 64]),
+            _ => false,
+        };
+        if !ok {
+            return Err(refused());
+        }
+    }
+    if subject.digest.is_empty() { Err(refused()) } else { Ok(()) }
+}

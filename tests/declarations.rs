@@ -1,0 +1,52 @@
+//! Wrong documents: every problem at once, each with its place, its code and a way out.
+
+use crate::support::Repo;
+
+fn report(pipeline: &str) -> (Vec<String>, String) {
+    let repo = Repo::with_pipeline(pipeline);
+    let json = repo.orgo(&["check", "--json"]).exits(2).json();
+    let codes =
+        json["problems"].as_array().unwrap().iter().map(|p| p["code"].as_str().unwrap_or("-").to_owned()).collect();
+    let text = repo.orgo(&["check"]).exits(2).stderr;
+    (codes, text)
+}
+
+macro_rules! refuses {
+    ($($test:ident: $pipeline:literal => $codes:expr;)+) => { $(
+        #[test]
+        fn $test() {
+            let (codes, text) = report($pipeline);
+            assert_eq!(codes, $codes, "{text}");
+            insta::with_settings!({ snapshot_path => "../snapshots/cli", prepend_module_to_snapshot => false, omit_expression => true }, {
+                insta::assert_snapshot!(stringify!($test), text);
+            });
+        }
+    )+ };
+}
+
+refuses! {
+    syntax_errors_are_shown: "pipeline \"p\" { stage \"a\" { run \"x }\n" => ["DOCUMENT_INVALID"; 5];
+    unknown_fields_get_a_suggestion: "pipeline \"p\" {\n    stage \"a\" {\n        run \"x\"\n        timeuot \"1m\"\n    }\n}\n" => ["FIELD_UNKNOWN"];
+    unknown_stages_get_a_suggestion: "pipeline \"p\" {\n    stage \"build\" { run \"x\"; out \"o\" }\n    stage \"test\" { from \"biuld\"; run \"x\" }\n}\n" => ["STAGE_UNKNOWN"];
+    duplicate_fields_show_both_places: "pipeline \"p\" {\n    stage \"a\" timeout=\"1m\" {\n        run \"x\"\n        timeout \"2m\"\n    }\n}\n" => ["FIELD_DUPLICATE"];
+    duplicate_stages_show_both_places: "pipeline \"p\" {\n    stage \"a\" { run \"x\" }\n    stage \"a\" { run \"y\" }\n}\n" => ["FIELD_DUPLICATE"];
+    cycles_show_every_edge: "pipeline \"p\" {\n    stage \"a\" { from \"c\"; run \"x\"; out \"o\" }\n    stage \"b\" { from \"a\"; run \"x\"; out \"o\" }\n    stage \"c\" { from \"b\"; run \"x\"; out \"o\" }\n}\n" => ["CYCLE_IN_GRAPH"];
+    compile_without_a_gate_is_refused: "pipeline \"p\" {\n    stage \"r\" { run \"x\"; out \"report\" }\n    stage \"canon\" uses=\"compile-exchange\" { from \"r\" }\n}\n" => ["GATE_REQUIRED"];
+    unknown_gates_are_refused: "pipeline \"p\" {\n    stage \"r\" { run \"x\"; out \"report\" }\n    gate \"accept\" on=\"r\"\n    stage \"canon\" uses=\"compile-exchange\" gate=\"acept\" { from \"r\" }\n}\n" => ["GATE_UNKNOWN"];
+    unknown_tools_get_a_suggestion: "pipeline \"p\" { stage \"a\" uses=\"ingset\" }\n" => ["DOCUMENT_INVALID"];
+    wrong_values_say_what_is_expected: "pipeline \"p\" {\n    stage \"A B\" { run \"x\" }\n    stage \"b\" { run \"x\"; timeout \"10\"; retries \"two\"; isolation \"tight\"; memory \"4GB\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID"];
+    outputs_may_not_meet_inputs: "pipeline \"p\" {\n    stage \"a\" { files \"src/a.c\"; run \"x\"; out \"src\" }\n}\n" => ["OUTPUT_CONFLICT"];
+    a_stage_needs_something_to_do: "pipeline \"p\" {\n    stage \"a\" { out \"o\" }\n}\n" => ["DOCUMENT_INVALID"];
+    paths_may_not_leave: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"../o\" }\n}\n" => ["DOCUMENT_INVALID"];
+    sources_need_provenance: "pipeline \"p\" {\n    stage \"s\" uses=\"ingest\" { source \"one\" file=\"a.csv\" version=\"1\" retrieved-at=\"yesterday\" }\n}\n" => ["DOCUMENT_INVALID", "PROVENANCE_INCOMPLETE"];
+}
+
+#[test]
+fn isolation_that_cannot_be_enforced_is_refused() {
+    let repo = Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "true"; isolation "hermetic" } }"#);
+    for command in ["check", "run"] {
+        let json = repo.orgo(&[command, "--json"]).exits(4).json();
+        assert_eq!(json["problems"][0]["code"], "ISOLATION_UNAVAILABLE");
+    }
+    assert!(!repo.exists("out/p"), "nothing ran");
+}

@@ -1,0 +1,145 @@
+//! Faults, injected from outside: what is refused, with which code, and what stays as it was.
+
+use std::time::{Duration, Instant};
+
+use crate::support::{Done, Repo, states};
+
+fn one(script: &str, more: &str) -> Repo {
+    Repo::with_pipeline(&format!(
+        "pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; tool \"sleep\" \"ln\" \"mkfifo\"; out \"o\"; {more} }} }}"
+    ))
+}
+
+fn code(repo: &Repo) -> String {
+    let run = repo.orgo(&["run", "--json"]).exits(1).json();
+    run["code"].as_str().expect("a code").to_owned()
+}
+
+#[test]
+fn bad_ends_have_codes() {
+    assert_eq!(code(&one("exit 3", "")), "STAGE_FAILED");
+    assert_eq!(code(&one("kill -9 $$", "")), "STAGE_SIGNALLED");
+    assert_eq!(code(&one("exit 0", "")), "OUTPUT_MISSING");
+    assert_eq!(code(&one("sleep 60", "timeout \"100ms\"")), "STAGE_TIMEOUT");
+    assert_eq!(code(&one("ln -s /etc/passwd o", "")), "OUTPUT_REFUSED");
+    assert_eq!(code(&one("mkfifo o", "")), "OUTPUT_REFUSED");
+    assert_eq!(code(&one("echo > o", "files \"none.txt\"")), "INPUT_MISSING");
+    assert_eq!(code(&one("echo > o", "tool \"no-such-program\"")), "TOOL_MISSING");
+}
+
+#[test]
+fn failures_are_never_cached() {
+    let repo = one("exit 3", "");
+    code(&repo);
+    let run = repo.orgo(&["run", "--json"]).exits(1).json();
+    assert_eq!(states(&run), ["s:failed"]);
+    let explain = repo.orgo(&["explain", "s", "--json"]).ok().json();
+    assert_eq!(explain["reasons"][0]["why"], "failed-before");
+    assert_eq!(explain["cached"], false);
+}
+
+#[test]
+fn a_retry_may_end_well() {
+    let repo = Repo::empty();
+    let marker = repo.beside("marker");
+    let script = format!("test -e {0} && echo > o || {{ echo > {0}; exit 1; }}", marker.display());
+    repo.write("orgo.kdl", "project \"test\"\n");
+    repo.write(
+        "pipelines/p.kdl",
+        &format!("pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; out \"o\"; retries 1 }} }}"),
+    );
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(run["stages"][0]["attempts"], 2);
+}
+
+#[test]
+fn a_damaged_object_is_refused_and_its_stage_runs_again() {
+    let repo = one("echo content > o", "");
+    repo.orgo(&["run"]).ok();
+    let digest = orgo_spec::Digest::of(b"content\n").hex();
+    let object = repo.root().join(".orgo/store/sha256").join(&digest[..2]).join(&digest[2..]);
+    std::fs::remove_file(&object).unwrap();
+    std::fs::write(&object, "CONTENT\n").unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["s:ran"]);
+    assert_eq!(run["stages"][0]["why"][0]["why"], "output-lost");
+    assert_eq!(std::fs::read_to_string(&object).unwrap(), "content\n");
+    assert_eq!(repo.read("out/p/s/o"), "content\n");
+}
+
+#[test]
+fn an_interrupted_run_says_so_and_leaves_no_process() {
+    let repo = one("echo started > /dev/null; exec sleep 300", "");
+    let child = repo.start(&["run", "--json"]);
+    wait_for(|| journal(&repo).contains("\"start\""));
+    signal(child.id(), "INT");
+    let done: Done = child.wait_with_output().unwrap().into();
+    let run = done.exits(130).json();
+    assert_eq!(run["code"], "RUN_CANCELLED");
+    assert!(std::fs::read_dir(repo.root().join(".orgo/work")).unwrap().next().is_none(), "the working folder is gone");
+}
+
+#[test]
+fn after_a_kill_the_next_run_goes_on_where_it_was() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" {
+            stage "a" { run "sh" "-c" "echo a > o"; out "o" }
+            stage "b" { from "a"; files "wait"; run "sh" "-c" "if test -s wait; then exec sleep 300; fi; echo b > o"; tool "sleep"; out "o" }
+        }"#,
+    );
+    repo.write("wait", "yes\n");
+    let mut child = repo.start(&["run"]);
+    wait_for(|| journal(&repo).matches("\"start\"").count() == 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    repo.write("wait", "");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:ran"]);
+    assert_eq!(repo.read("out/p/b/o"), "b\n");
+}
+
+#[test]
+fn a_second_run_at_the_same_time_is_told_to_wait() {
+    let repo = one("exec sleep 300", "");
+    let mut child = repo.start(&["run"]);
+    wait_for(|| journal(&repo).contains("\"start\""));
+    let second = repo.orgo(&["run"]).exits(4);
+    assert!(second.stderr.contains("another run is under way"), "{}", second.stderr);
+    signal(child.id(), "TERM");
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_source_that_changes_during_the_run_is_noticed() {
+    let repo = Repo::empty();
+    repo.write("orgo.kdl", "project \"test\"\n");
+    let input = repo.root().join("input.txt");
+    let script = format!("cp input.txt o; echo changed >> {}", input.display());
+    repo.write("input.txt", "before\n");
+    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"s\" {{ files \"input.txt\"; run \"sh\" \"-c\" {script:?}; tool \"cp\"; out \"o\" }} }}"));
+    repo.commit("first");
+    let run = repo.orgo(&["run", "--json"]).exits(1).json();
+    assert_eq!(run["code"], "INPUT_CHANGED");
+    assert_eq!(repo.read("out/p/s/o"), "before\n", "the run worked on what it had hashed");
+}
+
+fn journal(repo: &Repo) -> String {
+    let runs = repo.root().join(".orgo/runs");
+    let latest = std::fs::read_to_string(runs.join("latest.p")).unwrap_or_default();
+    std::fs::read_to_string(runs.join(latest).join("journal.jsonl")).unwrap_or_default()
+}
+
+#[track_caller]
+fn wait_for(condition: impl Fn() -> bool) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < limit, "it did not happen within a minute");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn signal(pid: u32, name: &str) {
+    let status =
+        std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status().expect("kill is installed");
+    assert!(status.success());
+}

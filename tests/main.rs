@@ -1,0 +1,9 @@
+//! End-to-end tests: real repositories, the real binary, real git.
+#![expect(unreachable_pub, clippy::unwrap_used, reason = "tests say what they hold in their names")]
+
+mod architecture;
+mod commands;
+mod declarations;
+mod faults;
+mod runner;
+mod support;

@@ -1,0 +1,202 @@
+//! What the runner promises, on real stages.
+
+use crate::support::{Repo, states};
+
+/// Two producers, a fan-in, and a test behind it, as small shell stages.
+const FAN_IN: &str = r#"
+pipeline "p" {
+    stage "a" { files "a.txt"; run "sh" "-c" "tr a-z A-Z < a.txt > up"; tool "tr"; out "up" }
+    stage "b" { files "b.txt"; run "cp" "b.txt" "copy"; out "copy" }
+    stage "join" { from "a" "b"; run "sh" "-c" "cat in/a/up in/b/copy > all"; tool "cat"; out "all" }
+}
+"#;
+
+fn fan_in() -> Repo {
+    let repo = Repo::with_pipeline(FAN_IN);
+    repo.write("a.txt", "one\n");
+    repo.write("b.txt", "two\n");
+    repo.commit("inputs");
+    repo
+}
+
+#[test]
+fn a_second_run_is_all_hits() {
+    let repo = fan_in();
+    let first = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&first), ["a:ran", "b:ran", "join:ran"]);
+    assert_eq!(repo.read("out/p/join/all"), "ONE\ntwo\n");
+    let second = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&second), ["a:hit", "b:hit", "join:hit"]);
+}
+
+#[test]
+fn only_what_depends_on_a_change_runs_again_and_explain_names_it() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    repo.write("b.txt", "three\n");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:ran", "join:ran"]);
+    let explain = repo.orgo(&["explain", "b", "--json"]).ok().json();
+    let reason = &explain["reasons"][0];
+    assert_eq!(reason["why"], "input-changed");
+    assert_eq!(reason["path"], "b.txt");
+    let digest = |text: &str| orgo_spec::Digest::of(text.as_bytes()).to_string();
+    assert_eq!(reason["from"], digest("two\n").as_str());
+    assert_eq!(reason["to"], digest("three\n").as_str());
+}
+
+#[test]
+fn a_change_that_comes_out_the_same_stops_there() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    repo.write("a.txt", "One\n");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:ran", "b:hit", "join:hit"]);
+}
+
+#[test]
+fn going_back_to_an_old_state_runs_nothing() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    repo.write("b.txt", "three\n");
+    repo.orgo(&["run"]).ok();
+    repo.write("b.txt", "two\n");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit", "join:hit"]);
+    assert_eq!(repo.read("out/p/join/all"), "ONE\ntwo\n");
+}
+
+#[test]
+fn results_that_were_deleted_or_edited_are_restored() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    std::fs::remove_dir_all(repo.root().join("out/p/a")).unwrap();
+    repo.write("out/p/join/all", "edited\n");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit", "join:hit"]);
+    assert_eq!(repo.read("out/p/join/all"), "ONE\ntwo\n");
+    assert_eq!(repo.read("out/p/a/up"), "ONE\n");
+}
+
+#[test]
+fn writing_to_results_never_reaches_the_store() {
+    use std::io::Write;
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    let mut file = std::fs::OpenOptions::new().append(true).open(repo.root().join("out/p/a/up")).unwrap();
+    file.write_all(b"more\n").unwrap();
+    drop(file);
+    repo.write("b.txt", "three\n");
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/join/all"), "ONE\nthree\n");
+}
+
+#[test]
+fn the_key_knows_no_names_and_no_order_of_declaration() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    let renamed = FAN_IN
+        .replace("stage \"b\"", "stage \"b2\"")
+        .replace("from \"a\" \"b\"", "from \"b2\" at=\"in/b\"; from \"a\"");
+    repo.write("pipelines/p.kdl", &renamed);
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b2:hit", "join:hit"]);
+}
+
+#[test]
+fn a_stage_sees_only_the_environment_that_it_declares() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { stage "e" { run "sh" "-c" "env | sort > env"; tool "env" "sort"; env "NAME" "value"; out "env" } }"#,
+    );
+    repo.orgo(&["run"]).ok();
+    let env = repo.read("out/p/e/env");
+    let names: Vec<&str> = env
+        .lines()
+        .filter_map(|l| l.split('=').next())
+        .filter(|n| !["PWD", "_", "SHLVL", "OLDPWD"].contains(n))
+        .collect();
+    assert_eq!(names, ["NAME", "PATH"]);
+}
+
+#[test]
+fn a_changed_program_is_a_changed_key() {
+    let repo =
+        Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "tool"; env "PATH" "/usr/bin:/bin:@BIN@"; out "o" } }"#);
+    let bin = repo.beside("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let install = |text: &str| {
+        use std::os::unix::fs::PermissionsExt;
+        let path = bin.join("tool");
+        std::fs::write(&path, format!("#!/bin/sh\necho {text} > o\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    install("one");
+    let text = repo.read("pipelines/p.kdl").replace("@BIN@", bin.to_str().unwrap());
+    repo.write("pipelines/p.kdl", &text);
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/s/o"), "one\n");
+    install("two");
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/s/o"), "two\n");
+    let explain = repo.orgo(&["explain", "s", "--json"]).ok().json();
+    assert_eq!(explain["reasons"][0]["why"], "toolchain-changed");
+}
+
+#[test]
+fn patterns_see_new_and_removed_files() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { stage "s" { files "src/**"; run "sh" "-c" "find src -type f | sort > list"; tool "find" "sort"; out "list" } }"#,
+    );
+    repo.write("src/a", "1");
+    repo.orgo(&["run"]).ok();
+    repo.write("src/deep/b", "2");
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/s/list"), "src/a\nsrc/deep/b\n");
+    std::fs::remove_file(repo.root().join("src/a")).unwrap();
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/s/list"), "src/deep/b\n");
+}
+
+#[test]
+fn stages_run_in_parallel_and_the_result_is_that_of_one_worker() {
+    let stages: String =
+        (0..12).map(|i| format!("stage \"s{i}\" {{ run \"sh\" \"-c\" \"echo {i} > o\"; out \"o\" }}\n")).collect();
+    let all: Vec<String> = (0..12).map(|i| format!("\"s{i}\"")).collect();
+    let pipeline = format!(
+        "pipeline \"p\" {{ {stages} stage \"all\" {{ from {}; run \"sh\" \"-c\" \"cat in/*/o > all\"; tool \"cat\"; out \"all\" }} }}",
+        all.join(" ")
+    );
+    let (one, eight) = (Repo::with_pipeline(&pipeline), Repo::with_pipeline(&pipeline));
+    let keys = |repo: &Repo, jobs: &str| {
+        let run = repo.orgo(&["run", "--json", jobs]).ok().json();
+        run["stages"].as_array().unwrap().iter().map(|s| s["key"].to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&one, "-j1"), keys(&eight, "-j8"));
+    assert_eq!(one.read("out/p/all/all"), eight.read("out/p/all/all"));
+}
+
+#[test]
+fn a_matrix_runs_every_combination() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { matrix { os "linux"; n "1" "2" }
+           stage "s" { run "sh" "-c" "echo ${os}-${n} > o"; out "o" } }"#,
+    );
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/s.linux.1/o"), "linux-1\n");
+    assert_eq!(repo.read("out/p/s.linux.2/o"), "linux-2\n");
+}
+
+#[test]
+fn the_hello_example_builds_tests_and_cuts_off_early() {
+    let repo = Repo::example("hello");
+    let run = repo.orgo(&["run", "hello", "--json"]).ok().json();
+    assert_eq!(run["ran"], 6);
+    assert!(repo.exists("out/hello/compile-main/obj/main.d") && repo.exists("out/hello/compile-main/obj/main.o"));
+    let source = repo.read("src/greet.c");
+    repo.write("src/greet.c", &format!("{source}\n/* one more comment */\n"));
+    let run = repo.orgo(&["run", "hello", "--json"]).ok().json();
+    assert_eq!(run["ran"], 1, "{run}");
+    let broken = repo.orgo(&["run", "broken", "--json"]).exits(1).json();
+    assert_eq!(broken["code"], "STAGE_FAILED");
+    assert!(states(&broken).contains(&"package:skipped".to_owned()), "{broken}");
+}
