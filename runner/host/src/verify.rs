@@ -21,6 +21,7 @@ use std::path::Path;
 use orgo_spec::{Digest, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
+pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};
 
 use crate::git::Git;

@@ -1,10 +1,9 @@
 //! `orgo run`: runs a pipeline and reports.
 
 use orgo_host::clock::{Clock, random_uuid};
-use orgo_host::run::{GateOutcome, Notice, Planner, RunOptions, RunOutcome};
-use orgo_kernel::graph::StageId;
+use orgo_host::run::{GatePolicy, Notice, RunOptions, RunOutcome};
 use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::{State, Verdict};
+use orgo_kernel::scheduler::State;
 use serde_json::{Value, json};
 
 use super::Context;
@@ -35,32 +34,17 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         wanted: &wanted,
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        gates: GatePolicy::default(),
         clock: clock.clone(),
     };
     let mut reporter = Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock)?;
-    let mut gatekeeper = |_: StageId, _: &mut Planner<'_>| -> (Verdict, GateOutcome) { unimplemented_gate() };
     let outcome =
-        orgo_host::run::run(&plan, &repository.workspace, &options, &mut gatekeeper, &mut |notice: Notice<'_>| {
+        orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
             reporter.notice(&notice);
         })?;
     reporter.finish(&outcome)?;
     context.output.document(&summary(&plan, &outcome));
     end(&outcome)
-}
-
-fn unimplemented_gate() -> (Verdict, GateOutcome) {
-    let code = orgo_spec::ReasonCode::ReportMissing;
-    (
-        Verdict::Fail(code),
-        GateOutcome {
-            gate: String::new(),
-            stage: String::new(),
-            passed: false,
-            codes: vec![code],
-            facts: Vec::new(),
-            report: None,
-        },
-    )
 }
 
 fn processors() -> u32 {
@@ -73,7 +57,7 @@ fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     }
     match outcome.terminal_code() {
         None => Ok(()),
-        Some(code) => Err(Failure::told(Class::Refused)),
+        Some(_) => Err(Failure::told(Class::Refused)),
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use orgo_spec::canonical::{self, JsonError, Profile};
+use orgo_spec::record::{Class, Predicate, RecordError, Statement, TrustRecord};
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
-use serde::{Deserialize, Serialize};
 
 /// The trust that one trust record declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +12,8 @@ pub struct Trust {
     number: u64,
     id: Digest,
     tenant: Name,
-    development: bool,
+    version: u32,
+    class: Class,
     root: Quorum,
     runners: Quorum,
     git: BTreeSet<PublicKey>,
@@ -24,11 +24,11 @@ pub struct Trust {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum TrustError {
     #[error("it is not readable: {0}")]
-    Json(#[from] JsonError),
+    Record(#[from] RecordError),
     #[error("its {role} role needs {error}")]
     Quorum { role: &'static str, error: QuorumError },
-    #[error("the key {0} has two duties")]
-    SharedKey(String),
+    #[error("version {found} of the trust does not follow version {current}")]
+    Version { found: u32, current: u32 },
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     #[error("it is for the tenant `{found}`, the ledger is for `{expected}`")]
@@ -42,20 +42,19 @@ impl TrustError {
     #[must_use]
     pub fn code(&self) -> ReasonCode {
         match self {
-            Self::Json(error) => error.code(),
+            Self::Record(error) => error.code(),
             Self::Quorum { .. } => ReasonCode::SigThresholdNotMet,
-            Self::SharedKey(_) => ReasonCode::KeyScopeMismatch,
             Self::Envelope(error) => error.code(),
             Self::Tenant { .. } => ReasonCode::TenantMismatch,
-            Self::NotFirst(_) => ReasonCode::RootNotTrusted,
+            Self::NotFirst(_) | Self::Version { .. } => ReasonCode::RootNotTrusted,
         }
     }
 }
 
 impl Trust {
     /// The kind of trust records.
-    pub const KIND: &'static str = "trust";
-    /// The kind of trust records.
+    pub const KIND: &'static str = TrustRecord::KIND;
+    /// How `trust/allowed_signers` begins.
     const LIST_HEAD: &'static str = "# generated from trust record ";
 
     /// Reads the statement of trust record `number`.
@@ -63,8 +62,21 @@ impl Trust {
     /// # Errors
     /// [`TrustError`] for a document that is not one, and for roles that nobody could fill or that share keys.
     pub fn read(number: u64, statement: &[u8]) -> Result<Self, TrustError> {
-        let document: Document = canonical::from_slice(statement, Profile::RECORD)?;
-        Self::declare(number, Digest::of(statement), document)
+        let facts = Statement::<TrustRecord>::parse(statement)?.predicate.facts;
+        let quorum = |role, threshold: u32, keys: &[PublicKey]| {
+            let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
+            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
+        };
+        Ok(Self {
+            number,
+            id: Digest::of(statement),
+            tenant: facts.tenant_id,
+            version: facts.version,
+            class: facts.class,
+            root: quorum("root", facts.root_threshold, &facts.keys.root)?,
+            runners: quorum("runner", 1, &facts.keys.runner)?,
+            git: quorum("git", 1, &facts.keys.git)?.keys().clone(),
+        })
     }
 
     /// Verifies trust record `number` under the trust in force; the first one judges itself.
@@ -89,33 +101,14 @@ impl Trust {
             if judge.tenant != declared.tenant {
                 return Err(TrustError::Tenant { found: declared.tenant, expected: judge.tenant });
             }
+            if current.is_some() && declared.version <= judge.version {
+                return Err(TrustError::Version { found: declared.version, current: judge.version });
+            }
             let quorums = judge.quorums_for(Self::KIND, statement);
             both = Some((judge, declared));
             quorums
         })?;
         Ok(both.expect("set before the quorums were returned"))
-    }
-
-    fn declare(number: u64, id: Digest, document: Document) -> Result<Self, TrustError> {
-        let quorum = |role, threshold, keys: &[PublicKey]| {
-            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
-        };
-        let Document { tenant, development, root_threshold, root, runner, git } = document;
-        let mut seen = BTreeSet::new();
-        for key in root.iter().chain(&runner).chain(&git) {
-            if !seen.insert(*key) {
-                return Err(TrustError::SharedKey(key.id().short()));
-            }
-        }
-        Ok(Self {
-            number,
-            id,
-            tenant,
-            development,
-            root: quorum("root", root_threshold, &root)?,
-            runners: quorum("runner", 1, &runner)?,
-            git: quorum("git", 1, &git)?.keys().clone(),
-        })
     }
 
     /// The number of the record that declares this trust.
@@ -136,10 +129,16 @@ impl Trust {
         &self.tenant
     }
 
+    /// Which version of the trust it is; every change counts it up.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Whether it is a development trust: made by itself, with keys made by themselves.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.development
+        self.class == Class::Development
     }
 
     /// The keys that sign records; one of them suffices.
@@ -162,17 +161,16 @@ impl Trust {
 
     /// The role of the key with this id, if the trust lists it.
     #[must_use]
-    pub fn role_of_id(&self, id: &KeyId) -> Option<&'static str> {
-        let has = |keys: &BTreeSet<PublicKey>| keys.iter().any(|k| k.id() == *id);
-        if has(self.root.keys()) {
-            Some("root")
-        } else if has(self.runners.keys()) {
-            Some("runner")
-        } else if has(&self.git) {
-            Some("git")
-        } else {
-            None
-        }
+    pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
+        let roles = [("root", self.root.keys()), ("runner", self.runners.keys()), ("git", &self.git)];
+        roles.into_iter().find(|(_, keys)| keys.iter().any(|k| k.id() == *id)).map(|(role, _)| role)
+    }
+
+    /// The key with this id, if the trust lists it.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
+        let roles = [self.root.keys(), self.runners.keys(), &self.git];
+        roles.into_iter().flatten().find(|k| k.id() == *id).copied()
     }
 
     /// Who must have signed a record of this kind while this trust is in force.
@@ -213,16 +211,4 @@ impl Trust {
         let (number, id) = text.lines().next()?.strip_prefix(Self::LIST_HEAD)?.split_once(' ')?;
         Some((number.parse().ok()?, id.parse().ok()?))
     }
-}
-
-/// INTERIM.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Document {
-    pub(crate) tenant: Name,
-    pub(crate) development: bool,
-    pub(crate) root_threshold: usize,
-    pub(crate) root: Vec<PublicKey>,
-    pub(crate) runner: Vec<PublicKey>,
-    pub(crate) git: Vec<PublicKey>,
 }

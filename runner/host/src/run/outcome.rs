@@ -6,6 +6,7 @@ use orgo_kernel::key::{Blob, Keyed, Output};
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::record::GateRecord;
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::process::Exit;
@@ -75,14 +76,8 @@ pub struct Attempt {
 /// A gate's verdict as it was reached, for one gated stage.
 #[derive(Debug, Clone)]
 pub struct GateOutcome {
-    /// The gate.
-    pub gate: String,
-    /// The stage behind it.
-    pub stage: String,
-    /// Whether it passed.
-    pub passed: bool,
-    /// Why not.
-    pub codes: Vec<ReasonCode>,
+    /// What goes into the build record.
+    pub record: GateRecord,
     /// The facts, as canonical JSON: evidence.
     pub facts: Vec<u8>,
     /// The report's bytes: evidence.
