@@ -15,7 +15,7 @@ use clap::CommandFactory;
 use orgo_host::key::UserDir;
 
 use crate::args::{Args, Command, Global};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::output::Output;
 
 /// What every command is given.
@@ -55,12 +55,18 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
-        Some(Command::Stage(_)) => Err(Failure::usage("no built-in tools yet", "wait")),
+        Some(Command::Stage(args)) => stage(&args.tool),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())
         }
     }
+}
+
+/// Runs a built-in tool in the current folder, as a stage does.
+fn stage(tool: &str) -> Result<(), Failure> {
+    crate::stage::run(tool, std::path::Path::new("."))
+        .map_err(|e| Failure::message(Class::Refused, Some(e.code), e.message, e.code.remedy()))
 }
 
 /// `orgo` alone: what to do next, here.

@@ -13,27 +13,11 @@ pub(crate) use submit::{Recorded, submit};
 
 use orgo_host::clock::Clock;
 use orgo_host::key::{Role, UserDir};
-use orgo_host::ledger::{Ledger, LedgerError, Signers};
+use orgo_host::ledger::{Ledger, Signers};
 use orgo_spec::Name;
 use orgo_spec::record::{Class as TrustClass, Statement, Subject, TrustFacts, TrustKeys, TrustRecord, TrustRun};
 
 use crate::failure::{Class, Failure};
-
-impl From<LedgerError> for Failure {
-    fn from(error: LedgerError) -> Self {
-        let code = error.code();
-        let class = if code.is_some() { Class::Integrity } else { Class::Environment };
-        let help = code.map_or("check the repository: `git fsck`", orgo_spec::ReasonCode::remedy);
-        Self::message(class, code, error.to_string(), help)
-    }
-}
-
-impl From<orgo_host::key::KeyError> for Failure {
-    fn from(error: orgo_host::key::KeyError) -> Self {
-        let code = error.code();
-        Self::message(Class::Integrity, Some(code), error.to_string(), code.remedy())
-    }
-}
 
 impl From<orgo_host::git::GitError> for Failure {
     fn from(error: orgo_host::git::GitError) -> Self {

@@ -7,6 +7,7 @@ mod ledger;
 mod output;
 mod project;
 mod report;
+mod stage;
 
 use std::process::ExitCode;
 

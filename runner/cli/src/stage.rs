@@ -26,11 +26,11 @@ use inputs::Inputs;
 /// Why a tool refuses: a reason for programs, a message for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct StageError {
+pub(crate) struct StageError {
     /// The reason.
-    pub code: ReasonCode,
+    pub(crate) code: ReasonCode,
     /// What, where, and what to do.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 impl StageError {
@@ -100,7 +100,7 @@ struct RulesConfig {
 
 /// What a tool writes, relative to its working folder; nothing for a name that is no tool.
 #[must_use]
-pub fn outputs(tool: &str) -> &'static [&'static str] {
+pub(crate) fn outputs(tool: &str) -> &'static [&'static str] {
     match tool {
         "ingest" => &["snapshots"],
         "extract" => &["claims"],
@@ -119,7 +119,7 @@ pub fn outputs(tool: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`StageError`]; then the tool's folder is empty.
-pub fn run(tool: &str, root: &Path) -> Result<(), StageError> {
+pub(crate) fn run(tool: &str, root: &Path) -> Result<(), StageError> {
     let Some(output) = outputs(tool).first() else {
         return Err(StageError::new(ReasonCode::ToolMissing, format!("no built-in tool is called `{tool}`")));
     };

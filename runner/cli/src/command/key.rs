@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, args: &Key) -> Result<(), Failure> {
 }
 
 fn list(context: &Context) -> Result<(), Failure> {
-    let user = ledger::user_dir(context)?;
+    let user = context.home()?;
     let mut told = Vec::new();
     let keys = user.keys()?;
     if keys.iter().any(|(_, k)| k.as_ref().is_ok_and(|k| k.class() == KeyClass::Development)) {
@@ -89,7 +89,7 @@ fn list(context: &Context) -> Result<(), Failure> {
 
 fn new(context: &Context, role: Role, name: Option<&str>) -> Result<(), Failure> {
     let name = key_name(name.unwrap_or(role.as_str()))?;
-    let path = ledger::user_dir(context)?.key_path(&name);
+    let path = context.home()?.key_path(&name);
     let key = PrivateKey::create(&path, role, KeyClass::Standard)?;
     context.output.line(format!("made {}", path.display()));
     context.output.line(format!("{} {name}", key.public()));
@@ -99,7 +99,7 @@ fn new(context: &Context, role: Role, name: Option<&str>) -> Result<(), Failure>
 
 fn show(context: &Context, name: &str, pem: bool) -> Result<(), Failure> {
     let name = key_name(name)?;
-    let key = PrivateKey::load(&ledger::user_dir(context)?.key_path(&name))?;
+    let key = PrivateKey::load(&context.home()?.key_path(&name))?;
     if pem {
         context.output.line(key.public().to_pem().trim_end());
     } else {

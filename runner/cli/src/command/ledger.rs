@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use orgo_host::git::{Git, GitError};
-use orgo_host::key::{KeyError, UserDir};
+use orgo_host::key::KeyError;
 use orgo_host::ledger::{Head, Ledger, LedgerError};
 use orgo_host::verify::{PinError, Pins};
 use orgo_spec::ReasonCode;
@@ -21,14 +21,6 @@ pub(super) struct Opened {
     pub(super) branch: String,
 }
 
-/// The user's folder: the one that is named, or the one of the user database.
-pub(super) fn user_dir(context: &Context) -> Result<UserDir, Failure> {
-    match &context.global.home {
-        Some(path) => Ok(UserDir::at(path)),
-        None => Ok(UserDir::of_user()?),
-    }
-}
-
 /// Opens the ledger of the repository at `path`: the branch that is named, otherwise the project's, the audit
 /// branch or the local one, whichever is there first; what was fetched but has no branch here counts too.
 pub(super) fn open(context: &Context, path: Option<&Path>, branch: Option<&str>) -> Result<Opened, Failure> {
@@ -44,7 +36,7 @@ pub(super) fn open(context: &Context, path: Option<&Path>, branch: Option<&str>)
         for reference in [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")] {
             if git.tip(&reference).map_err(LedgerError::from)?.is_some() {
                 let ledger = Ledger::open(git.path(), &reference)?;
-                let pins = Pins::load(&user_dir(context)?)?;
+                let pins = Pins::load(&context.home()?)?;
                 return Ok(Opened { ledger, pins, branch: (*branch).to_owned() });
             }
         }
