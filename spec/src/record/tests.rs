@@ -136,8 +136,8 @@ fn a_failed_run_is_about_its_source_only() {
 
 #[test]
 fn outputs_without_a_pass_cannot_be_read_or_written() {
-    let claimed = format!("\"outputs\": {{\n        \"artifacts\": []\n      }},\n      \"pipeline\": {{");
-    let forged = text(failed()).replacen("\"pipeline\": {", &claimed, 1);
+    let claimed = "\"outputs\": {\n        \"artifacts\": []\n      },\n      \"pipeline\": {";
+    let forged = text(failed()).replacen("\"pipeline\": {", claimed, 1);
     assert_eq!(code(&forged), Some(ReasonCode::OutputWithoutPass));
 
     type Change = fn(&mut BuildFacts);
