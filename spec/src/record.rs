@@ -13,10 +13,13 @@ mod statement;
 mod trust;
 
 pub use build::{
-    Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outputs, PipelineRef,
-    Program, Snapshot, Source, Status,
+    Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
+    PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
 pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
 pub use statement::{Predicate, RecordError, RecordId, Statement, Subject};
 pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun};
+
+#[cfg(test)]
+mod tests;

@@ -72,7 +72,9 @@ pub struct ReplayedVerdict {
     pub reason_codes: Vec<ReasonCode>,
     /// Whether the record was made by the same rules.
     pub same_engine: bool,
-    /// Whether verdict and reasons are those of the record.
+    /// Whether the gate had a report that is not at hand: the verdict rests on what was recorded of it.
+    pub report_absent: bool,
+    /// Whether verdict and reasons are those of the record, and the report was read again.
     pub confirmed: bool,
 }
 
@@ -102,12 +104,8 @@ pub enum ReplayError {
 pub fn decide(mut facts: GateFacts, report: Option<&[u8]>, run: &str) -> (Verdict, Option<Pass>) {
     facts.report_digest = report.map(Digest::of);
     facts.report = report.and_then(read_report);
-    let reason_codes = assess(&facts);
     let bytes = canonical::bytes_of(&facts).expect("facts have no numbers beyond 2^53");
-    let mut reason_codes = reason_codes;
-    if bytes.len() > MAX_FACTS_BYTES {
-        reason_codes = vec![ReasonCode::InputTooLarge];
-    }
+    let reason_codes = if bytes.len() > MAX_FACTS_BYTES { vec![ReasonCode::InputTooLarge] } else { assess(&facts) };
     let pass = match (reason_codes.is_empty(), facts.subject, facts.report_digest) {
         (true, Some(subject), Some(report)) => {
             Some(Pass { gate: facts.gate.clone(), subject, report, policy: facts.mandate, run: run.to_owned() })
@@ -138,29 +136,35 @@ pub struct Verdict {
 
 /// Decides a recorded gate again from its evidence. Starts nothing.
 ///
+/// Without the report, the verdict rests on the facts alone and is not confirmed: missing is not invalid.
+///
 /// # Errors
 /// [`ReplayError`] if the evidence is not what the record names, or cannot be read.
 pub fn replay(record: &GateRecord, facts: &[u8], report: Option<&[u8]>) -> Result<ReplayedVerdict, ReplayError> {
-    let gate = || record.gate.clone();
-    let named: Vec<Digest> = std::iter::once(Digest::of(facts)).chain(report.map(Digest::of)).collect();
-    if named != record.evidence_refs {
-        return Err(ReplayError::Other { gate: gate() });
+    let other = || ReplayError::Other { gate: record.gate.clone() };
+    let unreadable = |why: String| ReplayError::Facts { gate: record.gate.clone(), why };
+    if record.evidence_refs.first() != Some(&Digest::of(facts)) {
+        return Err(other());
     }
     let profile = Profile { max_bytes: MAX_FACTS_BYTES, ..Profile::RECORD };
-    let read: GateFacts =
-        canonical::from_slice(facts, profile).map_err(|e| ReplayError::Facts { gate: gate(), why: e.to_string() })?;
-    if read.gate != record.gate || read.stage != record.stage || read.report_digest != report.map(Digest::of) {
-        return Err(ReplayError::Other { gate: gate() });
+    let read: GateFacts = canonical::from_slice(facts, profile).map_err(|e| unreadable(e.to_string()))?;
+    if canonical::bytes_of(&read).map_err(|e| unreadable(e.to_string()))? != facts {
+        return Err(unreadable("they are not in canonical form".to_owned()));
     }
-    let (verdict, _unused) = decide(read.clone(), report, "");
-    let mut reason_codes = verdict.record.reason_codes;
-    if read.report != report.and_then(read_report) {
+    let report_digest = report.map(Digest::of).or(read.report_digest);
+    let names_this = record.evidence_refs[1..].iter().eq(&read.report_digest) && read.report_digest == report_digest;
+    if read.gate != record.gate || read.stage != record.stage || !names_this {
+        return Err(other());
+    }
+    let mut reason_codes = assess(&read);
+    if report.is_some_and(|report| read.report != read_report(report)) {
         reason_codes = vec![ReasonCode::ReportUnreadable]; // the recorded reading is not what the report says
     }
     let decision = if reason_codes.is_empty() { Decision::Pass } else { Decision::Fail };
     let same_engine = record.engine.name == ENGINE && record.engine.version == ENGINE_VERSION;
-    let confirmed = decision == record.decision && reason_codes == record.reason_codes;
-    Ok(ReplayedVerdict { decision, reason_codes, same_engine, confirmed })
+    let report_absent = report.is_none() && read.report_digest.is_some();
+    let confirmed = decision == record.decision && reason_codes == record.reason_codes && !report_absent;
+    Ok(ReplayedVerdict { decision, reason_codes, same_engine, report_absent, confirmed })
 }
 
 /// Every reason to refuse, sorted; none is a pass.
@@ -176,7 +180,8 @@ fn assess(facts: &GateFacts) -> Vec<ReasonCode> {
         codes.push(ReasonCode::MandateMissing);
     }
     match (&facts.report_digest, &facts.report) {
-        (None, _) => codes.push(ReasonCode::ReportMissing),
+        (None, None) => codes.push(ReasonCode::ReportMissing),
+        (None, Some(_)) => codes.push(ReasonCode::PolicyError),
         (Some(_), None) => codes.push(ReasonCode::ReportUnreadable),
         (Some(_), Some(report)) => {
             if report.status != "passed" || report.errors > 0 {

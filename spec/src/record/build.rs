@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::{Decision, GateRecord};
 use super::stage::{StageCounts, StageFacts, StagePage, StageRun, StageStatus};
-use super::statement::Predicate;
+use super::statement::{Predicate, Subject};
+use crate::canonical::{CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION};
 use crate::{Digest, Name, ReasonCode};
 
 /// A run that ended.
@@ -21,6 +22,8 @@ pub struct BuildRecord {
 }
 
 /// What happened. Two runs of the same thing have the same facts.
+///
+/// Begun with [`BuildFacts::new`] as a run that came to nothing; [`BuildFacts::end`] says how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildFacts {
@@ -56,7 +59,7 @@ pub struct BuildFacts {
     pub mandate_ref: Option<Digest>,
     /// What the run claims. Absent unless it succeeded: absence is the invariant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outputs: Option<Outputs>,
+    outputs: Option<Outputs>,
     /// Signed exceptions that were used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<Digest>,
@@ -78,10 +81,10 @@ pub struct BuildFacts {
     /// Every stage; only those that failed, if there are pages.
     pub stages: Vec<StageFacts>,
     /// How the run ended.
-    pub status: Status,
+    status: Status,
     /// Why it did not succeed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terminal_reason_code: Option<ReasonCode>,
+    terminal_reason_code: Option<ReasonCode>,
     /// Whose record it is.
     pub tenant_id: Name,
     /// Codes of the validation report, sorted.
@@ -284,6 +287,99 @@ pub struct Program {
     pub version: String,
 }
 
+/// How a run ended, and what it may therefore claim. Only one of the three has room for outputs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every stage that was asked for is done.
+    Passed {
+        /// What the run claims.
+        outputs: Outputs,
+    },
+    /// A stage failed or a gate refused.
+    Failed {
+        /// The first reason.
+        reason: ReasonCode,
+    },
+    /// Somebody interrupted it.
+    Cancelled {
+        /// How.
+        reason: ReasonCode,
+    },
+}
+
+impl BuildFacts {
+    /// The facts of a run about which nothing is known yet: abandoned, until [`BuildFacts::end`] says otherwise.
+    #[must_use]
+    pub fn new(
+        tenant_id: Name,
+        class: Class,
+        lane: Lane,
+        pipeline: PipelineRef,
+        source: Source,
+        compiler: Compiler,
+        config_hash: Digest,
+    ) -> Self {
+        Self {
+            authoritative_attempt: BTreeMap::new(),
+            blueprint_ref: None,
+            canonicalization_profile: CANONICALIZATION_PROFILE.to_owned(),
+            canonicalization_version: CANONICALIZATION_VERSION.to_owned(),
+            class,
+            compiler,
+            config_hash,
+            gates: Vec::new(),
+            input_snapshots: Vec::new(),
+            kristal_pin: None,
+            lane,
+            mandate_ref: None,
+            outputs: None,
+            overrides: Vec::new(),
+            pages: Vec::new(),
+            pipeline,
+            policy_selections: BTreeMap::new(),
+            ruleset: "unpinned".to_owned(),
+            schema_version: BuildRecord::SCHEMA_VERSION.to_owned(),
+            source,
+            stage_counts: StageCounts::default(),
+            stages: Vec::new(),
+            status: Status::Failed,
+            terminal_reason_code: Some(ReasonCode::RunAbandoned),
+            tenant_id,
+            validation_codes: Vec::new(),
+            validation_report_ref: None,
+            validation_status: None,
+            variance: Vec::new(),
+        }
+    }
+
+    /// Says how the run ended.
+    pub fn end(&mut self, outcome: Outcome) {
+        (self.status, self.outputs, self.terminal_reason_code) = match outcome {
+            Outcome::Passed { outputs } => (Status::Succeeded, Some(outputs), None),
+            Outcome::Failed { reason } => (Status::Failed, None, Some(reason)),
+            Outcome::Cancelled { reason } => (Status::Cancelled, None, Some(reason)),
+        };
+    }
+
+    /// How the run ended.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What the run claims, if it succeeded.
+    #[must_use]
+    pub fn outputs(&self) -> Option<&Outputs> {
+        self.outputs.as_ref()
+    }
+
+    /// Why the run did not succeed.
+    #[must_use]
+    pub fn terminal_reason_code(&self) -> Option<ReasonCode> {
+        self.terminal_reason_code
+    }
+}
+
 impl BuildRecord {
     /// The version of the document that this program writes.
     pub const SCHEMA_VERSION: &str = "1.0.0";
@@ -301,6 +397,17 @@ impl Predicate for BuildRecord {
         if facts.schema_version != Self::SCHEMA_VERSION {
             return refused(ReasonCode::SchemaInvalid, "the build record has another version");
         }
+        if (facts.canonicalization_profile.as_str(), facts.canonicalization_version.as_str())
+            != (CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION)
+        {
+            return refused(ReasonCode::SchemaInvalid, "the build record names another canonical form");
+        }
+        if facts.lane == Lane::Protected && facts.source.dirty {
+            return refused(ReasonCode::TreeDirty, "a protected run was made from a tree with uncommitted changes");
+        }
+        if facts.pages.is_empty() && facts.stage_counts != StageCounts::of(&facts.stages) {
+            return refused(ReasonCode::SchemaInvalid, "the stages that are listed are not those that are counted");
+        }
         let succeeded = facts.status == Status::Succeeded;
         if facts.outputs.is_some() != succeeded {
             let code = if succeeded { ReasonCode::SchemaInvalid } else { ReasonCode::OutputWithoutPass };
@@ -313,7 +420,8 @@ impl Predicate for BuildRecord {
         if succeeded && (facts.validation_status == Some(Decision::Fail) || facts.gates.iter().any(refusing)) {
             return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a gate refused");
         }
-        if succeeded && facts.stages.iter().any(|s| s.status == StageStatus::Fail) {
+        let failed = facts.stage_counts.failed > 0 || facts.stages.iter().any(|s| s.status == StageStatus::Fail);
+        if succeeded && failed {
             return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a stage failed");
         }
         for gate in facts.gates.iter().filter(|g| refusing(g)) {
@@ -326,6 +434,26 @@ impl Predicate for BuildRecord {
             return refused(ReasonCode::SchemaInvalid, "a refusal has reasons, and only a refusal");
         }
         Ok(())
+    }
+
+    /// The clean source by commit and tree (a dirty one by the pipeline's definition), then what is claimed.
+    fn subjects(&self) -> Vec<Subject> {
+        let BuildFacts { source, pipeline, outputs, .. } = &self.facts;
+        let mut subjects = if source.dirty {
+            vec![Subject::sha256(format!("pipeline/{}", pipeline.name), pipeline.definition)]
+        } else {
+            vec![Subject::commit(&source.commit), Subject::tree(&source.tree)]
+        };
+        let Some(outputs) = outputs else { return subjects };
+        subjects.extend(outputs.artifacts.iter().map(|a| Subject::sha256(&a.name, a.digest)));
+        if let Some(kristal) = &outputs.kristal {
+            let files = |folder: &'static str, files: &[Artifact]| {
+                files.iter().map(|f| Subject::sha256(format!("{folder}/{}", f.name), f.digest)).collect::<Vec<_>>()
+            };
+            subjects.extend(files("exchange", &kristal.exchange_hashes));
+            subjects.extend(files("pack", &kristal.payload_hashes));
+        }
+        subjects
     }
 
     fn tenant(&self) -> &Name {

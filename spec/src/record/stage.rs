@@ -68,8 +68,8 @@ pub struct StageFacts {
     pub status: StageStatus,
 }
 
-/// Stages in a record that lists only those that did not end well.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How many stages ended how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageCounts {
     /// Stages that ended badly.
@@ -78,6 +78,22 @@ pub struct StageCounts {
     pub passed: u64,
     /// Stages that were not run.
     pub skipped: u64,
+}
+
+impl StageCounts {
+    /// Counts.
+    #[must_use]
+    pub fn of(stages: &[StageFacts]) -> Self {
+        let mut counts = Self::default();
+        for stage in stages {
+            *match stage.status {
+                StageStatus::Pass => &mut counts.passed,
+                StageStatus::Fail => &mut counts.failed,
+                StageStatus::Skip => &mut counts.skipped,
+            } += 1;
+        }
+        counts
+    }
 }
 
 /// A page of stage facts that lies in the object store, not in git.

@@ -1,4 +1,8 @@
 //! The in-toto Statement v1 around every record.
+//!
+//! What a statement is about follows from what it says ([`Predicate::subjects`]), so that the two cannot
+//! differ. INVARIANT: [`Statement::to_bytes`] returns only bytes that [`Statement::parse`] accepts, and
+//! `parse` accepts only bytes that `to_bytes` returns: one record has one spelling.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,6 +39,12 @@ impl Subject {
     pub fn commit(commit: &str) -> Self {
         Self { digest: BTreeMap::from([("gitCommit".to_owned(), commit.to_owned())]), name: "source".to_owned() }
     }
+
+    /// A tree of the source repository.
+    #[must_use]
+    pub fn tree(tree: &str) -> Self {
+        Self { digest: BTreeMap::from([("gitTree".to_owned(), tree.to_owned())]), name: "tree".to_owned() }
+    }
 }
 
 /// The body of a kind of record.
@@ -50,6 +60,9 @@ pub trait Predicate: Serialize + DeserializeOwned {
     /// The reason code and the contradiction.
     fn check(&self) -> Result<(), (ReasonCode, String)>;
 
+    /// What the record is about, at least one entry. Clients match records to artifacts by these digests.
+    fn subjects(&self) -> Vec<Subject>;
+
     /// Whose record it is.
     fn tenant(&self) -> &Name;
 }
@@ -64,11 +77,9 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// A statement about `subject`.
+/// A statement; what it is about follows from what it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement<P> {
-    /// What it is about; at least one entry.
-    pub subject: Vec<Subject>,
     /// What it says.
     pub predicate: P,
 }
@@ -102,9 +113,12 @@ pub enum RecordError {
     /// Not the one spelling of what it says.
     #[error("the bytes are not the canonical pretty form of what they say")]
     Spelling,
-    /// No subject, or one whose digests cannot be used.
+    /// It has no subject, or one whose digests cannot be used.
     #[error("the subject `{0}` has no usable digest")]
     Subject(String),
+    /// Its subjects are not those that follow from what it says.
+    #[error("the statement is about something else than its predicate")]
+    OtherSubject,
     /// It contradicts itself.
     #[error("{message}")]
     Contradiction {
@@ -123,27 +137,27 @@ impl RecordError {
             Self::Json(error) => error.code(),
             Self::Type { .. } | Self::Spelling => ReasonCode::SchemaInvalid,
             Self::Subject(_) => ReasonCode::DigestAlgorithmRefused,
+            Self::OtherSubject => ReasonCode::SubjectMismatch,
             Self::Contradiction { code, .. } => *code,
         }
     }
 }
 
 impl<P: Predicate> Statement<P> {
-    /// The bytes that are signed: pretty canonical JSON.
+    /// Makes a statement of what is to be said.
+    pub fn new(predicate: P) -> Self {
+        Self { predicate }
+    }
+
+    /// The bytes that are signed: pretty canonical JSON. They were read back once: nothing is signed that
+    /// could not be read.
     ///
     /// # Errors
-    /// [`JsonError`] if a number is beyond ±(2^53−1).
-    pub fn to_bytes(&self) -> Result<Vec<u8>, JsonError>
-    where
-        P: Clone,
-    {
-        let wire = Wire {
-            kind: STATEMENT.to_owned(),
-            predicate: &self.predicate,
-            predicate_type: P::TYPE.to_owned(),
-            subject: self.subject.clone(),
-        };
-        Ok(canonical::to_pretty(&Value::of(&wire)?))
+    /// [`RecordError`] for whatever [`Statement::parse`] would refuse.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RecordError> {
+        let bytes = spell(&self.predicate, self.predicate.subjects())?;
+        Self::parse(&bytes)?;
+        Ok(bytes)
     }
 
     /// Reads the bytes of a record: strict JSON, known fields only, the one spelling, and consistent.
@@ -159,18 +173,24 @@ impl<P: Predicate> Statement<P> {
             }
         }
         let wire: Wire<P> = canonical::from_slice(bytes, Profile::RECORD)?;
-        if canonical::to_pretty(&Value::of(&wire)?) != bytes {
-            return Err(RecordError::Spelling); // one record has one spelling, and nothing is signed unread
-        }
         if wire.subject.is_empty() {
             return Err(RecordError::Subject("(none)".to_owned()));
         }
-        for subject in &wire.subject {
-            check_digests(subject)?;
-        }
+        wire.subject.iter().try_for_each(check_digests)?;
         wire.predicate.check().map_err(|(code, message)| RecordError::Contradiction { code, message })?;
-        Ok(Self { subject: wire.subject, predicate: wire.predicate })
+        if wire.subject != wire.predicate.subjects() {
+            return Err(RecordError::OtherSubject);
+        }
+        if spell(&wire.predicate, wire.subject)? != bytes {
+            return Err(RecordError::Spelling);
+        }
+        Ok(Self { predicate: wire.predicate })
     }
+}
+
+fn spell<P: Predicate>(predicate: &P, subject: Vec<Subject>) -> Result<Vec<u8>, JsonError> {
+    let (kind, predicate_type) = (STATEMENT.to_owned(), P::TYPE.to_owned());
+    Ok(canonical::to_pretty(&Value::of(&Wire { kind, predicate, predicate_type, subject })?))
 }
 
 fn check_digests(subject: &Subject) -> Result<(), RecordError> {

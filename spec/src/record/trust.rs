@@ -1,12 +1,14 @@
 //! The trust record: whose ledger it is, and which keys may sign what.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Class;
-use super::statement::Predicate;
+use super::statement::{Predicate, Subject};
 use crate::signature::PublicKey;
-use crate::{Name, ReasonCode};
+use crate::{Name, ReasonCode, canonical};
 
 /// A declaration of trust.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,13 +75,33 @@ impl Predicate for TrustRecord {
                 format!("the trust document has version {}", facts.schema_version),
             ));
         }
-        let mut seen = std::collections::BTreeSet::new();
-        for key in facts.keys.git.iter().chain(&facts.keys.root).chain(&facts.keys.runner) {
-            if !seen.insert(key) {
-                return Err((ReasonCode::KeyScopeMismatch, format!("the key {} has two duties", key.id().short())));
+        let roles = [
+            ("git", &facts.keys.git, 1),
+            ("root", &facts.keys.root, facts.root_threshold),
+            ("runner", &facts.keys.runner, 1),
+        ];
+        let mut seen = BTreeSet::new();
+        for (role, keys, threshold) in roles {
+            if threshold == 0 || keys.len() < threshold as usize {
+                let message = format!("the role {role} needs {threshold} of {} keys", keys.len());
+                return Err((ReasonCode::SigThresholdNotMet, message));
+            }
+            if !keys.is_sorted() {
+                return Err((ReasonCode::SchemaInvalid, format!("the keys of the role {role} are not sorted")));
+            }
+            for key in keys {
+                if !seen.insert(key) {
+                    return Err((ReasonCode::KeyScopeMismatch, format!("the key {} has two duties", key.id().short())));
+                }
             }
         }
         Ok(())
+    }
+
+    /// The declaration itself, by the digest of its canonical form.
+    fn subjects(&self) -> Vec<Subject> {
+        let digest = canonical::digest_of(&self.facts).expect("a trust document has no number beyond 2^53");
+        vec![Subject::sha256(format!("trust/{}", self.facts.tenant_id), digest)]
     }
 
     fn tenant(&self) -> &Name {

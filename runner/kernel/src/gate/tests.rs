@@ -7,10 +7,13 @@ use super::*;
 
 const RULES: Digest = Digest::EMPTY;
 
-pub(crate) fn report(status: &str, errors: u64, subject: Digest) -> Vec<u8> {
+pub(crate) fn report(status: &str, errors: usize, subject: Digest) -> Vec<u8> {
+    let issues = vec![r#"{"severity":"ERROR","code":"FUNCTIONAL_CONFLICT","message":"27 or 28"}"#; errors].join(",");
+    let counts = if errors > 0 { format!(r#""FUNCTIONAL_CONFLICT":{errors}"#) } else { String::new() };
     format!(
-        r#"{{"schema_version":"3.0","validation_status":"{status}","stats":{{"error_count":{errors}}},"issues":[],
-            "extensions":{{"koa":{{"counts":{{}},"decisions_digest":"{RULES}","ruleset_digest":"{RULES}","subject_digest":"{subject}"}}}}}}"#
+        r#"{{"schema_version":"3.0","validation_status":"{status}","issues":[{issues}],
+            "stats":{{"error_count":{errors},"warning_count":0,"info_count":0}},
+            "extensions":{{"koa":{{"counts":{{{counts}}},"decisions_digest":"{RULES}","ruleset_digest":"{RULES}","subject_digest":"{subject}"}}}}}}"#
     )
     .into_bytes()
 }
@@ -57,9 +60,41 @@ fn only_a_clean_report_about_this_input_passes() {
     let mut blind = facts(&good, ours);
     blind.subject = None;
     assert_eq!(codes(blind, Some(&good)), [C::SubjectMismatch]);
-    let listed =
-        String::from_utf8(good).expect("text").replace("\"issues\":[]", "\"issues\":[{\"severity\":\"ERROR\"}]");
-    assert_eq!(codes(facts(&[], ours), Some(listed.as_bytes())), [C::ValidationFailed]);
+}
+
+#[test]
+fn a_report_that_contradicts_itself_is_no_report() {
+    let ours = Digest::of(b"ours");
+    let text = |status, errors| String::from_utf8(report(status, errors, ours)).expect("text");
+    let (clean, failed) = (text("passed", 0), text("failed", 2));
+    assert!(read_report(clean.as_bytes()).is_some() && read_report(failed.as_bytes()).is_some());
+    let listed = r#""issues":[{"severity":"ERROR","code":"FUNCTIONAL_CONFLICT","message":"hidden"}]"#;
+    for (what, other) in [
+        ("an issue that is not counted", clean.replace(r#""issues":[]"#, listed)),
+        ("issues that are counted and not listed", clean.replace(r#""error_count":0"#, r#""error_count":2"#)),
+        ("fewer errors than are listed", failed.replace(r#""error_count":2"#, r#""error_count":0"#)),
+        (
+            "errors passed off as remarks",
+            failed.replace(
+                r#""error_count":2,"warning_count":0,"info_count":0"#,
+                r#""error_count":0,"warning_count":0,"info_count":2"#,
+            ),
+        ),
+        (
+            "other counts by code",
+            failed.replace(r#""FUNCTIONAL_CONFLICT":2"#, r#""FUNCTIONAL_CONFLICT":1,"DECISION_STALE":1"#),
+        ),
+        ("no counts", clean.replace(r#""counts":{},"#, "")),
+        ("a negative count", clean.replace(r#""info_count":0"#, r#""info_count":-1"#)),
+        ("an unknown severity", failed.replacen("ERROR", "FATAL", 1)),
+        ("an unknown member", clean.replacen('{', r#"{"verdict":"passed","#, 1)),
+        ("two verdicts", clean.replacen('{', r#"{"validation_status":"failed","#, 1)),
+        ("another version", clean.replace("3.0", "3.1")),
+        ("no subject", clean.replace("subject_digest", "subject")),
+    ] {
+        assert!(other != clean && other != failed, "{what}: the test changes nothing");
+        assert_eq!(read_report(other.as_bytes()), None, "{what}");
+    }
 }
 
 #[test]
@@ -93,11 +128,99 @@ fn a_recorded_gate_decides_the_same_again() {
     for bytes in [report("passed", 0, ours), report("failed", 3, ours), b"not a report".to_vec()] {
         let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), "run");
         let again = replay(&verdict.record, &verdict.facts, Some(&bytes)).expect("the evidence is there");
-        assert!(again.confirmed && again.same_engine);
+        assert!(again.confirmed && again.same_engine && !again.report_absent);
+        let alone = replay(&verdict.record, &verdict.facts, None).expect("the facts are there");
+        assert!(!alone.confirmed && alone.report_absent, "a report that is not at hand confirms nothing");
+        assert_eq!(alone.decision, verdict.record.decision, "missing is not invalid");
+    }
+    let (verdict, _) = decide(facts(&[], ours), None, "run");
+    let again = replay(&verdict.record, &verdict.facts, None).expect("there was no report");
+    assert!(again.confirmed && !again.report_absent);
+}
+
+#[test]
+fn facts_have_one_spelling_and_say_what_the_report_says() {
+    let ours = Digest::of(b"ours");
+    let bad = report("failed", 1, ours);
+    let (verdict, _) = decide(facts(&bad, ours), Some(&bad), "run");
+    let naming = |facts: &[u8]| {
+        let mut record = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..verdict.record.clone() };
+        record.evidence_refs[0] = Digest::of(facts);
+        record
+    };
+    let spaced = [b" ", verdict.facts.as_slice()].concat();
+    assert!(matches!(replay(&naming(&spaced), &spaced, Some(&bad)), Err(ReplayError::Facts { .. })));
+    let text = String::from_utf8(verdict.facts.clone()).expect("text");
+    let lying = text.replace(r#""status":"failed""#, r#""status":"passed""#).replace(r#""errors":1"#, r#""errors":0"#);
+    assert_ne!(lying, text);
+    let again = replay(&naming(lying.as_bytes()), lying.as_bytes(), Some(&bad)).expect("well formed");
+    assert_eq!((again.decision, again.confirmed), (Decision::Fail, false), "the report itself is read again");
+}
+
+/// One thing that may happen to a gate.
+#[derive(Debug, Clone)]
+struct Trial {
+    status: &'static str,
+    errors: usize,
+    about_ours: bool,
+    altered: Option<(prop::sample::Index, u8)>,
+    mandate: Option<(bool, bool)>,
+    required: bool,
+    present: bool,
+}
+
+prop_compose! {
+    fn trial()(
+        status in prop::sample::select(vec!["passed", "passed", "partial", "failed"]),
+        errors in prop_oneof![3 => Just(0usize), 1 => 1..4usize],
+        about_ours in prop::bool::weighted(0.8),
+        altered in prop::option::weighted(0.2, (any::<prop::sample::Index>(), 0u8..8)),
+        mandate in prop::option::of((any::<bool>(), any::<bool>())),
+        required in any::<bool>(),
+        present in prop::bool::weighted(0.9),
+    ) -> Trial {
+        Trial { status, errors, about_ours, altered, mandate, required, present }
     }
 }
 
 proptest! {
+    /// In any history, a pass comes only from an unaltered, passed report about this input that the
+    /// mandate accepts, and it opens this input in this run only.
+    #[test]
+    fn a_pass_never_comes_from_anything_else(history in prop::collection::vec(trial(), 1..12)) {
+        let ours = Digest::of(b"ours");
+        for (i, t) in history.iter().enumerate() {
+            let run = format!("run {i}");
+            let clean = report(t.status, t.errors, if t.about_ours { ours } else { Digest::of(b"other") });
+            let mut bytes = clean.clone();
+            if let Some((at, bit)) = &t.altered {
+                let at = at.index(bytes.len());
+                bytes[at] ^= 1 << bit;
+            }
+            let mut asked = facts(&bytes, ours);
+            asked.mandate_required = t.required;
+            if let Some((rules, builtin)) = t.mandate {
+                asked.mandate = Some(Digest::of(b"mandate"));
+                asked.accepts = Some(Accepts { builtin, rulesets: if rules { vec![RULES] } else { vec![] }, validators: vec![] });
+            }
+            let (verdict, pass) = decide(asked, t.present.then_some(bytes.as_slice()), &run);
+            prop_assert_eq!(pass.is_some(), verdict.record.decision == Decision::Pass);
+            let accepted = t.mandate.map_or(!t.required, |(rules, builtin)| rules && builtin);
+            let may = t.present && t.status == "passed" && t.errors == 0 && t.about_ours && accepted;
+            match (may, &t.altered) {
+                (_, None) => prop_assert_eq!(pass.is_some(), may),
+                // An alteration may hit white space; it never opens what was closed.
+                (false, Some(_)) => prop_assert!(pass.is_none()),
+                (true, Some(_)) => {}
+            }
+            if let Some(pass) = pass {
+                prop_assert_eq!(verdict.record.evidence_refs[1], Digest::of(&bytes));
+                prop_assert!(pass.admit(ours, &format!("run {}", i + 1)).is_none(), "a pass is for one run");
+            }
+        }
+    }
+
+    /// Evidence with any bit changed is not the evidence that the record names.
     #[test]
     fn altered_evidence_never_passes(at in any::<prop::sample::Index>(), bit in 0u8..8, in_report in any::<bool>()) {
         let ours = Digest::of(b"ours");
@@ -108,10 +231,16 @@ proptest! {
         let at = at.index(target.len());
         target[at] ^= 1 << bit;
         prop_assert!(replay(&verdict.record, &facts, Some(&bytes)).is_err());
-        // Even a record that names the altered evidence does not make a refusal into a pass.
-        let (failing, _) = decide(super::tests::facts(&[], ours), Some(&report("failed", 1, ours)), "run");
-        let forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..failing.record };
-        let again = replay(&forged, &failing.facts, Some(&report("failed", 1, ours))).expect("named correctly");
-        prop_assert!(!again.confirmed && again.decision == Decision::Fail);
+        // Even a record that names the altered facts of a refusal does not make it a pass.
+        let bad = report("failed", 1, ours);
+        let (failing, _) = decide(super::tests::facts(&bad, ours), Some(&bad), "run");
+        let mut altered = failing.facts.clone();
+        let at = at % altered.len();
+        altered[at] ^= 1 << bit;
+        let mut forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..failing.record };
+        forged.evidence_refs[0] = Digest::of(&altered);
+        if let Ok(again) = replay(&forged, &altered, Some(&bad)) {
+            prop_assert!(!again.confirmed && again.decision == Decision::Fail);
+        }
     }
 }

@@ -1,0 +1,285 @@
+//! A record has one spelling, is about what it says, and claims outputs only if everything passed.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::signature::PublicKey;
+use crate::{Digest, Name, ReasonCode};
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a plain name")
+}
+
+fn facts() -> BuildFacts {
+    let program = Compiler { digest: Digest::of(b"orgo"), name: "orgo".into(), version: "0.1.0".into() };
+    let pipeline = PipelineRef {
+        definition: Digest::of(b"pipeline"),
+        name: name("elements"),
+        parameters: BTreeMap::new(),
+        profile: None,
+        targets: vec![],
+    };
+    let source = Source {
+        base: None,
+        commit: "a".repeat(40),
+        dirty: false,
+        reference: Some("refs/heads/main".into()),
+        tree: "b".repeat(40),
+    };
+    BuildFacts::new(name("acme"), Class::Development, Lane::Local, pipeline, source, program, Digest::EMPTY)
+}
+
+fn run() -> BuildRun {
+    let at = || "2026-11-20T00:00:00Z".to_owned();
+    BuildRun {
+        actor: Actor { id: "somebody".into(), kind: "person".into() },
+        build_id: "6e6c1c0e-0000-4000-8000-000000000000".into(),
+        clock: "injected".into(),
+        created_at: at(),
+        ended_at: at(),
+        environment: "development".into(),
+        executor: Program { digest: Digest::EMPTY, name: "orgo".into(), version: "0.1.0".into() },
+        host: "machine".into(),
+        stages: vec![],
+        started_at: at(),
+        workflow_id: "case".into(),
+    }
+}
+
+fn outputs() -> Outputs {
+    Outputs { artifacts: vec![Artifact { digest: Digest::of(b"out"), name: "canon".into() }], kristal: None }
+}
+
+fn stage(stage: &str, status: StageStatus) -> StageFacts {
+    StageFacts {
+        artifacts_in: vec![],
+        artifacts_out: vec![],
+        errors: vec![],
+        identity: Identity { config_hash: None, name: "run".into(), version: "1".into() },
+        isolation: None,
+        key: None,
+        stage: stage.into(),
+        status,
+    }
+}
+
+fn gate(decision: Decision, reason_codes: Vec<ReasonCode>) -> GateRecord {
+    GateRecord {
+        decision,
+        engine: Engine { name: "orgo-builtin".into(), version: "1".into() },
+        evidence_refs: vec![],
+        gate: "accept".into(),
+        reason_codes,
+        stage: "canon".into(),
+    }
+}
+
+fn passed() -> BuildFacts {
+    let mut facts = facts();
+    facts.gates = vec![gate(Decision::Pass, vec![])];
+    facts.stages = vec![stage("report", StageStatus::Pass), stage("canon", StageStatus::Pass)];
+    facts.stage_counts = StageCounts::of(&facts.stages);
+    facts.end(Outcome::Passed { outputs: outputs() });
+    facts
+}
+
+fn failed() -> BuildFacts {
+    let mut facts = facts();
+    facts.gates = vec![gate(Decision::Fail, vec![ReasonCode::ValidationFailed])];
+    facts.stages = vec![stage("report", StageStatus::Pass), stage("canon", StageStatus::Fail)];
+    facts.stage_counts = StageCounts::of(&facts.stages);
+    facts.validation_status = Some(Decision::Fail);
+    facts.end(Outcome::Failed { reason: ReasonCode::ValidationFailed });
+    facts
+}
+
+fn write(facts: BuildFacts) -> Result<Vec<u8>, RecordError> {
+    Statement::new(BuildRecord { facts, run: run() }).to_bytes()
+}
+
+fn text(facts: BuildFacts) -> String {
+    String::from_utf8(write(facts).expect("consistent")).expect("records are text")
+}
+
+fn code(text: &str) -> Option<ReasonCode> {
+    Statement::<BuildRecord>::parse(text.as_bytes()).err().map(|e| e.code())
+}
+
+#[test]
+fn what_is_written_reads_back_and_lists_facts_first() {
+    for facts in [facts(), passed(), failed()] {
+        let record = BuildRecord { facts, run: run() };
+        let bytes = Statement::new(record.clone()).to_bytes().expect("consistent");
+        assert_eq!(Statement::<BuildRecord>::parse(&bytes).expect("its own bytes").predicate, record);
+        let text = String::from_utf8(bytes).expect("records are text");
+        assert!(text.starts_with("{\n  \"_type\": \"https://in-toto.io/Statement/v1\",\n") && text.ends_with("}\n"));
+        assert!(text.find("\"facts\"") < text.find("\"run\""), "circumstances come last");
+        assert!(text.find("\"build_id\"") > text.find("\"run\""), "the run's id is a circumstance");
+    }
+}
+
+#[test]
+fn a_failed_run_is_about_its_source_only() {
+    assert!(!text(failed()).contains("\"sha256\": \""), "no artifact is a subject");
+    let record = |facts| BuildRecord { facts, run: run() };
+    let of = |facts| record(facts).subjects();
+    let source = [Subject::commit(&"a".repeat(40)), Subject::tree(&"b".repeat(40))];
+    assert_eq!(of(failed()), source);
+    assert_eq!(of(passed())[..2], source);
+    assert_eq!(of(passed())[2..], [Subject::sha256("canon", Digest::of(b"out"))]);
+    let mut dirty = passed();
+    dirty.source.dirty = true;
+    assert_eq!(of(dirty)[0], Subject::sha256("pipeline/elements", Digest::of(b"pipeline")), "not about the commit");
+}
+
+#[test]
+fn outputs_without_a_pass_cannot_be_read_or_written() {
+    let claimed = "\"outputs\": {\n        \"artifacts\": []\n      },\n      \"pipeline\": {";
+    let forged = text(failed()).replacen("\"pipeline\": {", claimed, 1);
+    assert_eq!(code(&forged), Some(ReasonCode::OutputWithoutPass));
+
+    type Change = fn(&mut BuildFacts);
+    let changes: [Change; 4] = [
+        |f| f.validation_status = Some(Decision::Fail),
+        |f| f.gates = vec![gate(Decision::Fail, vec![ReasonCode::ValidationFailed])],
+        |f| f.stages[0].status = StageStatus::Fail,
+        |f| f.stage_counts.failed = 1,
+    ];
+    for (i, change) in changes.into_iter().enumerate() {
+        let mut facts = passed();
+        change(&mut facts);
+        assert!(write(facts).is_err(), "change {i}");
+    }
+    let silent = text(failed()).replacen("\"terminal_reason_code\": \"VALIDATION_FAILED\",", "", 1);
+    let read = Statement::<BuildRecord>::parse(silent.as_bytes());
+    assert!(matches!(read, Err(RecordError::Contradiction { .. })), "a failure without a reason");
+    let mut compiled = failed();
+    compiled.stages[1].artifacts_out = outputs().artifacts;
+    assert_eq!(write(compiled).map_err(|e| e.code()), Err(ReasonCode::OutputWithoutPass));
+    let mut started = failed();
+    started.stages[1].status = StageStatus::Pass;
+    started.stage_counts = StageCounts::of(&started.stages);
+    assert_eq!(write(started).map_err(|e| e.code()), Err(ReasonCode::OutputWithoutPass));
+}
+
+#[test]
+fn a_record_is_consistent_with_itself() {
+    type Change = fn(&mut BuildFacts);
+    let changes: [(Change, ReasonCode); 7] = [
+        (|f| f.schema_version = "9.0.0".into(), ReasonCode::SchemaInvalid),
+        (|f| f.canonicalization_profile = "jcs-rfc8785".into(), ReasonCode::SchemaInvalid),
+        (|f| f.gates[0].reason_codes.clear(), ReasonCode::SchemaInvalid),
+        (|f| f.stage_counts.passed = 7, ReasonCode::SchemaInvalid),
+        (|f| f.source.commit = "main".into(), ReasonCode::DigestAlgorithmRefused),
+        (|f| f.variance = vec!["right\u{202e}left".into()], ReasonCode::NameNotCanonical),
+        (
+            |f| {
+                f.lane = Lane::Protected;
+                f.source.dirty = true;
+            },
+            ReasonCode::TreeDirty,
+        ),
+    ];
+    for (i, (change, expected)) in changes.into_iter().enumerate() {
+        let mut facts = failed();
+        change(&mut facts);
+        assert_eq!(write(facts).map_err(|e| e.code()), Err(expected), "change {i}");
+    }
+}
+
+#[test]
+fn one_record_has_one_spelling() {
+    let good = text(passed());
+    assert_eq!(code(&good), None);
+    for (what, other) in [
+        ("no line feed at the end", good.trim_end().to_owned()),
+        ("another line feed", format!("{good}\n")),
+        ("carriage returns", good.replace('\n', "\r\n")),
+        ("one line", good.replace("\n", " ")),
+        ("an escape", good.replacen("elements", "\\u0065lements", 1)),
+        ("an explicit absence", good.replacen("\"lane\"", "\"kristal_pin\": null,\n      \"lane\"", 1)),
+        ("an empty list that is left out", good.replacen("\"lane\"", "\"overrides\": [],\n      \"lane\"", 1)),
+    ] {
+        assert_ne!(other, good, "{what}");
+        assert_eq!(code(&other), Some(ReasonCode::SchemaInvalid), "{what}");
+    }
+    let unknown = good.replacen("\"lane\"", "\"hint\": 1,\n      \"lane\"", 1);
+    assert_eq!(code(&unknown), Some(ReasonCode::SchemaInvalid));
+    let twice = good.replacen("\"lane\": \"local\"", "\"lane\": \"local\",\n      \"lane\": \"local\"", 1);
+    assert_eq!(code(&twice), Some(ReasonCode::JsonDuplicateKey));
+    assert_eq!(
+        Statement::<TrustRecord>::parse(good.as_bytes()).err().map(|e| e.code()),
+        Some(ReasonCode::SchemaInvalid)
+    );
+}
+
+#[test]
+fn a_statement_is_about_what_it_says() {
+    let good = text(passed());
+    let other = good.replacen(&Digest::of(b"out").hex(), &Digest::of(b"other").hex(), 2);
+    let subject_only = {
+        let at = good.rfind(&Digest::of(b"out").hex()).expect("the output is a subject");
+        format!("{}{}{}", &good[..at], Digest::of(b"other").hex(), &good[at + 64..])
+    };
+    assert_eq!(code(&other), None, "predicate and subject together");
+    assert_eq!(code(&subject_only), Some(ReasonCode::SubjectMismatch));
+    let weak = good.replacen("\"gitCommit\"", "\"sha1\"", 1);
+    assert_eq!(code(&weak), Some(ReasonCode::DigestAlgorithmRefused));
+}
+
+#[test]
+fn trust_gives_every_role_enough_keys_and_every_key_one_role() {
+    let key = |seed: u8| {
+        let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
+        PublicKey::from_bytes(secret.verifying_key().as_bytes()).expect("a fresh key is not weak")
+    };
+    let mut root = vec![key(3), key(4)];
+    root.sort_unstable();
+    let trust = TrustRecord {
+        facts: TrustFacts {
+            class: Class::Development,
+            keys: TrustKeys { git: vec![key(1)], root, runner: vec![key(2)] },
+            root_threshold: 2,
+            schema_version: TrustRecord::SCHEMA_VERSION.into(),
+            tenant_id: name("acme"),
+            version: 1,
+        },
+        run: TrustRun { created_at: "2026-11-20T00:00:00Z".into() },
+    };
+    let bytes = Statement::new(trust.clone()).to_bytes().expect("consistent");
+    assert_eq!(Statement::<TrustRecord>::parse(&bytes).expect("its own bytes").predicate, trust);
+
+    type Change = fn(&mut TrustFacts);
+    let changes: [(Change, ReasonCode); 6] = [
+        (|f| f.root_threshold = 0, ReasonCode::SigThresholdNotMet),
+        (|f| f.root_threshold = 3, ReasonCode::SigThresholdNotMet),
+        (|f| f.keys.runner.clear(), ReasonCode::SigThresholdNotMet),
+        (|f| f.keys.git = f.keys.runner.clone(), ReasonCode::KeyScopeMismatch),
+        (|f| f.keys.root.reverse(), ReasonCode::SchemaInvalid),
+        (|f| f.keys.git.extend(f.keys.git.clone()), ReasonCode::KeyScopeMismatch),
+    ];
+    for (i, (change, expected)) in changes.into_iter().enumerate() {
+        let mut other = trust.clone();
+        change(&mut other.facts);
+        assert_eq!(Statement::new(other).to_bytes().map_err(|e| e.code()), Err(expected), "change {i}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// No change of one bit reads as the same record, and none turns a failed run into one that claims outputs.
+    #[test]
+    fn no_bit_of_a_record_can_change_unseen(at in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut bytes = write(failed()).expect("consistent");
+        let before = Statement::<BuildRecord>::parse(&bytes).expect("its own bytes");
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        if let Ok(after) = Statement::<BuildRecord>::parse(&bytes) {
+            prop_assert_ne!(&after, &before);
+            prop_assert!(after.predicate.facts.outputs().is_none());
+        }
+    }
+}
