@@ -281,6 +281,7 @@ pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) ->
         validation_status: Some(gate.decision),
         gates: vec![gate],
         input_snapshots: Vec::new(),
+        keys: Digest::EMPTY,
         kristal_pin: None,
         lane: Lane::Protected,
         mandate_ref: None,
