@@ -118,6 +118,9 @@ pub(crate) struct Run {
     /// Run the named stages (all, if none is named) without using cached results
     #[arg(long)]
     pub(crate) force: bool,
+    /// The lane; the protected one if this run may have it, unless told
+    #[arg(long, value_name = "LANE")]
+    pub(crate) lane: Option<LaneArg>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
@@ -127,6 +130,15 @@ pub(crate) struct Run {
     /// Use this time instead of the clock (accepted with development keys only; the record says so)
     #[arg(long, value_name = "TIME", hide = true)]
     pub(crate) clock: Option<String>,
+}
+
+/// What a run may leave behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaneArg {
+    /// A record on the local ledger, which is never pushed
+    Local,
+    /// A record on the audit ledger: needs a runner key, a clean tree and a protected branch
+    Protected,
 }
 
 /// How a run reports.

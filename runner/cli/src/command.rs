@@ -12,6 +12,7 @@ mod run;
 pub(crate) mod verify;
 
 use clap::CommandFactory;
+use orgo_host::key::UserDir;
 
 use crate::args::{Args, Command, Global};
 use crate::failure::Failure;
@@ -21,6 +22,19 @@ use crate::output::Output;
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) output: Output,
+}
+
+impl Context {
+    /// Where keys and pins are kept.
+    ///
+    /// # Errors
+    /// [`Failure`] if the system does not know the user and `--home` was not given.
+    pub(crate) fn home(&self) -> Result<UserDir, Failure> {
+        match &self.global.home {
+            Some(path) => Ok(UserDir::at(path)),
+            None => Ok(UserDir::of_user()?),
+        }
+    }
 }
 
 /// Runs the command that was asked for; without one, says what to do next.

@@ -3,6 +3,7 @@
 mod args;
 mod command;
 mod failure;
+mod ledger;
 mod output;
 mod project;
 mod report;

@@ -31,6 +31,9 @@ pub const AUDIT: &str = "refs/heads/orgo/audit";
 /// The branch of the local lane: the same format, never pushed.
 pub const LOCAL: &str = "refs/heads/orgo/local";
 
+/// How far back a run looks for the record that it repeats.
+const RECENT: u64 = 64;
+
 /// The largest record.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// The largest piece of evidence: the longest report that is kept whole, and room for its frame.
@@ -248,6 +251,26 @@ impl Ledger {
             0 | 1 => found.pop().ok_or_else(none),
             count => Err(LedgerError::Ambiguous { text: text.to_owned(), count }),
         }
+    }
+
+    /// The record that `latest/` shows for a pipeline and a reference, looked for among the newest
+    /// [`RECENT`] records; none if there is none, or it is older than that. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of them is damaged.
+    pub fn latest(&self, pipeline: &Name, reference: Option<&str>) -> Result<Option<StoredRecord>, LedgerError> {
+        let (Some(reference), Some(tip)) = (reference, self.git.tip(&self.reference)?) else { return Ok(None) };
+        let tree = self.git.commit(tip)?.tree;
+        let Some(shown) = self.git.entry(tree, &layout::latest_path(pipeline, reference))? else { return Ok(None) };
+        let shown = Digest::of(&self.git.blob(shown.id)?);
+        let count = count(&self.git, tree)?;
+        for number in (count.saturating_sub(RECENT)..count).rev() {
+            let record = read_record(&self.git, tree, number)?;
+            if record.id() == shown {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
     }
 
     /// Number and kind of every record, in order, from the names of the folders alone.

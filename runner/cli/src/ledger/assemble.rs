@@ -12,9 +12,9 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::canonical::{self, CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane, Outputs,
-    PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus, Statement,
-    Status, Subject,
+    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
+    Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
+    StageStatus, Statement, Status, Subject,
 };
 use orgo_spec::{Digest, Hasher, Name};
 
@@ -59,8 +59,11 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         (_, false) => Status::Failed,
     };
     let gates: Vec<_> = outcome.gates.iter().map(|g| g.record.clone()).collect();
-    let gate_facts: Vec<GateFacts> =
-        outcome.gates.iter().filter_map(|g| canonical::from_slice(&g.facts, canonical::Profile::DOCUMENT).ok()).collect();
+    let gate_facts: Vec<GateFacts> = outcome
+        .gates
+        .iter()
+        .filter_map(|g| canonical::from_slice(&g.facts, canonical::Profile::DOCUMENT).ok())
+        .collect();
     let (stages, counts, pages) = stages(about, outcome, store)?;
     let outputs = match status {
         Status::Succeeded => {
@@ -241,7 +244,11 @@ fn artifact(output: &Output) -> Artifact {
 
 /// Records carry plain text only; anything else is shown escaped.
 fn plain(text: &str) -> String {
-    if text.is_ascii() && !text.contains(|c: char| c.is_control()) { text.to_owned() } else { text.escape_default().to_string() }
+    if text.is_ascii() && !text.contains(|c: char| c.is_control()) {
+        text.to_owned()
+    } else {
+        text.escape_default().to_string()
+    }
 }
 
 fn one_line(text: &str) -> String {
@@ -251,9 +258,10 @@ fn one_line(text: &str) -> String {
 /// Output trees of the stages that nothing else in the run needs.
 fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
     let plan = about.plan;
-    let last = plan.graph.stages().filter(|id| {
-        about.wanted[id.index()] && !plan.graph.dependents(*id).iter().any(|d| about.wanted[d.index()])
-    });
+    let last = plan
+        .graph
+        .stages()
+        .filter(|id| about.wanted[id.index()] && !plan.graph.dependents(*id).iter().any(|d| about.wanted[d.index()]));
     let tree = |id: orgo_kernel::graph::StageId| {
         outcome.stages[id.index()].tree.map(|tree| Artifact { digest: tree.digest, name: plan.stage(id).name.clone() })
     };
@@ -267,7 +275,8 @@ fn inputs(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Vec<
         let mounted = |path: &str| stage.from.iter().any(|(_, at)| at == path);
         files.extend(o.inputs.iter().filter(|(path, _)| !mounted(path)).map(|(path, digest)| (path.as_str(), *digest)));
     }
-    let all: Vec<Snapshot> = files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();
+    let all: Vec<Snapshot> =
+        files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();
     if all.len() <= MAX_LISTED_INPUTS {
         return Ok(all);
     }
@@ -281,12 +290,17 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
     let wanted = about.plan.stages.iter().zip(&outcome.stages).zip(about.wanted).filter(|(_, w)| **w);
     let ran = wanted.filter(|((_, o), _)| !o.attempts.is_empty());
     let stages = ran.take(BuildRecord::MAX_LISTED_STAGES).map(|((stage, o), _)| StageRun {
-        attempts: o.attempts.iter().zip(1..).map(|(a, attempt)| AttemptRun {
-            attempt,
-            ended_at: rfc3339(a.ended_ms),
-            exit_code: a.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
-            started_at: rfc3339(a.started_ms),
-        }).collect(),
+        attempts: o
+            .attempts
+            .iter()
+            .zip(1..)
+            .map(|(a, attempt)| AttemptRun {
+                attempt,
+                ended_at: rfc3339(a.ended_ms),
+                exit_code: a.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
+                started_at: rfc3339(a.started_ms),
+            })
+            .collect(),
         cached: false,
         log: o.log.map(|l| l.digest),
         stage: stage.name.clone(),
@@ -325,11 +339,13 @@ fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: 
             let counts = facts.report.iter().flat_map(|r| &r.counts);
             let errors = facts.report.as_ref().map_or(0, |r| r.errors);
             let main = counts.max_by_key(|(_, n)| **n).map(|(code, _)| code.clone());
-            let main = main.unwrap_or_else(|| gate.record.reason_codes.first().map_or(String::new(), ToString::to_string));
+            let main =
+                main.unwrap_or_else(|| gate.record.reason_codes.first().map_or(String::new(), ToString::to_string));
             format!(" gate {}: {errors} errors, mostly {main}", gate.record.gate)
         }
         (_, None) => {
-            let failed = about.plan.stages.iter().zip(&outcome.stages).find(|(_, o)| matches!(o.state, State::Failed(_)));
+            let failed =
+                about.plan.stages.iter().zip(&outcome.stages).find(|(_, o)| matches!(o.state, State::Failed(_)));
             let code = facts.terminal_reason_code.map_or(String::new(), |c| c.to_string());
             failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
         }

@@ -33,8 +33,14 @@ impl Governance {
             Some(name) => {
                 let document = document(root, &format!("mandates/{name}/mandate.kdl"))?.ok_or_else(|| {
                     let code = ReasonCode::MandateMissing;
-                    let message = format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
-                    Failure::message(Class::Refused, Some(code), message, format!("write `mandates/{name}/mandate.kdl`"))
+                    let message =
+                        format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
+                    Failure::message(
+                        Class::Refused,
+                        Some(code),
+                        message,
+                        format!("write `mandates/{name}/mandate.kdl`"),
+                    )
                 })?;
                 let mandate = Mandate::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
                 if mandate.tenant_id != project.tenant {
@@ -61,7 +67,8 @@ impl Governance {
                 let path = format!("blueprints/{name}.kdl");
                 let document = document(root, &path)?.ok_or_else(|| {
                     let code = ReasonCode::BlueprintUnpinned;
-                    let message = format!("the pipeline `{}` names the blueprint `{name}`, which is not there", plan.name);
+                    let message =
+                        format!("the pipeline `{}` names the blueprint `{name}`, which is not there", plan.name);
                     Failure::message(Class::Declared, Some(code), message, format!("write `{path}`"))
                 })?;
                 let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
@@ -75,10 +82,7 @@ impl Governance {
 
     /// What gates read.
     pub(crate) fn policy(&self) -> GatePolicy {
-        GatePolicy {
-            mandate: self.mandate.as_ref().map(|m| (m.id(), m.accepts())),
-            required: self.mandate.is_some(),
-        }
+        GatePolicy { mandate: self.mandate.as_ref().map(|m| (m.id(), m.accepts())), required: self.mandate.is_some() }
     }
 
     /// Whether a run that repeats the last one adds a record all the same.
@@ -98,6 +102,8 @@ impl Governance {
 fn document(root: &Path, path: &str) -> Result<Option<Document>, Failure> {
     let full = root.join(path);
     let Some(bytes) = read_if_there(&full)? else { return Ok(None) };
-    let text = String::from_utf8(bytes).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e)).at("read", &full)?;
+    let text = String::from_utf8(bytes)
+        .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
+        .at("read", &full)?;
     Ok(Some(Document::new(path, text)))
 }

@@ -54,7 +54,9 @@ pub(crate) fn open_desk(
     let refusal = match audit.head()? {
         None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
         Some(head) => match own_key(home, &head.trust)? {
-            None => Some((ReasonCode::KeyUnknown, "the key at hand has no runner role in the trust in force".to_owned())),
+            None => {
+                Some((ReasonCode::KeyUnknown, "the key at hand has no runner role in the trust in force".to_owned()))
+            }
             Some(_) if source.is_dirty() => {
                 let named = source.changed.first().map_or(String::new(), |p| format!(" (`{p}` differs)"));
                 Some((ReasonCode::TreeDirty, format!("the tree has changes that are not committed{named}")))
@@ -62,9 +64,10 @@ pub(crate) fn open_desk(
             Some(_) if git.protected_reference(&source, &patterns)?.is_none() => {
                 Some((ReasonCode::KeyScopeMismatch, "the branch is not a protected one".to_owned()))
             }
-            Some(_) if head.trust.tenant() != &project.tenant => {
-                Some((ReasonCode::TenantMismatch, format!("the ledger is that of the tenant `{}`", head.trust.tenant())))
-            }
+            Some(_) if head.trust.tenant() != &project.tenant => Some((
+                ReasonCode::TenantMismatch,
+                format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
+            )),
             Some((runner, git_key)) if demanded != Some(Lane::Local) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {

@@ -79,7 +79,8 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         return Ok(None);
     }
     let Some(head) = about.desk.ledger.head()? else { return Ok(None) };
-    let Some(stored) = about.desk.ledger.latest(&about.plan.name, about.desk.source.reference.as_deref())? else {
+    let pipeline = Name::new(&about.plan.name).expect("pipelines have names");
+    let Some(stored) = about.desk.ledger.latest(&pipeline, about.desk.source.reference.as_deref())? else {
         return Ok(None);
     };
     let Some(envelope) = stored.envelope.clone() else { return Ok(None) };
