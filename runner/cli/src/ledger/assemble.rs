@@ -12,7 +12,7 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
+    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane, Outcome,
     Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
     StageStatus, Statement, Status,
 };
