@@ -24,7 +24,7 @@ fn init_makes_a_project_that_runs() {
 #[test]
 fn every_command_has_help_with_examples() {
     let repo = Repo::empty();
-    for command in ["init", "check", "plan", "run", "explain", "log", "completions"] {
+    for command in ["init", "check", "plan", "run", "explain", "log", "record", "verify", "key", "completions"] {
         let help = repo.orgo(&[command, "--help"]).ok().stdout;
         assert!(help.contains("Examples:"), "{command}: {help}");
     }

@@ -1,9 +1,10 @@
 //! End-to-end tests: real repositories, the real binary, real git.
-#![expect(missing_docs, unreachable_pub, clippy::unwrap_used, reason = "tests say what they hold in their names")]
+#![expect(unreachable_pub, clippy::unwrap_used, reason = "tests say what they hold in their names")]
 
 mod architecture;
 mod commands;
 mod declarations;
 mod faults;
+mod ledger;
 mod runner;
 mod support;

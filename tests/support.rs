@@ -134,14 +134,8 @@ impl Repo {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(ORGO);
         command.args(args).current_dir(self.root()).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
-        if Self::knows_home(args) {
-            command.arg("--home").arg(self.home());
-        }
+        command.arg("--home").arg(self.home());
         command
-    }
-
-    fn knows_home(args: &[&str]) -> bool {
-        !args.is_empty()
     }
 }
 

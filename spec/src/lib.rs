@@ -2,6 +2,9 @@
 //!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
+//! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
+//! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
 //! * [`record`]: signed facts about runs and trust.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
@@ -9,10 +12,13 @@
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
 
+pub mod artifact;
 pub mod blueprint;
 pub mod canonical;
+mod decimal;
 mod digest;
 pub mod document;
+pub mod knowledge;
 pub mod mandate;
 mod name;
 pub mod pipeline;
@@ -21,6 +27,7 @@ mod reason;
 pub mod record;
 pub mod signature;
 
+pub use decimal::{Amount, Decimal, DecimalError};
 pub use digest::{Digest, DigestError, Hasher};
 pub use name::{Name, NameError};
 pub use reason::{Actor, ReasonCode};

@@ -127,6 +127,7 @@ registry! {
     ValidatorNotAccepted "VALIDATOR_NOT_ACCEPTED" Security "the report comes from a validator that the mandate does not accept" "validate with an accepted one, or change the mandate"
     RulesetNotAccepted "RULESET_NOT_ACCEPTED" Security "the report was made under rules that the mandate does not accept" "restore the rules, or change the mandate"
     GateOrderViolation "GATE_ORDER_VIOLATION" Security "a gated stage was about to run without a verdict about its input" "report it; the run was stopped"
+    IsolationTooWeak "ISOLATION_TOO_WEAK" Security "a stage runs at less isolation than the mandate demands" "declare more isolation, or change the mandate"
     // Knowledge.
     ProvenanceIncomplete "PROVENANCE_INCOMPLETE" Author "a source has no license, version or date of retrieval" "declare what is missing"
     SnapshotHashMismatch "SNAPSHOT_HASH_MISMATCH" Security "a source file is not the one that its declaration pins" "restore the file, or change the pin with a reason"

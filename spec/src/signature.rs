@@ -14,7 +14,7 @@ mod dsse;
 mod key;
 mod sshsig;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PAYLOAD_TYPE, Signature, pae};
@@ -27,6 +27,8 @@ use crate::Digest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorum {
     keys: BTreeSet<PublicKey>,
+    /// The same keys by id, so that no signature costs a hash of every key.
+    by_id: BTreeMap<KeyId, PublicKey>,
     threshold: usize,
 }
 
@@ -48,13 +50,20 @@ impl Quorum {
         if threshold == 0 || threshold > keys.len() {
             return Err(QuorumError { threshold, keys: keys.len() });
         }
-        Ok(Self { keys, threshold })
+        let by_id = keys.iter().map(|k| (k.id(), *k)).collect();
+        Ok(Self { keys, by_id, threshold })
     }
 
     /// The keys, each once.
     #[must_use]
     pub fn keys(&self) -> &BTreeSet<PublicKey> {
         &self.keys
+    }
+
+    /// The key with this id.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<&PublicKey> {
+        self.by_id.get(id)
     }
 
     /// How many of them must sign.

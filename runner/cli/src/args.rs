@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::command::{key, record, verify};
+
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
     .usage(AnsiColor::Green.on_default().bold())
@@ -31,6 +33,9 @@ pub(crate) struct Global {
     /// The repository to work in; found upwards from here
     #[arg(short = 'C', long, global = true, value_name = "DIR", default_value = ".")]
     pub(crate) directory: PathBuf,
+    /// Where keys and pins are kept; `.config/orgo` in the user's home folder unless told
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -56,6 +61,12 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Show what a stage printed
     Log(Log),
+    /// List, show, compare and hand out records
+    Record(record::Record),
+    /// Verify the ledger: signatures, history, evidence, gates
+    Verify(verify::Verify),
+    /// List, make and show keys
+    Key(key::Key),
     /// Run one built-in tool in the current folder (used by stages)
     #[command(hide = true)]
     Stage(Stage),
@@ -107,6 +118,9 @@ pub(crate) struct Run {
     /// Run the named stages (all, if none is named) without using cached results
     #[arg(long)]
     pub(crate) force: bool,
+    /// The lane; the protected one if this run may have it, unless told
+    #[arg(long, value_name = "LANE")]
+    pub(crate) lane: Option<LaneArg>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
@@ -116,6 +130,15 @@ pub(crate) struct Run {
     /// Use this time instead of the clock (accepted with development keys only; the record says so)
     #[arg(long, value_name = "TIME", hide = true)]
     pub(crate) clock: Option<String>,
+}
+
+/// What a run may leave behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaneArg {
+    /// A record on the local ledger, which is never pushed
+    Local,
+    /// A record on the audit ledger: needs a runner key, a clean tree and a protected branch
+    Protected,
 }
 
 /// How a run reports.

@@ -3,20 +3,38 @@
 mod check;
 mod explain;
 mod init;
+pub(crate) mod key;
+mod ledger;
 mod log;
 mod plan;
+pub(crate) mod record;
 mod run;
+pub(crate) mod verify;
 
 use clap::CommandFactory;
+use orgo_host::key::UserDir;
 
 use crate::args::{Args, Command, Global};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::output::Output;
 
 /// What every command is given.
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) output: Output,
+}
+
+impl Context {
+    /// Where keys and pins are kept.
+    ///
+    /// # Errors
+    /// [`Failure`] if the system does not know the user and `--home` was not given.
+    pub(crate) fn home(&self) -> Result<UserDir, Failure> {
+        match &self.global.home {
+            Some(path) => Ok(UserDir::at(path)),
+            None => Ok(UserDir::of_user()?),
+        }
+    }
 }
 
 /// Runs the command that was asked for; without one, says what to do next.
@@ -34,12 +52,21 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
-        Some(Command::Stage(_)) => Err(Failure::usage("no built-in tools yet", "wait")),
+        Some(Command::Record(args)) => record::run(&context, &args),
+        Some(Command::Verify(args)) => verify::run(&context, &args),
+        Some(Command::Key(args)) => key::run(&context, &args),
+        Some(Command::Stage(args)) => stage(&args.tool),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())
         }
     }
+}
+
+/// Runs a built-in tool in the current folder, as a stage does.
+fn stage(tool: &str) -> Result<(), Failure> {
+    crate::stage::run(tool, std::path::Path::new("."))
+        .map_err(|e| Failure::message(Class::Refused, Some(e.code), e.message, e.code.remedy()))
 }
 
 /// `orgo` alone: what to do next, here.

@@ -56,7 +56,7 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 enum What {
     /// Everything was said already.
-    Told(Option<ReasonCode>),
+    Told,
     /// Documents with problems.
     Documents(Vec<DocumentError>),
     /// Anything else.
@@ -84,8 +84,8 @@ impl Diagnostic for Message {
 
 impl Failure {
     /// A failure that was shown already.
-    pub(crate) fn told(class: Class, code: Option<ReasonCode>) -> Self {
-        Self { class, what: What::Told(code) }
+    pub(crate) fn told(class: Class) -> Self {
+        Self { class, what: What::Told }
     }
 
     /// Any diagnostic.
@@ -113,6 +113,11 @@ impl Failure {
         Self::message(Class::Declared, None, message, help)
     }
 
+    /// Whether everything was said already.
+    pub(crate) const fn was_told(&self) -> bool {
+        matches!(self.what, What::Told)
+    }
+
     /// The exit code.
     pub(crate) const fn exit_code(&self) -> u8 {
         self.class.exit_code()
@@ -128,7 +133,7 @@ impl Failure {
             text.push('\n');
         };
         match &self.what {
-            What::Told(_) => {}
+            What::Told => {}
             What::Documents(errors) => errors.iter().flat_map(DocumentError::diagnostics).for_each(&mut show),
             What::Report(report) => show(report.as_ref()),
         }
@@ -139,9 +144,7 @@ impl Failure {
     /// For programs: `orgo.error/1`.
     pub(crate) fn json(&self) -> Value {
         let problems: Vec<Value> = match &self.what {
-            What::Told(code) => {
-                code.iter().map(|c| json!({ "code": c, "message": c.meaning(), "help": c.remedy() })).collect()
-            }
+            What::Told => Vec::new(),
             What::Documents(errors) => errors.iter().flat_map(document_problems).collect(),
             What::Report(report) => {
                 let mut message = report.to_string();

@@ -3,9 +3,11 @@
 mod args;
 mod command;
 mod failure;
+mod ledger;
 mod output;
 mod project;
 mod report;
+mod stage;
 
 use std::process::ExitCode;
 
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let text = failure.render(output::errors_in_color());
-            if json {
+            if json && !failure.was_told() {
                 output::Output { json, quiet: false, verbose: false }.document(&failure.json());
             } else if !text.is_empty() {
                 output::error(&text);

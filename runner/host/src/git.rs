@@ -11,7 +11,10 @@ mod source;
 mod tree;
 mod write;
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use git2::{ErrorClass, ErrorCode};
 use orgo_spec::ReasonCode;
@@ -25,6 +28,8 @@ pub use write::{Identity, Swap};
 /// An open repository. Not shareable between threads: each opens its own.
 pub struct Git {
     inner: git2::Repository,
+    /// The trees read last.
+    trees: RefCell<VecDeque<(ObjectId, Rc<tree::Tree>)>>,
 }
 
 /// What went wrong with a repository.
@@ -125,7 +130,7 @@ impl Git {
         {
             return refuse("its work tree lies elsewhere (`core.worktree`)");
         }
-        Ok(Self { inner })
+        Ok(Self { inner, trees: RefCell::default() })
     }
 
     /// The root of the work tree; none for a bare repository.
@@ -187,7 +192,7 @@ impl Git {
                 return Ok(None);
             }
             match self.tree(at.id)?.get(name) {
-                Some(entry) => at = *entry,
+                Some(entry) => at = entry,
                 None => return Ok(None),
             }
         }

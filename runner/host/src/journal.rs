@@ -142,6 +142,18 @@ impl Journal {
     }
 }
 
+/// Adds the last line of a run's journal.
+///
+/// # Errors
+/// [`PathError`] if it cannot be written.
+pub fn finish(runs: &Path, run: &str, entry: &Entry) -> Result<(), PathError> {
+    let path = runs.join(run).join("journal.jsonl");
+    let file = OpenOptions::new().append(true).open(&path).at("open", &path)?;
+    let mut journal = Journal { file, path, buffer: Vec::new() };
+    journal.add(entry);
+    journal.flush()
+}
+
 /// The id of the newest run of a pipeline.
 ///
 /// # Errors

@@ -88,6 +88,7 @@ impl KeyClass {
 }
 
 /// A private key with its duty. Wiped from memory when dropped.
+#[derive(Clone)]
 pub struct PrivateKey {
     secret: SigningKey,
     public: PublicKey,

@@ -10,13 +10,16 @@
 
 mod append;
 pub(crate) mod layout;
+mod record;
 mod trust;
 
 use std::path::Path;
 
+use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
-pub use append::{Append, Appended, Entry, Latest, Signers};
+pub use append::{Append, Appended, Entry, Signers};
+pub use record::{KindError, Record};
 pub use trust::{Trust, TrustError};
 
 use crate::git::{Commit, Git, GitError, ObjectId};
@@ -27,6 +30,9 @@ use layout::Part;
 pub const AUDIT: &str = "refs/heads/orgo/audit";
 /// The branch of the local lane: the same format, never pushed.
 pub const LOCAL: &str = "refs/heads/orgo/local";
+
+/// How far back a run looks for the record that it repeats.
+const RECENT: u64 = 64;
 
 /// The largest record.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
@@ -102,8 +108,8 @@ pub enum LedgerError {
     Damaged { path: String, why: String },
     #[error("the key {key} is not a {role} key of the trust in force")]
     KeyUnknown { key: String, role: &'static str },
-    #[error("`{0}` is not a kind of record")]
-    Kind(String),
+    #[error("the record is refused: {message}")]
+    Refused { code: ReasonCode, message: String },
     #[error("other writers moved the ledger {0} times in a row")]
     Exhausted(u32),
     #[error("the record was written but does not verify: {0}")]
@@ -122,7 +128,7 @@ impl LedgerError {
             Self::TooLarge { .. } => Some(ReasonCode::InputTooLarge),
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::KeyUnknown { .. } => Some(ReasonCode::KeyUnknown),
-            Self::Kind(_) => Some(ReasonCode::SchemaInvalid),
+            Self::Refused { code, .. } => Some(*code),
             Self::Exhausted(_) => Some(ReasonCode::AuditCasExhausted),
             Self::NotDurable(_) => Some(ReasonCode::RecordNotDurable),
             Self::Exists(_) | Self::Ambiguous { .. } => None,
@@ -211,18 +217,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] if it does not hash to its name.
     pub fn evidence(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
-        let path = layout::evidence_path(digest);
-        let Some(entry) = self.git.entry(self.tree()?, &path)? else { return Ok(None) };
-        let bytes = self.git.blob(entry.id)?;
-        if Digest::of(&bytes) != *digest {
-            return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
-        }
-        Ok(Some(bytes))
+        read_evidence(&self.git, self.tree()?, digest)
     }
 
     /// Finds a record by `latest`, by number, or by at least four digits of its id, with or without `sha256:`.
     ///
-    /// A text of digits only is a number. A look-up by id reads every record.
+    /// The number of an existing record is a number, whatever ids begin with. A look-up by id reads every record.
     ///
     /// # Errors
     /// [`LedgerError::NoRecord`], [`LedgerError::Ambiguous`].
@@ -233,8 +233,8 @@ impl Ledger {
         if text == "latest" {
             return read_record(&self.git, tree, count.checked_sub(1).ok_or_else(none)?);
         }
-        if let Ok(number) = text.parse::<u64>() {
-            return if number < count { read_record(&self.git, tree, number) } else { Err(none()) };
+        if let Some(number) = layout::decimal(text, count) {
+            return read_record(&self.git, tree, number);
         }
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
         if prefix.len() < 4 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -251,6 +251,60 @@ impl Ledger {
             0 | 1 => found.pop().ok_or_else(none),
             count => Err(LedgerError::Ambiguous { text: text.to_owned(), count }),
         }
+    }
+
+    /// The record that `latest/` shows for a pipeline and a reference, looked for among the newest
+    /// [`RECENT`] records; none if there is none, or it is older than that. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of them is damaged.
+    pub fn latest(&self, pipeline: &Name, reference: Option<&str>) -> Result<Option<StoredRecord>, LedgerError> {
+        let (Some(reference), Some(tip)) = (reference, self.git.tip(&self.reference)?) else { return Ok(None) };
+        let tree = self.git.commit(tip)?.tree;
+        let Some(shown) = self.git.entry(tree, &layout::latest_path(pipeline, reference))? else { return Ok(None) };
+        let shown = Digest::of(&self.git.blob(shown.id)?);
+        let count = count(&self.git, tree)?;
+        for number in (count.saturating_sub(RECENT)..count).rev() {
+            let record = read_record(&self.git, tree, number)?;
+            if record.id() == shown {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Number and kind of every record, in order, from the names of the folders alone.
+    ///
+    /// # Errors
+    /// [`LedgerError::Git`] for a folder that cannot be read.
+    pub fn list(&self) -> Result<Vec<(u64, Name)>, LedgerError> {
+        let tree = self.tree()?;
+        let mut records = Vec::new();
+        for first in (0..count(&self.git, tree)?).step_by(256) {
+            let Some(folder) = self.git.entry(tree, &layout::record_folder(first))? else { continue };
+            let files = self.git.tree(folder.id)?;
+            records.extend(files.iter().filter_map(|(name, _)| match layout::record_file(name)? {
+                (n, kind, Part::Statement) => Some((first + n, kind)),
+                (_, _, Part::Envelope) => None,
+            }));
+        }
+        records.sort_unstable();
+        Ok(records)
+    }
+
+    /// The public key with this id, if any trust record ever listed it. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if a trust record cannot be read.
+    pub fn key(&self, id: &KeyId) -> Result<Option<PublicKey>, LedgerError> {
+        for (number, kind) in self.list()?.into_iter().rev() {
+            if kind.as_str() == Trust::KIND
+                && let Some(key) = Trust::read(number, &self.record(number)?.statement)?.key(id)
+            {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
     }
 
     /// The newest `limit` commits, newest first, with their ids.
@@ -284,7 +338,7 @@ fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
         number = (number + n) * 256;
         at = id;
     }
-    let last = git.tree(at)?.keys().filter_map(|name| Some(layout::record_file(name)?.0)).max();
+    let last = git.tree(at)?.iter().filter_map(|(name, _)| Some(layout::record_file(name)?.0)).max();
     Ok(number + last.ok_or_else(|| damaged("a folder without records"))? + 1)
 }
 
@@ -295,7 +349,7 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
     let entry = git.entry(tree, &folder)?.filter(crate::git::Entry::is_tree).ok_or_else(none)?;
     let files = git.tree(entry.id)?;
     let mut found = None;
-    for (name, entry) in &files {
+    for (name, entry) in files.iter() {
         let Some((n, kind, Part::Statement)) = layout::record_file(name) else { continue };
         if n != number % 256 {
             continue;
@@ -304,7 +358,7 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
             let why = format!("record {number} stands there twice");
             return Err(LedgerError::Damaged { path: folder, why });
         }
-        found = Some((kind, *entry, format!("{folder}/{name}")));
+        found = Some((kind, entry, format!("{folder}/{name}")));
     }
     let (kind, statement, path) = found.ok_or_else(none)?;
     let envelope_path = layout::record_path(number, &kind, Part::Envelope);
@@ -317,6 +371,20 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
         kind,
         path,
     })
+}
+
+/// Reads a piece of evidence out of a tree; none if it is not there.
+pub(crate) fn read_evidence(git: &Git, tree: ObjectId, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
+    let path = layout::evidence_path(digest);
+    let Some(entry) = git.entry(tree, &path)? else { return Ok(None) };
+    let bytes = match bounded(git, entry.id, MAX_EVIDENCE_BYTES, &path) {
+        Err(LedgerError::Git(GitError::Missing(_))) => return Ok(None),
+        other => other?,
+    };
+    if Digest::of(&bytes) != *digest {
+        return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
+    }
+    Ok(Some(bytes))
 }
 
 /// Reads a blob that has at most `limit` bytes; a larger one is refused before it is read.

@@ -14,6 +14,7 @@ pub mod git;
 pub mod journal;
 pub mod key;
 pub mod ledger;
+pub mod machine;
 pub mod memory;
 pub mod process;
 pub mod run;

@@ -4,10 +4,12 @@
 //! and report back over one channel, so that every event has its place in one line.
 
 mod engine;
+mod gatekeeper;
 mod look;
 mod outcome;
 mod worker;
 
-pub use engine::{Gatekeeper, Notice, RunError, RunOptions, run};
+pub use engine::{Notice, RunError, RunOptions, run};
+pub use gatekeeper::GatePolicy;
 pub use look::{Foreseen, Lookup, Planner, Prepared, Problem, Product};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};

@@ -21,6 +21,7 @@ use std::path::Path;
 use orgo_spec::{Digest, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
+pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};
 
 use crate::git::Git;
@@ -68,7 +69,7 @@ fn anchor(report: &mut VerifyReport, options: &VerifyOptions) {
         (_, Some((r, _))) if r == root => Anchor::Pinned,
         (_, _) => Anchor::None,
     };
-    if options.ci && report.anchor == Anchor::None {
+    if options.ci && named.is_none() && pinned.is_none() {
         let message = format!("no root is named or pinned; the ledger's root is {root}");
         report.push(Finding::new(ReasonCode::RootNotTrusted, Severity::Refused, message).at_record(0));
     }

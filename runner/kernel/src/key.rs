@@ -173,10 +173,14 @@ pub fn stage_key(stage: &ResolvedStage, inputs: &Inputs<'_>) -> Result<Keyed, Tr
     let action = ActionMessage {
         command,
         input_root: root,
-        timeout_ms: stage.timeout_ms,
+        timeout_ms: Some(stage.timeout_ms),
+        do_not_cache: false,
         salt: &salt(inputs.tools, view),
         platform: &PLATFORM,
     };
     let key = StageKey(Digest::of(&action.encode()));
     Ok(Keyed { key, command, input_root: root, tools: inputs.tools, timeout_ms: stage.timeout_ms })
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,7 +235,7 @@ impl Diagnostic for Located {
 
 /// The candidate that `text` was most likely meant to be, if one is near enough.
 pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (text.chars().count() / 3).max(1) + 1;
+    let limit = text.chars().count().div_ceil(3) + 1;
     candidates
         .into_iter()
         .map(|c| (distance(text, c), c))

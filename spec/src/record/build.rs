@@ -47,6 +47,8 @@ pub struct BuildFacts {
     pub gates: Vec<GateRecord>,
     /// Content-addressed inputs: snapshots of the spine, otherwise repository files.
     pub input_snapshots: Vec<Snapshot>,
+    /// Digest over names and keys of all stages, in order: two runs of the same work agree in it.
+    pub keys: Digest,
     /// The contract that artifacts of the spine follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kristal_pin: Option<Compiler>,

@@ -159,11 +159,8 @@ impl Envelope {
         let message = pae(PAYLOAD_TYPE, payload);
         let mut signers = BTreeSet::new();
         for signature in &self.signatures {
-            let key = quorums
-                .iter()
-                .flat_map(Quorum::keys)
-                .find(|k| k.id() == signature.key_id)
-                .ok_or(EnvelopeError::KeyUnknown(signature.key_id))?;
+            let key = quorums.iter().find_map(|q| q.key(&signature.key_id));
+            let key = key.ok_or(EnvelopeError::KeyUnknown(signature.key_id))?;
             if !key.verifies(&message, &signature.bytes) {
                 return Err(EnvelopeError::Invalid(signature.key_id));
             }

@@ -1,12 +1,16 @@
 //! `orgo init`: a folder becomes a project.
 
+use orgo_host::clock::Clock;
 use orgo_host::file::{At, write_atomic};
+use orgo_host::ledger::Ledger;
 use orgo_spec::Name;
+use orgo_spec::project::DEFAULT_LEDGER;
 use serde_json::json;
 
 use super::Context;
 use crate::args::Init;
 use crate::failure::{Class, Failure};
+use crate::ledger::begin_development;
 
 /// Writes `orgo.kdl` and a first pipeline; never touches a file that is there.
 pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
@@ -45,7 +49,14 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
         context.output.line(format!("wrote {path}"));
         written.push(path);
     }
-    context.output.line("next: `orgo check`, then `orgo run`");
+    let ledger = Ledger::open(&folder, &format!("refs/heads/{DEFAULT_LEDGER}"))?;
+    if ledger.head()?.is_none() {
+        begin_development(&ledger, &name, &context.home()?, &Clock::system())?;
+        context.output.line(format!(
+            "began the ledger `{DEFAULT_LEDGER}` with development keys: good for trying, never releasable"
+        ));
+    }
+    context.output.line("next: commit these files, then `orgo check` and `orgo run`");
     context.output.document(&json!({ "schema": "orgo.init/1", "project": name, "wrote": written }));
     Ok(())
 }

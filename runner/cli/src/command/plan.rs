@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     context.output.document(&json!({ "schema": "orgo.plan/1", "pipeline": plan.name, "stages": rows }));
     match problem {
         None => Ok(()),
-        Some(_) if context.output.json => Err(Failure::told(Class::Declared, None)),
+        Some(_) if context.output.json => Err(Failure::told(Class::Declared)),
         Some((stage, found)) => Err(Failure::message(
             Class::Declared,
             Some(found.code),

@@ -1,17 +1,20 @@
 //! `orgo run`: runs a pipeline and reports.
 
 use orgo_host::clock::{Clock, random_uuid};
-use orgo_host::run::{GateOutcome, Notice, Planner, RunOptions, RunOutcome};
-use orgo_kernel::graph::StageId;
+use orgo_host::journal::{self, Entry};
+use orgo_host::run::{Notice, RunOptions, RunOutcome};
 use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::{State, Verdict};
+use orgo_kernel::scheduler::State;
+use orgo_spec::ReasonCode;
+use orgo_spec::record::{Class as RecordClass, Lane};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::check::obtainable;
 use super::plan::wanted;
-use crate::args::Run;
+use crate::args::{LaneArg, Run};
 use crate::failure::{Class, Failure};
+use crate::ledger::{About, Desk, Governance, Recorded, open_desk, submit};
 use crate::project::{Repository, own_path};
 use crate::report::Reporter;
 
@@ -25,8 +28,15 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
     };
-    let force: Vec<bool> =
-        plan.stages.iter().map(|s| args.force && (args.stages.is_empty() || args.stages.contains(&s.name))).collect();
+    let governance = Governance::read(repository.workspace.root(), &repository.project, &plan)?;
+    let demanded = args.lane.map(|lane| match lane {
+        LaneArg::Local => Lane::Local,
+        LaneArg::Protected => Lane::Protected,
+    });
+    let desk = open_desk(&repository.project, repository.workspace.root(), &context.home()?, &clock, demanded)?;
+    injected_clock_needs_development(&clock, desk.as_ref())?;
+    let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
+    let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
     let options = RunOptions {
         run: random_uuid(),
         jobs: args.jobs.unwrap_or_else(processors),
@@ -35,32 +45,77 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         wanted: &wanted,
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        gates: governance.policy(),
         clock: clock.clone(),
     };
-    let mut reporter = Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock)?;
-    let mut gatekeeper = |_: StageId, _: &mut Planner<'_>| -> (Verdict, GateOutcome) { unimplemented_gate() };
-    let outcome =
-        orgo_host::run::run(&plan, &repository.workspace, &options, &mut gatekeeper, &mut |notice: Notice<'_>| {
-            reporter.notice(&notice);
-        })?;
+    let mut reporter =
+        Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock.clone())?;
+    let outcome = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+        reporter.notice(&notice);
+    })?;
+    let recorded = match &desk {
+        None => {
+            context.output.note("no record: the repository has no commit yet");
+            None
+        }
+        Some(desk) => {
+            if desk.lane == Lane::Protected && !outcome.changed_sources.is_empty() {
+                return Err(Failure::message(
+                    Class::Refused,
+                    Some(ReasonCode::InputChanged),
+                    format!("`{}` changed while the protected run was reading the tree", outcome.changed_sources[0]),
+                    ReasonCode::InputChanged.remedy(),
+                ));
+            }
+            let about = About {
+                project: &repository.project,
+                declared: repository.declared,
+                plan: &plan,
+                wanted: &wanted,
+                targets: &args.stages,
+                governance: &governance,
+                desk,
+                clock: &clock,
+            };
+            Some(submit(&about, &outcome, &repository.workspace.open_store()?)?)
+        }
+    };
+    let finish = Entry::Finish {
+        at_ms: outcome.ended_ms,
+        ran: outcome.ran() as u64,
+        hits: outcome.hits() as u64,
+        record: recorded.as_ref().map(|r| r.id.to_string()),
+    };
+    journal::finish(&repository.workspace.runs(), &outcome.run, &finish)?;
     reporter.finish(&outcome)?;
-    context.output.document(&summary(&plan, &outcome));
+    if let Some(recorded) = &recorded {
+        tell(context, recorded);
+    }
+    context.output.document(&summary(&plan, &outcome, recorded.as_ref()));
     end(&outcome)
 }
 
-fn unimplemented_gate() -> (Verdict, GateOutcome) {
-    let code = orgo_spec::ReasonCode::ReportMissing;
-    (
-        Verdict::Fail(code),
-        GateOutcome {
-            gate: String::new(),
-            stage: String::new(),
-            passed: false,
-            codes: vec![code],
-            facts: Vec::new(),
-            report: None,
-        },
-    )
+/// Says where the record is, and in the same breath what it is not.
+fn tell(context: &Context, recorded: &Recorded) {
+    let word = if recorded.confirmed { "confirmed by record" } else { "record" };
+    let class = match recorded.class {
+        RecordClass::Development => ", signed with a development key: never releasable",
+        RecordClass::Production => "",
+    };
+    context.output.line(format!("{word} {} {} on {}{class}", recorded.number, recorded.id, recorded.branch));
+    if let (Lane::Local, Some(because)) = (recorded.lane, &recorded.because) {
+        context.output.note(format!("the run is local: {because}"));
+    }
+}
+
+/// A test's clock is accepted only where nothing can be released (design 13).
+fn injected_clock_needs_development(clock: &Clock, desk: Option<&Desk>) -> Result<(), Failure> {
+    match desk {
+        Some(desk) if clock.is_injected() && desk.class != RecordClass::Development => {
+            Err(Failure::usage("`--clock` is accepted with development keys only", "leave it out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn processors() -> u32 {
@@ -69,16 +124,16 @@ fn processors() -> u32 {
 
 fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     if outcome.cancelled {
-        return Err(Failure::told(Class::Cancelled, outcome.terminal_code()));
+        return Err(Failure::told(Class::Cancelled));
     }
     match outcome.terminal_code() {
         None => Ok(()),
-        Some(code) => Err(Failure::told(Class::Refused, Some(code))),
+        Some(_) => Err(Failure::told(Class::Refused)),
     }
 }
 
 /// The result as JSON: `orgo.run/1`.
-fn summary(plan: &Resolved, outcome: &RunOutcome) -> Value {
+fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -> Value {
     let stages: Vec<Value> = plan
         .stages
         .iter()
@@ -112,5 +167,13 @@ fn summary(plan: &Resolved, outcome: &RunOutcome) -> Value {
         "hits": outcome.hits(),
         "duration_ms": outcome.ended_ms - outcome.started_ms,
         "stages": stages,
+        "record": recorded.map(|r| json!({
+            "number": r.number,
+            "id": r.id,
+            "branch": r.branch,
+            "lane": r.lane,
+            "class": r.class,
+            "confirmed": r.confirmed,
+        })),
     })
 }

@@ -8,6 +8,7 @@ use orgo_host::clock::Clock;
 use orgo_host::file::At;
 use orgo_host::run::{Notice, RunOutcome};
 use orgo_kernel::plan::Resolved;
+use orgo_spec::record::Decision;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -80,8 +81,12 @@ impl<'p> Events<'p> {
                 );
             }
             Notice::Gate(gate) => {
-                let data = json!({ "gate": gate.gate, "decision": if gate.passed { "PASS" } else { "FAIL" }, "reason_codes": gate.codes });
-                self.write(if gate.passed { "gate.passed" } else { "gate.failed" }, &gate.stage, data);
+                let data = json!({ "gate": gate.record.gate, "decision": if gate.record.decision == Decision::Pass { "PASS" } else { "FAIL" }, "reason_codes": gate.record.reason_codes });
+                self.write(
+                    if gate.record.decision == Decision::Pass { "gate.passed" } else { "gate.failed" },
+                    &gate.record.stage,
+                    data,
+                );
             }
             Notice::Unplanned(id, message) => {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))

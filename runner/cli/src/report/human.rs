@@ -5,6 +5,7 @@ use orgo_host::process::Exit;
 use orgo_host::run::{Attempt, Notice, RunOutcome};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
+use orgo_spec::record::Decision;
 
 use crate::output::{Output, plain};
 
@@ -84,14 +85,14 @@ impl<'p> Human<'p> {
                 }
             }
             Notice::Gate(gate) => {
-                let codes: Vec<_> = gate.codes.iter().map(|c| c.as_str()).collect();
-                if gate.passed {
-                    self.say(&format!("{GREEN}PASS{RESET}  gate {} before {}", gate.gate, gate.stage));
+                let codes: Vec<_> = gate.record.reason_codes.iter().map(|c| c.as_str()).collect();
+                if gate.record.decision == Decision::Pass {
+                    self.say(&format!("{GREEN}PASS{RESET}  gate {} before {}", gate.record.gate, gate.record.stage));
                 } else {
                     self.say(&format!(
                         "{RED}FAIL{RESET}  gate {} before {}: {}",
-                        gate.gate,
-                        gate.stage,
+                        gate.record.gate,
+                        gate.record.stage,
                         codes.join(", ")
                     ));
                 }

@@ -3,6 +3,7 @@
 use orgo_host::clock::Clock;
 use orgo_host::run::{Attempt, Notice, RunOutcome};
 use orgo_kernel::plan::Resolved;
+use orgo_spec::record::Decision;
 use serde_json::{Map, Value, json};
 
 /// Reports to programs.
@@ -41,9 +42,11 @@ impl<'p> Structured<'p> {
             Notice::Started(id, attempt) => self.write("INFO", "STAGE_START", name(id), json!({ "attempt": attempt })),
             Notice::Ended(id, attempt, end) => self.ended(name(id), *attempt, end),
             Notice::Gate(gate) => {
-                let (level, outcome) = if gate.passed { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
-                let more = json!({ "gate": gate.gate, "outcome": outcome, "reason_codes": gate.codes });
-                self.write(level, "GATE_DECIDED", Some(&gate.stage), more);
+                let (level, outcome) =
+                    if gate.record.decision == Decision::Pass { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
+                let more =
+                    json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes });
+                self.write(level, "GATE_DECIDED", Some(&gate.record.stage), more);
             }
             Notice::Unplanned(id, message) => {
                 self.write("ERROR", "STAGE_END", name(id), json!({ "outcome": "failed", "error_message": message }))

@@ -7,9 +7,12 @@ use orgo_spec::signature::{Envelope, PublicKey, Quorum, Unverified};
 use orgo_spec::{Digest, Name};
 
 use super::layout::{self, Part};
-use super::{Head, Ledger, LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Trust, read_record};
+use super::{
+    Head, Ledger, LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, read_evidence, read_record,
+};
 use crate::git::{Git, Identity, ObjectId, Swap};
 use crate::key::PrivateKey;
+use crate::verify::{Severity, judge};
 
 /// How often an append begins again after another writer was faster.
 const ATTEMPTS: u32 = 32;
@@ -25,26 +28,15 @@ pub struct Signers<'k> {
     pub roots: &'k [PrivateKey],
 }
 
-/// Which file under `latest/` shows a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Latest {
-    /// The pipeline.
-    pub pipeline: Name,
-    /// The full name of the reference that was built.
-    pub reference: String,
-}
-
 /// A record to append.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its kind: a name without dots.
+    /// Its kind, such as `build`.
     pub kind: Name,
     /// The bytes to sign. They carry neither number nor position, so that a retry need not sign again.
     pub statement: Vec<u8>,
     /// What it refers to by digest.
     pub evidence: Vec<Vec<u8>>,
-    /// Where readers find it as the newest of its kind.
-    pub latest: Option<Latest>,
 }
 
 /// One commit's worth of records.
@@ -93,7 +85,7 @@ impl Ledger {
         let trust = Trust::read(0, &statement)?;
         let subject = format!("{} trust begins", trust.tenant());
         let kind = Name::new(Trust::KIND).expect("a kind is a name");
-        let entry = Entry { kind, statement, evidence: Vec::new(), latest: None };
+        let entry = Entry { kind, statement, evidence: Vec::new() };
         let append = Append { entries: vec![entry], subject, trailers: Vec::new(), seconds };
         let (sealed, files, mut written) = self.seal(&append, &trust, signers)?;
         let commit = self.build(&append, None, &trust, &sealed, files, &mut written, signers)?;
@@ -153,8 +145,11 @@ impl Ledger {
         let mut written = Vec::new();
         let mut sealed = Vec::new();
         for entry in &append.entries {
-            let kind = layout::kind_of(entry.kind.as_str()).ok_or_else(|| LedgerError::Kind(entry.kind.to_string()))?;
+            let kind = entry.kind.clone();
             limit("the record", entry.statement.len(), MAX_RECORD_BYTES)?;
+            // Nothing is signed unread.
+            let record = Record::parse(kind.as_str(), &entry.statement)
+                .map_err(|e| LedgerError::Refused { code: e.code(), message: e.to_string() })?;
             let quorums = trust.quorums_for(kind.as_str(), &entry.statement)?;
             let roots = if kind.as_str() == Trust::KIND { signers.roots } else { &[] };
             let signatures = std::iter::once(signers.runner).chain(roots).map(|k| k.sign_payload(&entry.statement));
@@ -173,7 +168,7 @@ impl Ledger {
                 files.insert(layout::evidence_path(&digest), store(bytes)?);
                 evidence.push(digest);
             }
-            let latest = entry.latest.as_ref().map(|l| layout::latest_path(&l.pipeline, &l.reference));
+            let latest = record.latest_path();
             let id = Digest::of(&entry.statement);
             sealed.push(Sealed { kind, id, quorums, statement, envelope, evidence, latest });
         }
@@ -220,10 +215,11 @@ impl Ledger {
         Ok(commit)
     }
 
-    /// Reads the commit through a fresh handle and verifies it and its records, before any reference moves.
+    /// Reads the commit through a fresh handle and verifies it and its records, before any reference moves:
+    /// what would not verify later is refused now.
     fn read_back(&self, commit: ObjectId, first: u64, sealed: &[Sealed], trust: &Trust) -> Result<(), LedgerError> {
+        let git = self.git.reopen()?;
         let check = || -> Result<(), String> {
-            let git = self.git.reopen().map_err(|e| e.to_string())?;
             let stored = git.commit(commit).map_err(|e| e.to_string())?;
             let signature = stored.verify().map_err(|e| e.to_string())?;
             if !trust.git_keys().contains(signature.key()) {
@@ -237,17 +233,23 @@ impl Ledger {
                 let envelope = found.envelope.ok_or_else(|| format!("record {number} has no envelope"))?;
                 Unverified::<()>::new(found.statement, envelope).verify(&record.quorums).map_err(|e| e.to_string())?;
                 for digest in &record.evidence {
-                    let path = layout::evidence_path(digest);
-                    let entry = git.entry(stored.tree, &path).map_err(|e| e.to_string())?;
-                    let entry = entry.ok_or_else(|| format!("`{path}` is missing"))?;
-                    if Digest::of(&git.blob(entry.id).map_err(|e| e.to_string())?) != *digest {
-                        return Err(format!("`{path}` has other bytes"));
-                    }
+                    let read = read_evidence(&git, stored.tree, digest).map_err(|e| e.to_string())?;
+                    read.ok_or_else(|| format!("the evidence {digest} is missing"))?;
                 }
             }
             Ok(())
         };
-        check().map_err(LedgerError::NotDurable)
+        check().map_err(LedgerError::NotDurable)?;
+        let tree = git.commit(commit)?.tree;
+        for (number, record) in (first..).zip(sealed) {
+            let statement = read_record(&git, tree, number)?.statement;
+            let evidence = |digest: &Digest| read_evidence(&git, tree, digest);
+            let judged = judge(record.kind.as_str(), number, &statement, trust, &evidence)?;
+            if let Some(finding) = judged.findings.into_iter().find(|f| f.severity == Severity::Invalid) {
+                return Err(LedgerError::Refused { code: finding.code, message: finding.message });
+            }
+        }
+        Ok(())
     }
 
     /// Makes sure that the branch leads to the commit, on the disk.

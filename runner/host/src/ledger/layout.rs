@@ -42,10 +42,10 @@ pub(crate) fn record_path(number: u64, kind: &Name, part: Part) -> String {
     format!("{}/{}.{kind}.{}", record_folder(number), number % 256, part.suffix())
 }
 
-/// The file of a piece of evidence.
+/// The file of a piece of evidence. Two levels, so that a million pieces stand 16 to a folder.
 pub(crate) fn evidence_path(digest: &Digest) -> String {
     let hex = digest.hex();
-    format!("evidence/{}/{hex}", &hex[..2])
+    format!("evidence/{}/{}/{hex}", &hex[..2], &hex[2..4])
 }
 
 /// The file that always shows the newest record of a pipeline and a reference.
@@ -99,9 +99,9 @@ pub(crate) fn place(path: &str) -> Option<Place> {
             let number = (decimal(high, MAX_FOLDERS)? * 256 + decimal(low, 256)?) * 256 + n;
             Some(Place::Record { number, kind, part })
         }
-        ["evidence", first, hex] => {
+        ["evidence", first, second, hex] => {
             let digest = Digest::from_hex(hex).ok()?;
-            (evidence_path(&digest) == format!("evidence/{first}/{hex}")).then_some(Place::Evidence(digest))
+            (evidence_path(&digest) == format!("evidence/{first}/{second}/{hex}")).then_some(Place::Evidence(digest))
         }
         ["latest", pipeline, file] => {
             Name::new(pipeline).ok()?;
@@ -141,7 +141,8 @@ mod tests {
             "records/0/0/0.build.x.json",
             "records/0/0/0.json",
             "records/0/0.build.json",
-            "evidence/aa/xyz",
+            "evidence/aa/bb/xyz",
+            "evidence/0000000000000000000000000000000000000000000000000000000000000000",
             "trust/other",
             "README",
         ] {

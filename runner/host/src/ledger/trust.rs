@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use orgo_spec::canonical::{self, JsonError, Profile};
+use orgo_spec::canonical;
+use orgo_spec::record::{
+    Class, Predicate, RecordError, Statement, Subject, TrustFacts, TrustKeys, TrustRecord, TrustRun,
+};
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
-use serde::{Deserialize, Serialize};
+
+use super::Signers;
 
 /// The trust that one trust record declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +17,8 @@ pub struct Trust {
     number: u64,
     id: Digest,
     tenant: Name,
-    development: bool,
+    version: u32,
+    class: Class,
     root: Quorum,
     runners: Quorum,
     git: BTreeSet<PublicKey>,
@@ -24,11 +29,11 @@ pub struct Trust {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum TrustError {
     #[error("it is not readable: {0}")]
-    Json(#[from] JsonError),
+    Record(#[from] RecordError),
     #[error("its {role} role needs {error}")]
     Quorum { role: &'static str, error: QuorumError },
-    #[error("the key {0} has two duties")]
-    SharedKey(String),
+    #[error("version {found} of the trust does not follow version {current}")]
+    Version { found: u32, current: u32 },
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     #[error("it is for the tenant `{found}`, the ledger is for `{expected}`")]
@@ -42,20 +47,19 @@ impl TrustError {
     #[must_use]
     pub fn code(&self) -> ReasonCode {
         match self {
-            Self::Json(error) => error.code(),
+            Self::Record(error) => error.code(),
             Self::Quorum { .. } => ReasonCode::SigThresholdNotMet,
-            Self::SharedKey(_) => ReasonCode::KeyScopeMismatch,
             Self::Envelope(error) => error.code(),
             Self::Tenant { .. } => ReasonCode::TenantMismatch,
-            Self::NotFirst(_) => ReasonCode::RootNotTrusted,
+            Self::NotFirst(_) | Self::Version { .. } => ReasonCode::RootNotTrusted,
         }
     }
 }
 
 impl Trust {
     /// The kind of trust records.
-    pub const KIND: &'static str = "trust";
-    /// The kind of trust records.
+    pub const KIND: &'static str = TrustRecord::KIND;
+    /// How `trust/allowed_signers` begins.
     const LIST_HEAD: &'static str = "# generated from trust record ";
 
     /// Reads the statement of trust record `number`.
@@ -63,8 +67,48 @@ impl Trust {
     /// # Errors
     /// [`TrustError`] for a document that is not one, and for roles that nobody could fill or that share keys.
     pub fn read(number: u64, statement: &[u8]) -> Result<Self, TrustError> {
-        let document: Document = canonical::from_slice(statement, Profile::RECORD)?;
-        Self::declare(number, Digest::of(statement), document)
+        let facts = Statement::<TrustRecord>::parse(statement)?.predicate.facts;
+        let quorum = |role, threshold: u32, keys: &[PublicKey]| {
+            let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
+            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
+        };
+        Ok(Self {
+            number,
+            id: Digest::of(statement),
+            tenant: facts.tenant_id,
+            version: facts.version,
+            class: facts.class,
+            root: quorum("root", facts.root_threshold, &facts.keys.root)?,
+            runners: quorum("runner", 1, &facts.keys.runner)?,
+            git: quorum("git", 1, &facts.keys.git)?.keys().clone(),
+        })
+    }
+
+    /// The statement of a development trust: one key a duty, made by themselves.
+    ///
+    /// # Panics
+    /// Never: the document has no numbers that JSON cannot hold.
+    #[must_use]
+    pub fn development(tenant: &Name, signers: &Signers<'_>, created_at: &str) -> Vec<u8> {
+        let keys = TrustKeys {
+            git: vec![*signers.git.public()],
+            root: signers.roots.iter().map(|k| *k.public()).collect(),
+            runner: vec![*signers.runner.public()],
+        };
+        let facts = TrustFacts {
+            class: Class::Development,
+            root_threshold: u32::try_from(keys.root.len()).unwrap_or(u32::MAX),
+            keys,
+            schema_version: TrustRecord::SCHEMA_VERSION.to_owned(),
+            tenant_id: tenant.clone(),
+            version: 1,
+        };
+        // A statement needs a subject; what is trusted is what the facts say.
+        let about = canonical::digest_of(&facts).expect("small numbers only");
+        let run = TrustRun { created_at: created_at.to_owned() };
+        let statement =
+            Statement { subject: vec![Subject::sha256("trust", about)], predicate: TrustRecord { facts, run } };
+        statement.to_bytes().expect("small numbers only")
     }
 
     /// Verifies trust record `number` under the trust in force; the first one judges itself.
@@ -89,33 +133,14 @@ impl Trust {
             if judge.tenant != declared.tenant {
                 return Err(TrustError::Tenant { found: declared.tenant, expected: judge.tenant });
             }
+            if current.is_some() && declared.version <= judge.version {
+                return Err(TrustError::Version { found: declared.version, current: judge.version });
+            }
             let quorums = judge.quorums_for(Self::KIND, statement);
             both = Some((judge, declared));
             quorums
         })?;
         Ok(both.expect("set before the quorums were returned"))
-    }
-
-    fn declare(number: u64, id: Digest, document: Document) -> Result<Self, TrustError> {
-        let quorum = |role, threshold, keys: &[PublicKey]| {
-            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
-        };
-        let Document { tenant, development, root_threshold, root, runner, git } = document;
-        let mut seen = BTreeSet::new();
-        for key in root.iter().chain(&runner).chain(&git) {
-            if !seen.insert(*key) {
-                return Err(TrustError::SharedKey(key.id().short()));
-            }
-        }
-        Ok(Self {
-            number,
-            id,
-            tenant,
-            development,
-            root: quorum("root", root_threshold, &root)?,
-            runners: quorum("runner", 1, &runner)?,
-            git: quorum("git", 1, &git)?.keys().clone(),
-        })
     }
 
     /// The number of the record that declares this trust.
@@ -136,10 +161,16 @@ impl Trust {
         &self.tenant
     }
 
+    /// Which version of the trust it is; every change counts it up.
+    #[must_use]
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
     /// Whether it is a development trust: made by itself, with keys made by themselves.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.development
+        self.class == Class::Development
     }
 
     /// The keys that sign records; one of them suffices.
@@ -162,17 +193,16 @@ impl Trust {
 
     /// The role of the key with this id, if the trust lists it.
     #[must_use]
-    pub fn role_of_id(&self, id: &KeyId) -> Option<&'static str> {
-        let has = |keys: &BTreeSet<PublicKey>| keys.iter().any(|k| k.id() == *id);
-        if has(self.root.keys()) {
-            Some("root")
-        } else if has(self.runners.keys()) {
-            Some("runner")
-        } else if has(&self.git) {
-            Some("git")
-        } else {
-            None
-        }
+    pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
+        let roles = [("root", self.root.keys()), ("runner", self.runners.keys()), ("git", &self.git)];
+        roles.into_iter().find(|(_, keys)| keys.iter().any(|k| k.id() == *id)).map(|(role, _)| role)
+    }
+
+    /// The key with this id, if the trust lists it.
+    #[must_use]
+    pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
+        let roles = [self.root.keys(), self.runners.keys(), &self.git];
+        roles.into_iter().flatten().find(|k| k.id() == *id).copied()
     }
 
     /// Who must have signed a record of this kind while this trust is in force.
@@ -189,6 +219,20 @@ impl Trust {
             quorums.push(Self::read(0, statement)?.root);
         }
         Ok(quorums)
+    }
+
+    /// Verifies a record of `kind` under this trust; returns who signed: role and key.
+    ///
+    /// # Errors
+    /// The reason code of the refusal.
+    pub fn verify<T>(&self, kind: &str, record: Unverified<T>) -> Result<Vec<String>, ReasonCode> {
+        let verified =
+            record.verify_self_signed(|statement| self.quorums_for(kind, statement)).map_err(|e| e.code())?;
+        let who = |key: &PublicKey| {
+            let id = key.id();
+            format!("{} {}", self.role_of(&id).unwrap_or("root"), id.short())
+        };
+        Ok(verified.signers().iter().map(who).collect())
     }
 
     /// The address that commits carry and that stock git reports as signer.
@@ -213,16 +257,4 @@ impl Trust {
         let (number, id) = text.lines().next()?.strip_prefix(Self::LIST_HEAD)?.split_once(' ')?;
         Some((number.parse().ok()?, id.parse().ok()?))
     }
-}
-
-/// INTERIM.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Document {
-    pub(crate) tenant: Name,
-    pub(crate) development: bool,
-    pub(crate) root_threshold: usize,
-    pub(crate) root: Vec<PublicKey>,
-    pub(crate) runner: Vec<PublicKey>,
-    pub(crate) git: Vec<PublicKey>,
 }

@@ -21,6 +21,7 @@ use crate::process::{Exit, Waker};
 use crate::store::Executor;
 use crate::workspace::{Workspace, WorkspaceError};
 
+use super::gatekeeper::GatePolicy;
 use super::look::{Lookup, Planner, Prepared, Problem};
 use super::outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 use super::worker::{Done, Job, Worker};
@@ -41,6 +42,8 @@ pub struct RunOptions<'r> {
     pub binary: PathBuf,
     /// The version of the program that runs stages, as it stands in cache entries.
     pub version: String,
+    /// What gates read.
+    pub gates: GatePolicy,
     /// The clock.
     pub clock: Clock,
 }
@@ -89,9 +92,6 @@ pub(super) enum Message {
     Cancel,
 }
 
-/// Decides the gate in front of a stage: the verdict for the scheduler, and what was decided.
-pub type Gatekeeper<'g> = dyn FnMut(StageId, &mut Planner<'_>) -> (Verdict, GateOutcome) + 'g;
-
 /// Runs a plan.
 ///
 /// # Errors
@@ -100,7 +100,6 @@ pub fn run(
     plan: &Resolved,
     workspace: &Workspace,
     options: &RunOptions<'_>,
-    gatekeeper: &mut Gatekeeper<'_>,
     notices: &mut dyn FnMut(Notice<'_>),
 ) -> Result<RunOutcome, RunError> {
     let _lock = workspace.lock()?;
@@ -133,7 +132,7 @@ pub fn run(
         sender,
         cancelled: false,
     };
-    engine.run(&messages, gatekeeper, notices)
+    engine.run(&messages, notices)
 }
 
 fn blank() -> StageOutcome {
@@ -208,7 +207,6 @@ impl Engine<'_, '_> {
     fn run(
         mut self,
         messages: &Receiver<Message>,
-        gatekeeper: &mut Gatekeeper<'_>,
         notices: &mut dyn FnMut(Notice<'_>),
     ) -> Result<RunOutcome, RunError> {
         let started_ms = self.options.clock.now_ms();
@@ -216,7 +214,7 @@ impl Engine<'_, '_> {
         let mut queue: VecDeque<Command> = self.scheduler.begin().into();
         loop {
             while let Some(command) = queue.pop_front() {
-                if let Some(event) = self.carry_out(command, gatekeeper, notices)? {
+                if let Some(event) = self.carry_out(command, notices)? {
                     queue.extend(self.scheduler.step(event));
                 }
                 while let Ok(message) = messages.try_recv() {
@@ -244,6 +242,10 @@ impl Engine<'_, '_> {
         for (i, outcome) in self.outcomes.iter_mut().enumerate() {
             let id = StageId(u32::try_from(i).expect("ids are u32"));
             outcome.state = self.scheduler.state(id);
+            if outcome.inputs.is_empty() && matches!(outcome.state, State::Done { .. }) {
+                let files = self.planner.files(id);
+                outcome.inputs = self.planner.inputs(id, &files);
+            }
             if matches!(outcome.state, State::Skipped(_)) && self.options.wanted[i] {
                 notices(Notice::Skipped(id));
             }
@@ -267,14 +269,9 @@ impl Engine<'_, '_> {
     }
 
     /// Carries out one command; what can be answered at once comes back as an event.
-    fn carry_out(
-        &mut self,
-        command: Command,
-        gatekeeper: &mut Gatekeeper<'_>,
-        notices: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<Option<Event>, RunError> {
+    fn carry_out(&mut self, command: Command, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Option<Event>, RunError> {
         Ok(match command {
-            Command::Decide(stage) => Some(self.decide(stage, gatekeeper, notices)),
+            Command::Decide(stage) => Some(self.decide(stage, notices)),
             Command::Look { stage, admission } => {
                 let force = self.options.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty();
                 match self.planner.look(stage, admission.as_ref(), force) {
@@ -299,13 +296,9 @@ impl Engine<'_, '_> {
         })
     }
 
-    fn decide(
-        &mut self,
-        stage: StageId,
-        gatekeeper: &mut Gatekeeper<'_>,
-        notices: &mut dyn FnMut(Notice<'_>),
-    ) -> Event {
-        let (verdict, outcome) = gatekeeper(stage, &mut self.planner);
+    fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
+        let (verdict, outcome) =
+            super::gatekeeper::decide(self.plan, stage, &self.planner, &self.options.gates, &self.options.run);
         if matches!(verdict, Verdict::Fail(_)) {
             let key = self.planner.prepare(stage).ok().map(|prepared| {
                 self.outcomes[stage.index()].keyed = Some(prepared.keyed.clone());
@@ -314,9 +307,9 @@ impl Engine<'_, '_> {
             });
             self.journal.add(&Entry::Refused {
                 stage: self.plan.stage(stage).name.clone(),
-                gate: outcome.gate.clone(),
+                gate: outcome.record.gate.clone(),
                 key,
-                codes: outcome.codes.clone(),
+                codes: outcome.record.reason_codes.clone(),
             });
         }
         notices(Notice::Gate(&outcome));

@@ -25,6 +25,8 @@ pub struct Product {
     pub outputs: Arc<Vec<Output>>,
     /// Digest of the output tree's message.
     pub tree: Blob,
+    /// Digest over the programs that it ran with: the binary of a built-in tool, otherwise host programs.
+    pub tools: Digest,
 }
 
 /// Why a stage cannot be planned.
@@ -203,14 +205,24 @@ impl<'p> Planner<'p> {
         Ok(Lookup::Miss { prepared: Box::new(prepared), why })
     }
 
+    /// What later stages and gates need of a result.
+    fn product_of(&self, id: StageId, remembered: &Remembered) -> Product {
+        let builtin = self.tool.filter(|_| self.plan.is_builtin(id)).map(|binary| binary.digest);
+        Product {
+            outputs: Arc::clone(&remembered.outputs),
+            tree: remembered.tree,
+            tools: builtin.unwrap_or(remembered.keyed.tools),
+        }
+    }
+
     fn hit(&mut self, id: StageId, remembered: Remembered, new_key: bool) -> Lookup {
-        self.products[id.index()] = Some(Product { outputs: Arc::clone(&remembered.outputs), tree: remembered.tree });
+        self.products[id.index()] = Some(self.product_of(id, &remembered));
         Lookup::Hit { remembered: Box::new(remembered), new_key }
     }
 
     /// Takes in what an attempt made.
     pub fn made(&mut self, id: StageId, remembered: Remembered) {
-        self.products[id.index()] = Some(Product { outputs: Arc::clone(&remembered.outputs), tree: remembered.tree });
+        self.products[id.index()] = Some(self.product_of(id, &remembered));
         self.memory.set(id.index(), remembered);
         self.dirty = true;
     }
@@ -323,7 +335,7 @@ impl<'p> Planner<'p> {
                 }
             }
             if sound {
-                self.products[id.index()] = Some(Product { outputs: found.outputs, tree: found.tree });
+                self.products[id.index()] = Some(self.product_of(id, &found));
                 return Ok(Foreseen::Hit(key));
             }
         }

@@ -6,6 +6,7 @@ use orgo_kernel::key::{Blob, Keyed, Output};
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::record::GateRecord;
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::process::Exit;
@@ -75,14 +76,8 @@ pub struct Attempt {
 /// A gate's verdict as it was reached, for one gated stage.
 #[derive(Debug, Clone)]
 pub struct GateOutcome {
-    /// The gate.
-    pub gate: String,
-    /// The stage behind it.
-    pub stage: String,
-    /// Whether it passed.
-    pub passed: bool,
-    /// Why not.
-    pub codes: Vec<ReasonCode>,
+    /// What goes into the build record.
+    pub record: GateRecord,
     /// The facts, as canonical JSON: evidence.
     pub facts: Vec<u8>,
     /// The report's bytes: evidence.
@@ -105,16 +100,17 @@ impl RunOutcome {
     /// Whether every wanted stage is done.
     #[must_use]
     pub fn succeeded(&self) -> bool {
-        !self.cancelled && self.changed_sources.is_empty() && self.terminal_code().is_none()
+        self.terminal_code().is_none()
     }
 
-    /// The code of the first stage that failed or was refused, in the order of ids.
+    /// Why the run did not succeed: the code of the first stage that failed or was refused, in the order
+    /// of ids, or that a source changed.
     #[must_use]
     pub fn terminal_code(&self) -> Option<ReasonCode> {
         if self.cancelled {
             return Some(ReasonCode::RunCancelled);
         }
-        self.stages.iter().find_map(|s| match s.state {
+        let of_stage = self.stages.iter().find_map(|s| match s.state {
             State::Failed(code) | State::Refused(code) => Some(code),
             State::Waiting
             | State::Deciding
@@ -123,6 +119,7 @@ impl RunOutcome {
             | State::Running
             | State::Done { .. }
             | State::Skipped(_) => None,
-        })
+        });
+        of_stage.or_else(|| (!self.changed_sources.is_empty()).then_some(ReasonCode::InputChanged))
     }
 }

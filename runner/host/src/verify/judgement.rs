@@ -1,6 +1,6 @@
 //! Everything that one commit adds, verified after the trust that judges it is known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use orgo_spec::signature::{EnvelopeError, KeyId, Unverified};
 use orgo_spec::{Digest, ReasonCode};
@@ -9,7 +9,7 @@ use super::record;
 use super::report::{Counts, Finding, Severity};
 use super::step::{Files, Step};
 use crate::git::{Git, GitError, ObjectId};
-use crate::ledger::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Trust, bounded, layout};
+use crate::ledger::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, bounded, layout, read_evidence};
 
 /// The findings about one commit while they are being made.
 pub(super) struct Judgement<'s> {
@@ -17,6 +17,17 @@ pub(super) struct Judgement<'s> {
     pub(super) step: &'s Step,
     pub(super) findings: Vec<Finding>,
     pub(super) counts: Counts,
+}
+
+/// What is known about a record after it was verified.
+#[derive(Default)]
+pub(super) struct RecordJudged {
+    /// Its id, if its bytes could be read.
+    pub(super) id: Option<Digest>,
+    /// The path under `latest/` that must show it.
+    pub(super) latest: Option<String>,
+    /// Whether it could be parsed, so that `latest` is known.
+    pub(super) complete: bool,
 }
 
 impl Judgement<'_> {
@@ -82,63 +93,81 @@ impl Judgement<'_> {
         Ok(())
     }
 
-    /// Verifies one record; returns its id and the path under `latest/` that must show it.
+    /// Verifies one record.
     pub(super) fn record(
         &mut self,
         number: u64,
         files: &Files,
         trust: &Trust,
         path: &str,
-    ) -> Result<Option<(Digest, Option<String>)>, LedgerError> {
+    ) -> Result<RecordJudged, LedgerError> {
         *self.counts.records.entry(files.kind.to_string()).or_default() += 1;
         let here = |finding: Finding| finding.at_record(number).at_path(path);
         let (statement, envelope) = match (files.statement, files.envelope) {
             (Some(statement), Some(envelope)) => (statement, envelope),
             (Some(_), None) => {
                 self.push(here(Finding::invalid(ReasonCode::SigMissing, "the record has no signature file")));
-                return Ok(None);
+                return Ok(RecordJudged::default());
             }
             (None, _) => {
                 let message = "a signature file was added without its record";
                 self.push(here(Finding::invalid(ReasonCode::RecordMissing, message)));
-                return Ok(None);
+                return Ok(RecordJudged::default());
             }
         };
-        let Some(statement) = self.blob(statement, MAX_RECORD_BYTES, path)? else { return Ok(None) };
-        let Some(envelope) = self.blob(envelope, MAX_RECORD_BYTES, path)? else { return Ok(None) };
-        let id = Digest::of(&statement);
+        let Some(statement) = self.blob(statement, MAX_RECORD_BYTES, path)? else {
+            return Ok(RecordJudged::default());
+        };
+        let unjudged = RecordJudged { id: Some(Digest::of(&statement)), ..RecordJudged::default() };
+        let Some(envelope) = self.blob(envelope, MAX_RECORD_BYTES, path)? else { return Ok(unjudged) };
         let quorums = match trust.quorums_for(files.kind.as_str(), &statement) {
             Ok(quorums) => quorums,
             Err(error) => {
                 self.push(here(Finding::invalid(error.code(), error.to_string())));
-                return Ok(Some((id, None)));
+                return Ok(unjudged);
             }
         };
-        match Unverified::<record::Facts>::new(statement, envelope).verify(&quorums) {
+        match Unverified::<Record>::new(statement, envelope).verify(&quorums) {
             Err(error) => {
                 self.push(here(refused(trust, &error)));
-                Ok(Some((id, None)))
+                Ok(unjudged)
             }
             Ok(verified) => {
                 self.counts.signatures += verified.signers().len() as u64;
-                let judged = record::judge(self.git, self.step.link.tree, &files.kind, trust, &verified)?;
+                let (git, tree) = (self.git, self.step.link.tree);
+                let evidence = |digest: &Digest| match read_evidence(git, tree, digest) {
+                    // What is there and wrong was found where it was added.
+                    Err(LedgerError::Damaged { .. } | LedgerError::TooLarge { .. }) => Ok(None),
+                    other => other,
+                };
+                let judged = record::judge(files.kind.as_str(), number, verified.bytes(), trust, &evidence)?;
                 for finding in judged.findings {
                     self.push(here(finding));
                 }
                 self.counts.add(&judged.counts);
-                Ok(Some((id, judged.latest)))
+                Ok(RecordJudged { latest: judged.latest, complete: judged.readable, ..unjudged })
             }
         }
     }
 
     /// Verifies that the newest records are shown, and nothing else.
-    pub(super) fn latest(&mut self, expected: &BTreeMap<String, Option<ObjectId>>) {
-        let found: BTreeMap<_, _> = self.step.latest.iter().map(|(path, id)| (path.clone(), Some(*id))).collect();
-        for (path, id) in found.iter().chain(expected) {
-            if found.get(path) != expected.get(path) && (expected.get(path) == Some(id) || !expected.contains_key(path))
-            {
+    ///
+    /// `expected` is what the records say; unless it is `complete`, a file may also show one of those that
+    /// could not be judged.
+    pub(super) fn latest(&mut self, expected: &BTreeMap<String, Option<ObjectId>>, complete: bool) {
+        let found = &self.step.latest;
+        let paths: BTreeSet<&String> = found.keys().chain(expected.keys()).collect();
+        for path in paths {
+            let shown = found.get(path).copied();
+            let right = match expected.get(path) {
+                Some(id) => shown == *id,
+                None => !complete && shown.is_some_and(|id| self.step.adds(id)),
+            };
+            if !right {
                 let message = "the file does not show the newest record of its pipeline and reference";
-                self.push(Finding::invalid(ReasonCode::RecordAltered, message).at_path(path.clone()));
+                self.findings.push(
+                    Finding::invalid(ReasonCode::RecordAltered, message).at_commit(self.step.link.id).at_path(path),
+                );
             }
         }
     }
@@ -146,7 +175,7 @@ impl Judgement<'_> {
 
 /// A key that may not sign: one of another role, or one that nobody knows.
 fn stranger(trust: &Trust, key: &KeyId) -> (ReasonCode, String) {
-    match trust.role_of_id(key) {
+    match trust.role_of(key) {
         Some(role) => (ReasonCode::KeyScopeMismatch, format!("key {}, whose role is {role}", key.short())),
         None => (ReasonCode::KeyUnknown, format!("key {}, which the trust in force does not list", key.short())),
     }

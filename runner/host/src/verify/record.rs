@@ -1,29 +1,157 @@
-//! What a record says, judged after its signature.
+//! One record, judged after its signature: shape, tenant, evidence, gates, and no outputs after a refusal.
 
-use orgo_spec::Name;
-use orgo_spec::signature::Verified;
+use orgo_kernel::gate;
+use orgo_spec::canonical::{self, Profile};
+use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, Statement};
+use orgo_spec::{Digest, ReasonCode};
 
-use super::report::{Counts, Finding};
-use crate::git::{Git, ObjectId};
-use crate::ledger::{LedgerError, Trust};
+use super::report::{Counts, Finding, Severity};
+use crate::ledger::{LedgerError, Record, Trust};
 
-/// INTERIM until the record types arrive.
-pub(super) struct Facts;
+/// Finds a piece of evidence that hashes to its name; none if it is not there.
+pub(crate) type Evidence<'e> = dyn Fn(&Digest) -> Result<Option<Vec<u8>>, LedgerError> + 'e;
 
 /// What came of judging one record.
-pub(super) struct Judged {
-    pub(super) findings: Vec<Finding>,
-    pub(super) counts: Counts,
+#[derive(Default)]
+pub(crate) struct Judged {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) counts: Counts,
     /// The path under `latest/` that must show this record.
-    pub(super) latest: Option<String>,
+    pub(crate) latest: Option<String>,
+    /// Whether it could be parsed.
+    pub(crate) readable: bool,
 }
 
-pub(super) fn judge(
-    _git: &Git,
-    _tree: ObjectId,
-    _kind: &Name,
-    _trust: &Trust,
-    _record: &Verified<Facts>,
+/// Judges the statement of record `number`, whose signature was verified.
+///
+/// # Errors
+/// What `evidence` reports for faults of the environment.
+pub(crate) fn judge(
+    kind: &str,
+    number: u64,
+    statement: &[u8],
+    trust: &Trust,
+    evidence: &Evidence<'_>,
 ) -> Result<Judged, LedgerError> {
-    Ok(Judged { findings: Vec::new(), counts: Counts::default(), latest: None })
+    let mut judged = Judged::default();
+    let record = match Record::parse(kind, statement) {
+        Ok(record) => record,
+        Err(error) => {
+            judged.invalid(error.code(), error.to_string());
+            return Ok(judged);
+        }
+    };
+    if record.tenant() != trust.tenant() {
+        let message =
+            format!("the record is of the tenant `{}`, the ledger is of `{}`", record.tenant(), trust.tenant());
+        judged.invalid(ReasonCode::TenantMismatch, message);
+    }
+    judged.readable = true;
+    judged.latest = record.latest_path();
+    match record {
+        Record::Build(statement) => judged.build(&statement, trust, evidence)?,
+        Record::Trust(statement) => {
+            let version = statement.predicate.facts.version;
+            if number != trust.number() && version <= trust.version() {
+                let message = format!("version {version} of the trust does not follow version {}", trust.version());
+                judged.invalid(ReasonCode::RootNotTrusted, message);
+            }
+        }
+    }
+    Ok(judged)
+}
+
+impl Judged {
+    fn invalid(&mut self, code: ReasonCode, message: impl Into<String>) {
+        self.findings.push(Finding::invalid(code, message));
+    }
+
+    fn missing(&mut self, digest: &Digest, what: &str) {
+        let message = format!("{what} {digest} is not in this clone");
+        self.findings.push(Finding::new(ReasonCode::EvidenceMissing, Severity::Missing, message));
+    }
+
+    /// What the record's own type cannot check: what it says about others.
+    fn build(
+        &mut self,
+        statement: &Statement<BuildRecord>,
+        trust: &Trust,
+        evidence: &Evidence<'_>,
+    ) -> Result<(), LedgerError> {
+        let facts = &statement.predicate.facts;
+        let commits = || statement.subject.iter().filter_map(|s| s.digest.get("gitCommit"));
+        if !commits().any(|c| *c == facts.source.commit) || commits().any(|c| *c != facts.source.commit) {
+            self.invalid(ReasonCode::SubjectMismatch, "the record is not about the commit that it read");
+        }
+        if facts.outputs.is_none() && statement.subject.iter().any(|s| s.digest.contains_key("sha256")) {
+            self.invalid(ReasonCode::OutputWithoutPass, "a run that did not succeed is about artifacts");
+        }
+        if trust.is_development() && facts.class != Class::Development {
+            self.invalid(ReasonCode::KeyScopeMismatch, "the record claims production under a development trust");
+        }
+        let compiled = facts.outputs.as_ref().is_some_and(|o| o.kristal.is_some());
+        if compiled && !facts.gates.iter().any(|g| g.decision == Decision::Pass) {
+            self.invalid(ReasonCode::OutputWithoutPass, "the run compiled without a gate that passed");
+        }
+        for (digest, what) in [(facts.mandate_ref, "the mandate"), (facts.validation_report_ref, "the report")] {
+            if let Some(digest) = digest
+                && evidence(&digest)?.is_none()
+            {
+                self.missing(&digest, what);
+            }
+        }
+        for gate in &facts.gates {
+            self.gate(gate, facts.mandate_ref, evidence)?;
+        }
+        Ok(())
+    }
+
+    /// Decides a gate again from its evidence.
+    fn gate(
+        &mut self,
+        record: &GateRecord,
+        mandate: Option<Digest>,
+        evidence: &Evidence<'_>,
+    ) -> Result<(), LedgerError> {
+        let mut found = Vec::new();
+        for digest in &record.evidence_refs {
+            match evidence(digest)? {
+                Some(bytes) => found.push(bytes),
+                None => {
+                    self.missing(digest, &format!("evidence of the gate `{}`", record.gate));
+                    return Ok(());
+                }
+            }
+        }
+        let Some((facts, rest)) = found.split_first() else {
+            self.invalid(ReasonCode::GateNotReproduced, format!("the gate `{}` names no evidence", record.gate));
+            return Ok(());
+        };
+        let read: Result<GateFacts, _> = canonical::from_slice(facts, Profile::RECORD);
+        if read.is_ok_and(|f| f.mandate != mandate) {
+            let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
+            self.invalid(ReasonCode::GateNotReproduced, message);
+        }
+        match gate::replay(record, facts, rest.first().map(Vec::as_slice)) {
+            Err(error) => self.invalid(ReasonCode::GateNotReproduced, error.to_string()),
+            Ok(again) if again.confirmed => {
+                self.counts.gates += 1;
+                self.counts.gates_under_another_version += u64::from(!again.same_engine);
+            }
+            Ok(again) => {
+                let codes: Vec<_> = again.reason_codes.iter().map(|c| c.as_str()).collect();
+                let message = format!(
+                    "the gate `{}` was recorded as {:?}; decided again it is {:?} ({})",
+                    record.gate,
+                    record.decision,
+                    again.decision,
+                    codes.join(", ")
+                );
+                // Other rules may decide otherwise in good faith; these rules may not.
+                let severity = if again.same_engine { Severity::Invalid } else { Severity::Missing };
+                self.findings.push(Finding::new(ReasonCode::GateNotReproduced, severity, message));
+            }
+        }
+        Ok(())
+    }
 }

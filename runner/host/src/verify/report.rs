@@ -199,6 +199,7 @@ impl VerifyReport {
             Verdict::Invalid => "INVALID",
         };
         let class = if self.development { "development trust: not for release; " } else { "" };
-        format!("{class}{verdict}: {}", self.ledger.trim_start_matches("refs/heads/"))
+        let name = ["refs/heads/", "refs/remotes/"].iter().find_map(|p| self.ledger.strip_prefix(p));
+        format!("{class}{verdict}: {}", name.unwrap_or(&self.ledger))
     }
 }

@@ -162,6 +162,11 @@ impl Step {
         Ok(read(statement)?.zip(read(envelope)?).map(|(statement, envelope)| Unverified::new(statement, envelope)))
     }
 
+    /// Whether `id` is the statement of a record that this commit adds.
+    pub(super) fn adds(&self, id: ObjectId) -> bool {
+        self.records.values().any(|f| f.statement == Some(id))
+    }
+
     /// Verifies everything that the commit adds.
     pub(super) fn verify(&self, git: &Git) -> Result<(Vec<Finding>, Counts), LedgerError> {
         let mut out = Judgement { git, step: self, findings: self.findings.clone(), counts: Counts::default() };
@@ -170,16 +175,17 @@ impl Step {
         let trailers = out.commit(trust)?;
         out.evidence()?;
         out.signers_file(trust)?;
-        let mut listed = Vec::new();
+        let (mut listed, mut complete) = (Vec::new(), true);
         let mut latest = BTreeMap::new();
         for (number, files) in &self.records {
             let at = layout::record_path(*number, &files.kind, Part::Statement);
             let judged = out.record(*number, files, trust, &at)?;
-            if let Some((id, show)) = judged {
+            if let Some(id) = judged.id {
                 listed.push(format!("{number} {id}"));
-                if let Some(path) = show {
-                    latest.insert(path, files.statement);
-                }
+            }
+            complete &= judged.complete;
+            if let Some(path) = judged.latest {
+                latest.insert(path, files.statement);
             }
         }
         if let Some(trailers) = trailers
@@ -189,7 +195,7 @@ impl Step {
             let message = "the commit's `Orgo-Record` trailers do not name the records that it adds";
             out.findings.push(Finding::invalid(ReasonCode::RecordAltered, message).at_commit(self.link.id));
         }
-        out.latest(&latest);
+        out.latest(&latest, complete);
         Ok((out.findings, out.counts))
     }
 }

@@ -143,8 +143,10 @@ pub struct ActionMessage<'c> {
     pub command: Blob,
     /// The root of the input tree.
     pub input_root: Blob,
-    /// Killed after this many milliseconds.
-    pub timeout_ms: u64,
+    /// Killed after this many milliseconds, if at all.
+    pub timeout_ms: Option<u64>,
+    /// Whether results are kept out of every cache.
+    pub do_not_cache: bool,
     /// Canonical JSON: format, tools, view.
     pub salt: &'c [u8],
     /// As in the command: old servers read one, new servers the other.
@@ -158,10 +160,13 @@ impl ActionMessage<'_> {
         let mut message = Message::default();
         message.blob(1, self.command);
         message.blob(2, self.input_root);
-        let mut timeout = Message::default();
-        timeout.number(1, self.timeout_ms / 1000);
-        timeout.number(2, self.timeout_ms % 1000 * 1_000_000);
-        message.bytes(6, &timeout.finish());
+        if let Some(timeout_ms) = self.timeout_ms {
+            let mut timeout = Message::default();
+            timeout.number(1, timeout_ms / 1000);
+            timeout.number(2, timeout_ms % 1000 * 1_000_000);
+            message.bytes(6, &timeout.finish());
+        }
+        message.number(7, u64::from(self.do_not_cache));
         message.text(9, self.salt);
         if !self.platform.is_empty() {
             message.bytes(10, &platform(self.platform));

@@ -1,0 +1,140 @@
+//! `orgo record`: list, show, compare and hand out the records of a ledger.
+
+mod diff;
+mod export;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use orgo_host::ledger::{Head, StoredRecord};
+use orgo_spec::signature::Unverified;
+use serde_json::{Value, json};
+
+use super::ledger::Opened;
+use super::{Context, ledger};
+use crate::failure::{Class, Failure};
+use crate::output::plain;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  orgo record list\n  orgo record show latest\n  orgo record diff 3 4\n  orgo record export latest --to handout"
+)]
+pub(crate) struct Record {
+    #[command(subcommand)]
+    command: RecordCommand,
+    /// The branch of the ledger
+    #[arg(long, value_name = "NAME", global = true)]
+    branch: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum RecordCommand {
+    /// List what happened, newest first
+    List {
+        /// At most this many commits
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show a record: the very bytes that are signed
+    Show {
+        /// `latest`, a number, or the beginning of an id
+        record: String,
+    },
+    /// Compare the signed bytes of two records
+    Diff {
+        /// The older one
+        old: String,
+        /// The newer one
+        new: String,
+    },
+    /// Write a record as a standard DSSE envelope
+    Export {
+        /// `latest`, a number, or the beginning of an id
+        record: String,
+        /// A folder for `envelope.json`, `pae`, `signature` and `key.pem`; without it, the envelope is printed
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
+    },
+}
+
+/// Runs `orgo record`.
+pub(super) fn run(context: &Context, args: &Record) -> Result<(), Failure> {
+    let opened = ledger::open(context, None, args.branch.as_deref())?;
+    match &args.command {
+        RecordCommand::List { limit } => list(context, &opened, *limit),
+        RecordCommand::Show { record } => show(context, &opened, record),
+        RecordCommand::Diff { old, new } => diff::run(context, &opened, old, new),
+        RecordCommand::Export { record, to } => export::run(context, &opened, record, to.as_deref()),
+    }
+}
+
+fn list(context: &Context, opened: &Opened, limit: usize) -> Result<(), Failure> {
+    let head = opened.head()?;
+    let standing = opened.standing(&head)?;
+    context.output.line(standing.line());
+    let mut told = Vec::new();
+    for (id, commit) in opened.ledger.history(limit)? {
+        let records: Vec<(u64, String)> = commit
+            .message
+            .lines()
+            .filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '))
+            .filter_map(|(number, id)| Some((number.parse().ok()?, id.to_owned())))
+            .collect();
+        let time = orgo_host::clock::rfc3339(commit.seconds.saturating_mul(1000));
+        for (number, record) in records.iter().rev() {
+            let short: String = record.trim_start_matches("sha256:").chars().take(12).collect();
+            let time = time.get(..16).unwrap_or_default().replace('T', " ");
+            context.output.line(plain(&format!("{number:>6}  {short}  {time}  {}", commit.subject())));
+            told.push(json!({
+                "number": number, "id": record, "commit": id.to_string(), "time": commit.seconds,
+                "subject": commit.subject(),
+            }));
+        }
+    }
+    context.output.document(&json!({
+        "schema": "orgo.records/1", "ledger": opened.branch, "count": head.count, "records": told,
+        "development": standing.development, "anchored": standing.anchored,
+    }));
+    Ok(())
+}
+
+/// How a record's signature stands under the trust in force.
+fn signature(head: &Head, record: &StoredRecord) -> Result<String, Failure> {
+    let envelope = record.envelope.clone().unwrap_or_default();
+    let unverified = Unverified::<()>::new(record.statement.clone(), envelope);
+    match head.trust.verify(record.kind.as_str(), unverified) {
+        Ok(keys) => Ok(format!("signed by {}", keys.join(", "))),
+        // An earlier trust may have listed the key; only a full verification knows.
+        Err(orgo_spec::ReasonCode::KeyUnknown) => {
+            Ok("signed by a key that the trust in force does not list; `orgo verify` knows more".to_owned())
+        }
+        Err(code) => Err(Failure::message(
+            Class::Integrity,
+            Some(code),
+            format!("record {} does not verify", record.number),
+            code.remedy(),
+        )),
+    }
+}
+
+fn show(context: &Context, opened: &Opened, which: &str) -> Result<(), Failure> {
+    let head = opened.head()?;
+    let record = opened.ledger.find(which)?;
+    let standing = opened.standing(&head)?;
+    let signed = signature(&head, &record)?;
+    context.output.line(standing.line());
+    context.output.line(format!("# record {} {} {}; {signed}", record.number, record.kind, record.id()));
+    context.output.line(text(&record));
+    let statement: Value = serde_json::from_slice(&record.statement).unwrap_or(Value::Null);
+    context.output.document(&json!({
+        "schema": "orgo.record/1", "number": record.number, "id": record.id(), "kind": record.kind,
+        "path": record.path, "signed": signed, "development": standing.development,
+        "anchored": standing.anchored, "statement": statement,
+    }));
+    Ok(())
+}
+
+/// The statement, safe for terminals.
+fn text(record: &StoredRecord) -> String {
+    plain(String::from_utf8_lossy(&record.statement).trim_end())
+}

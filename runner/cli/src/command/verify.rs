@@ -1,0 +1,133 @@
+//! `orgo verify`: everything about a ledger, checked again from a clone.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use orgo_host::verify::{Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify};
+use orgo_spec::Digest;
+use serde_json::json;
+
+use super::{Context, ledger};
+use crate::failure::{Class, Failure};
+use crate::output::plain;
+
+/// Lines of findings that are printed unless more detail is asked for.
+const SHOWN: usize = 20;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  orgo verify\n  orgo verify ../mirror.git --root sha256:…\n  orgo verify --pin\n  orgo verify --ci --json"
+)]
+pub(crate) struct Verify {
+    /// The repository, bare or not; this one unless told
+    repository: Option<PathBuf>,
+    /// The branch of the ledger
+    #[arg(long, value_name = "NAME")]
+    branch: Option<String>,
+    /// The root of trust that must be the ledger's: its fingerprint, or a file with record 0
+    #[arg(long, value_name = "sha256:…|FILE")]
+    root: Option<String>,
+    /// Pin the ledger's root for this repository, if all verifies
+    #[arg(long)]
+    pin: bool,
+    /// Refuse a ledger whose root is neither named nor pinned
+    #[arg(long)]
+    ci: bool,
+}
+
+/// Verifies the ledger and prints what was found.
+pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
+    let mut opened = ledger::open(context, args.repository.as_deref(), args.branch.as_deref())?;
+    let git = opened.ledger.git();
+    let pin = opened.pins.get(git, &opened.branch)?.cloned();
+    let root = args.root.as_deref().map(root_of).transpose()?;
+    let options = VerifyOptions { root, pin: pin.clone(), ci: args.ci };
+    let report = verify(git.path(), opened.ledger.reference(), &options)?;
+
+    let sound = matches!(report.verdict, Verdict::Verified | Verdict::NotAnchored);
+    let pinned = sound && (args.pin || pin.is_some());
+    if let Some(root) = report.root.filter(|_| pinned) {
+        // Remembered as well: how far the ledger had come, so that it cannot be rewound unnoticed.
+        opened.pins.set(opened.ledger.git(), &opened.branch, root, Some(report.tip.clone()))?;
+    }
+    print(context, &report, pinned);
+    let mut document = json!(report);
+    document["schema"] = json!("orgo.verify/1");
+    document["pinned"] = json!(pinned);
+    context.output.document(&document);
+    match report.verdict {
+        Verdict::Verified | Verdict::NotAnchored => Ok(()),
+        Verdict::Incomplete | Verdict::Refused => Err(Failure::told(Class::Refused)),
+        Verdict::Invalid => Err(Failure::told(Class::Integrity)),
+    }
+}
+
+/// A fingerprint, or the digest of the file with record 0.
+fn root_of(text: &str) -> Result<Digest, Failure> {
+    if text.starts_with("sha256:") {
+        return text.parse().map_err(|e: orgo_spec::DigestError| {
+            Failure::message(Class::Declared, Some(e.code()), e.to_string(), "copy the fingerprint again")
+        });
+    }
+    let bytes = std::fs::read(Path::new(text)).map_err(|e| {
+        Failure::usage(format!("`{}`: {e}", plain(text)), "give `sha256:…`, or a file with the bytes of record 0")
+    })?;
+    Ok(Digest::of(&bytes))
+}
+
+fn print(context: &Context, report: &VerifyReport, pinned: bool) {
+    let out = context.output;
+    out.line(report.first_line());
+    if let Some(root) = &report.root {
+        out.line(format!("  root        {root}"));
+    }
+    if let Some(tenant) = &report.tenant {
+        out.line(format!("  tenant      {tenant}"));
+    }
+    let counts = &report.counts;
+    let kinds: Vec<_> = counts.records.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    out.line(format!("  records     {} ({}) in {} commits", counts.all_records(), kinds.join(", "), counts.commits));
+    out.line(format!("  signatures  {} verified strictly", counts.signatures));
+    let other = match counts.gates_under_another_version {
+        0 => String::new(),
+        n => format!(", {n} of them recorded under another version: replayed-with, not confirmed"),
+    };
+    out.line(format!(
+        "  gates       {} decided again from evidence{other}; {} pieces of evidence",
+        counts.gates, counts.evidence
+    ));
+    let limit = if out.verbose { usize::MAX } else { SHOWN };
+    for finding in report.findings.iter().take(limit) {
+        out.line(plain(&sentence(finding)));
+    }
+    if report.findings.len() > limit {
+        out.line(format!("… and {} more findings (`--verbose` shows them)", report.findings.len() - limit));
+    }
+    if pinned {
+        out.line("the root is pinned for this repository");
+    } else if report.verdict == Verdict::NotAnchored
+        && let Some(root) = &report.root
+    {
+        out.line(format!("compare the root with its owner, then pin it: orgo verify --pin --root {root}"));
+    }
+}
+
+fn sentence(finding: &Finding) -> String {
+    let grave = match finding.severity {
+        Severity::Invalid => "INVALID",
+        Severity::Refused => "refused",
+        Severity::Missing => "missing",
+        Severity::Notice => "notice",
+    };
+    let mut text = format!("{grave} {}", finding.code);
+    if let Some(record) = finding.record {
+        text.push_str(&format!(" record {record}"));
+    }
+    if let Some(path) = &finding.path {
+        text.push_str(&format!(" {path}"));
+    }
+    if let Some(commit) = &finding.commit {
+        text.push_str(&format!(" (commit {})", &commit[..12]));
+    }
+    format!("{text}: {}", finding.message)
+}

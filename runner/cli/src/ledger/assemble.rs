@@ -1,0 +1,354 @@
+//! A run's outcome as a build record and its evidence.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use orgo_host::clock::{Clock, rfc3339};
+use orgo_host::process::Exit;
+use orgo_host::run::{RunOutcome, StageOutcome};
+use orgo_host::store::Store;
+use orgo_kernel::key::{Output, OutputKind};
+use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
+use orgo_kernel::scheduler::State;
+use orgo_spec::canonical::{self, CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION, Object, Value};
+use orgo_spec::project::Project;
+use orgo_spec::record::{
+    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
+    Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
+    StageStatus, Statement, Status, Subject,
+};
+use orgo_spec::{Digest, Hasher, Name};
+
+use super::governance::Governance;
+use super::kristal;
+use super::lane::Desk;
+use crate::failure::Failure;
+
+/// Inputs are listed up to this many; then one digest over all of them stands in the record.
+const MAX_LISTED_INPUTS: usize = 1000;
+
+/// A record that is ready to be signed.
+pub(crate) struct Assembly {
+    pub(crate) statement: Statement<BuildRecord>,
+    pub(crate) evidence: Vec<Vec<u8>>,
+    /// What happened, in one line.
+    pub(crate) headline: String,
+}
+
+/// What the record is about besides the outcome.
+pub(crate) struct About<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) declared: Digest,
+    pub(crate) plan: &'a Resolved,
+    pub(crate) wanted: &'a [bool],
+    pub(crate) targets: &'a [String],
+    pub(crate) governance: &'a Governance,
+    pub(crate) desk: &'a Desk,
+    pub(crate) clock: &'a Clock,
+}
+
+/// Builds the record of a run.
+///
+/// # Errors
+/// [`Failure`] if an artifact that has to be read is not in the store.
+pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Assembly, Failure> {
+    let plan = about.plan;
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let status = match (outcome.cancelled, outcome.succeeded()) {
+        (true, _) => Status::Cancelled,
+        (_, true) => Status::Succeeded,
+        (_, false) => Status::Failed,
+    };
+    let gates: Vec<_> = outcome.gates.iter().map(|g| g.record.clone()).collect();
+    let gate_facts: Vec<GateFacts> = outcome
+        .gates
+        .iter()
+        .filter_map(|g| canonical::from_slice(&g.facts, canonical::Profile::DOCUMENT).ok())
+        .collect();
+    let (stages, counts, pages) = stages(about, outcome, store)?;
+    let outputs = match status {
+        Status::Succeeded => {
+            Some(Outputs { artifacts: last_outputs(about, outcome), kristal: kristal::outputs(plan, outcome, store)? })
+        }
+        Status::Failed | Status::Cancelled => None,
+    };
+    let refused = gates.iter().any(|g| g.decision == Decision::Fail);
+    let validation_status = (!gates.is_empty()).then_some(if refused { Decision::Fail } else { Decision::Pass });
+    let reports = gate_facts.iter().filter_map(|f| f.report.as_ref());
+    let validation_codes: BTreeSet<String> = reports.flat_map(|r| r.counts.keys().cloned()).collect();
+    let pinned = about.governance.mandate.as_ref().is_some_and(|m| !m.validation.rulesets.is_empty());
+    let mandate_ref = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
+    let blueprint_ref = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
+    let facts = BuildFacts {
+        authoritative_attempt: authoritative(plan, outcome),
+        blueprint_ref,
+        canonicalization_profile: CANONICALIZATION_PROFILE.to_owned(),
+        canonicalization_version: CANONICALIZATION_VERSION.to_owned(),
+        class: about.desk.class,
+        compiler: Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
+        config_hash: config_hash(about, mandate_ref, blueprint_ref),
+        gates,
+        input_snapshots: inputs(about, outcome, store)?,
+        keys: keys(plan, outcome),
+        kristal_pin: kristal::pin(plan, about.governance.blueprint.as_ref()),
+        lane: about.desk.lane,
+        mandate_ref,
+        outputs,
+        overrides: Vec::new(),
+        pages,
+        pipeline: PipelineRef {
+            definition: about.declared,
+            name: Name::new(&plan.name).expect("pipelines have names"),
+            parameters: BTreeMap::new(),
+            profile: plan.kristal.then(|| "kristal".to_owned()),
+            targets: about.targets.to_vec(),
+        },
+        policy_selections: BTreeMap::new(),
+        ruleset: if pinned { "pinned" } else { "unpinned" }.to_owned(),
+        schema_version: BuildRecord::SCHEMA_VERSION.to_owned(),
+        source: Source {
+            base: None,
+            commit: about.desk.source.commit.to_string(),
+            dirty: about.desk.source.is_dirty(),
+            reference: about.desk.source.reference.clone(),
+            tree: about.desk.source.tree.to_string(),
+        },
+        stage_counts: counts,
+        stages,
+        status,
+        terminal_reason_code: outcome.terminal_code(),
+        tenant_id: about.project.tenant.clone(),
+        validation_codes: validation_codes.into_iter().collect(),
+        validation_report_ref: gate_facts.first().and_then(|f| f.report_digest),
+        validation_status,
+        variance: Vec::new(),
+    };
+    let mut subject = vec![Subject::commit(&facts.source.commit)];
+    if let Some(outputs) = &facts.outputs {
+        subject.extend(outputs.artifacts.iter().map(|a| Subject::sha256(&a.name, a.digest)));
+    }
+    let headline = headline(about, outcome, &facts, &gate_facts);
+    let run = circumstances(about, outcome, version);
+    let mut evidence: Vec<Vec<u8>> = about.governance.evidence();
+    for gate in &outcome.gates {
+        evidence.push(gate.facts.clone());
+        evidence.extend(gate.report.clone());
+    }
+    evidence.sort_unstable();
+    evidence.dedup();
+    Ok(Assembly { statement: Statement { subject, predicate: BuildRecord { facts, run } }, evidence, headline })
+}
+
+/// Digest over names and keys of all stages, in order.
+pub(crate) fn keys(plan: &Resolved, outcome: &RunOutcome) -> Digest {
+    let mut hasher = Hasher::new();
+    for (stage, o) in plan.stages.iter().zip(&outcome.stages) {
+        hasher.update(stage.name.as_bytes());
+        hasher.update(b"\n");
+        hasher.update(o.keyed.as_ref().map_or(Digest::EMPTY, |k| k.key.0).as_bytes());
+    }
+    hasher.finish()
+}
+
+/// Digest of the effective configuration: what was declared, what governs, what was asked for.
+pub(crate) fn config_hash(about: &About<'_>, mandate: Option<Digest>, blueprint: Option<Digest>) -> Digest {
+    let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
+    let config = Object::from_iter([
+        ("blueprint", text(blueprint)),
+        ("declared", about.declared.into()),
+        ("mandate", text(mandate)),
+        ("pipeline", about.plan.name.as_str().into()),
+        ("targets", Value::Array(about.targets.iter().map(|t| Value::from(t.as_str())).collect())),
+    ]);
+    Digest::of(&canonical::to_bytes(&config.into()))
+}
+
+fn authoritative(plan: &Resolved, outcome: &RunOutcome) -> BTreeMap<String, u32> {
+    let retried = plan.stages.iter().zip(&outcome.stages).filter(|(_, o)| o.attempts.len() > 1);
+    let count = |o: &StageOutcome| u32::try_from(o.attempts.len()).unwrap_or(u32::MAX);
+    retried.map(|(s, o)| (s.name.clone(), count(o))).collect()
+}
+
+fn stages(
+    about: &About<'_>,
+    outcome: &RunOutcome,
+    store: &Store,
+) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
+    let mut all = Vec::new();
+    let mut counts = StageCounts { failed: 0, passed: 0, skipped: 0 };
+    for ((stage, o), _) in about.plan.stages.iter().zip(&outcome.stages).zip(about.wanted).filter(|(_, w)| **w) {
+        let facts = stage_facts(stage, o);
+        match facts.status {
+            StageStatus::Pass => counts.passed += 1,
+            StageStatus::Fail => counts.failed += 1,
+            StageStatus::Skip => counts.skipped += 1,
+        }
+        all.push(facts);
+    }
+    if all.len() <= BuildRecord::MAX_LISTED_STAGES {
+        return Ok((all, counts, Vec::new()));
+    }
+    let mut pages = Vec::new();
+    for page in all.chunks(BuildRecord::MAX_LISTED_STAGES) {
+        let bytes = canonical::bytes_of(&page).expect("stage facts have small numbers");
+        let blob = store.put(&bytes)?;
+        pages.push(StagePage { digest: blob.digest, stages: page.len() as u64 });
+    }
+    all.retain(|s| s.status == StageStatus::Fail);
+    all.truncate(BuildRecord::MAX_LISTED_STAGES);
+    Ok((all, counts, pages))
+}
+
+fn stage_facts(stage: &ResolvedStage, o: &StageOutcome) -> StageFacts {
+    let (status, code) = match o.state {
+        State::Done { .. } => (StageStatus::Pass, None),
+        State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
+        State::Skipped(_) | State::Waiting | State::Deciding | State::Looking | State::Ready | State::Running => {
+            (StageStatus::Skip, None)
+        }
+    };
+    let message = o.attempts.last().and_then(|a| a.message.as_deref()).map(one_line);
+    let name = match &stage.action {
+        Action::Run(argv) => argv[0].clone(),
+        Action::Tool { name, .. } => name.clone(),
+        Action::Compile(compiler) => compiler.tool().name().to_owned(),
+    };
+    let passed = status == StageStatus::Pass;
+    StageFacts {
+        artifacts_in: o.inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
+        artifacts_out: if passed { o.outputs.iter().map(artifact).collect() } else { Vec::new() },
+        errors: code.map(|code| StageError { code, message }).into_iter().collect(),
+        identity: Identity {
+            config_hash: o.keyed.as_ref().map(|k| k.command.digest),
+            name: plain(&name),
+            version: match (&stage.action, &o.keyed) {
+                (Action::Run(_), Some(keyed)) => keyed.tools.to_string(),
+                (Action::Run(_), None) => "unknown".to_owned(),
+                (Action::Tool { .. } | Action::Compile(_), _) => env!("CARGO_PKG_VERSION").to_owned(),
+            },
+        },
+        isolation: o.isolation.filter(|_| passed),
+        key: o.keyed.as_ref().map(|k| k.key.0),
+        stage: stage.name.clone(),
+        status,
+    }
+}
+
+fn artifact(output: &Output) -> Artifact {
+    let digest = match &output.kind {
+        OutputKind::File { blob, .. } => blob.digest,
+        OutputKind::Link(target) => Digest::of(target.as_bytes()),
+        OutputKind::EmptyFolder => Digest::EMPTY,
+    };
+    Artifact { digest, name: plain(&output.path) }
+}
+
+/// Records carry plain text only; anything else is shown escaped.
+fn plain(text: &str) -> String {
+    if text.is_ascii() && !text.contains(|c: char| c.is_control()) {
+        text.to_owned()
+    } else {
+        text.escape_default().to_string()
+    }
+}
+
+fn one_line(text: &str) -> String {
+    plain(&text.replace(['\n', '\r', '\t'], " ")).chars().take(500).collect()
+}
+
+/// Output trees of the stages that nothing else in the run needs.
+fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
+    let plan = about.plan;
+    let last = plan
+        .graph
+        .stages()
+        .filter(|id| about.wanted[id.index()] && !plan.graph.dependents(*id).iter().any(|d| about.wanted[d.index()]));
+    let tree = |id: orgo_kernel::graph::StageId| {
+        outcome.stages[id.index()].tree.map(|tree| Artifact { digest: tree.digest, name: plan.stage(id).name.clone() })
+    };
+    last.filter_map(tree).collect()
+}
+
+/// Repository files that stages read, each once, by path.
+fn inputs(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Vec<Snapshot>, Failure> {
+    let mut files: BTreeMap<&str, Digest> = BTreeMap::new();
+    for (stage, o) in about.plan.stages.iter().zip(&outcome.stages) {
+        let mounted = |path: &str| stage.from.iter().any(|(_, at)| at == path);
+        files.extend(o.inputs.iter().filter(|(path, _)| !mounted(path)).map(|(path, digest)| (path.as_str(), *digest)));
+    }
+    let all: Vec<Snapshot> =
+        files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();
+    if all.len() <= MAX_LISTED_INPUTS {
+        return Ok(all);
+    }
+    let bytes = canonical::bytes_of(&all).expect("digests and paths");
+    let blob = store.put(&bytes)?;
+    Ok(vec![Snapshot { digest: blob.digest, path: format!("({} files; this digest names their list)", all.len()) }])
+}
+
+fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> BuildRun {
+    let protected = about.desk.lane == Lane::Protected;
+    let wanted = about.plan.stages.iter().zip(&outcome.stages).zip(about.wanted).filter(|(_, w)| **w);
+    let ran = wanted.filter(|((_, o), _)| !o.attempts.is_empty());
+    let stages = ran.take(BuildRecord::MAX_LISTED_STAGES).map(|((stage, o), _)| StageRun {
+        attempts: o
+            .attempts
+            .iter()
+            .zip(1..)
+            .map(|(a, attempt)| AttemptRun {
+                attempt,
+                ended_at: rfc3339(a.ended_ms),
+                exit_code: a.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
+                started_at: rfc3339(a.started_ms),
+            })
+            .collect(),
+        cached: false,
+        log: o.log.map(|l| l.digest),
+        stage: stage.name.clone(),
+    });
+    BuildRun {
+        actor: Actor {
+            id: about.desk.runner.public().id().to_string(),
+            kind: if protected { "runner" } else { "person" }.to_owned(),
+        },
+        build_id: outcome.run.clone(),
+        clock: if about.clock.is_injected() { "injected" } else { "system" }.to_owned(),
+        created_at: rfc3339(outcome.ended_ms),
+        ended_at: rfc3339(outcome.ended_ms),
+        environment: "development".to_owned(),
+        executor: Program { digest: outcome.executor.digest, name: "orgo".to_owned(), version },
+        host: plain(&orgo_host::machine::name()),
+        stages: stages.collect(),
+        started_at: rfc3339(outcome.started_ms),
+        workflow_id: outcome.run.clone(),
+    }
+}
+
+/// `elements FAIL validate: 27 FUNCTIONAL_CONFLICT main@abc123`.
+fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: &[GateFacts]) -> String {
+    let branch = facts.source.reference.as_deref().map_or("detached", |r| r.strip_prefix("refs/heads/").unwrap_or(r));
+    let at = format!("{branch}@{}", facts.source.commit.chars().take(7).collect::<String>());
+    let word = match facts.status {
+        Status::Succeeded => "PASS",
+        Status::Failed => "FAIL",
+        Status::Cancelled => "CANCELLED",
+    };
+    let refusing = outcome.gates.iter().zip(gates).find(|(g, _)| g.record.decision == Decision::Fail);
+    let what = match (facts.status, refusing) {
+        (Status::Succeeded, _) => format!(": {} ran, {} hits", outcome.ran(), outcome.hits()),
+        (_, Some((gate, facts))) => {
+            let counts = facts.report.iter().flat_map(|r| &r.counts);
+            let errors = facts.report.as_ref().map_or(0, |r| r.errors);
+            let main = counts.max_by_key(|(_, n)| **n).map(|(code, _)| code.clone());
+            let main =
+                main.unwrap_or_else(|| gate.record.reason_codes.first().map_or(String::new(), ToString::to_string));
+            format!(" gate {}: {errors} errors, mostly {main}", gate.record.gate)
+        }
+        (_, None) => {
+            let failed =
+                about.plan.stages.iter().zip(&outcome.stages).find(|(_, o)| matches!(o.state, State::Failed(_)));
+            let code = facts.terminal_reason_code.map_or(String::new(), |c| c.to_string());
+            failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
+        }
+    };
+    format!("{} {word}{what} {at}", about.plan.name)
+}

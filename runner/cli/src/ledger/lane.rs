@@ -1,0 +1,140 @@
+//! Which ledger a run writes to (design 3.2), and with which keys.
+
+use orgo_host::clock::Clock;
+use orgo_host::git::{Git, GitError, Source};
+use orgo_host::key::{PrivateKey, Role, UserDir};
+use orgo_host::ledger::{Ledger, Trust};
+use orgo_spec::ReasonCode;
+use orgo_spec::project::{LOCAL_LEDGER, Project};
+use orgo_spec::record::{Class as RecordClass, Lane};
+
+use super::begin_development;
+use crate::failure::{Class, Failure};
+
+/// Where a run's record goes and who signs it.
+pub(crate) struct Desk {
+    pub(crate) lane: Lane,
+    pub(crate) ledger: Ledger,
+    /// The branch, without `refs/heads/`.
+    pub(crate) branch: String,
+    pub(crate) runner: PrivateKey,
+    pub(crate) git: PrivateKey,
+    pub(crate) source: Source,
+    pub(crate) class: RecordClass,
+    /// Why the lane is not the protected one; said in one line.
+    pub(crate) because: Option<String>,
+}
+
+/// Opens the ledger that a run may write to. The protected lane needs a runner key of the trust in force,
+/// a clean tree and a protected branch; everything else is local.
+///
+/// Returns nothing for a repository without a commit: there is nothing that a record could be about.
+///
+/// # Errors
+/// [`Failure`] if `demanded` is a lane that this run may not have, or a ledger or key cannot be used.
+pub(crate) fn open_desk(
+    project: &Project,
+    root: &std::path::Path,
+    home: &UserDir,
+    clock: &Clock,
+    demanded: Option<Lane>,
+) -> Result<Option<Desk>, Failure> {
+    let git = match Git::open(root) {
+        Ok(git) => git,
+        Err(error) if demanded.is_none() && error.code().is_none() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let source = match git.source() {
+        Ok(source) => source,
+        Err(GitError::Unborn) if demanded.is_none() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let audit = Ledger::open(root, &full(&project.ledger))?;
+    let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();
+    let refusal = match audit.head()? {
+        None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
+        Some(head) => match own_key(home, &head.trust)? {
+            None => {
+                Some((ReasonCode::KeyUnknown, "the key at hand has no runner role in the trust in force".to_owned()))
+            }
+            Some(_) if source.is_dirty() => {
+                let named = source.changed.first().map_or(String::new(), |p| format!(" (`{p}` differs)"));
+                Some((ReasonCode::TreeDirty, format!("the tree has changes that are not committed{named}")))
+            }
+            Some(_) if git.protected_reference(&source, &patterns)?.is_none() => {
+                Some((ReasonCode::KeyScopeMismatch, "the branch is not a protected one".to_owned()))
+            }
+            Some(_) if head.trust.tenant() != &project.tenant => Some((
+                ReasonCode::TenantMismatch,
+                format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
+            )),
+            Some((runner, git_key)) if demanded != Some(Lane::Local) => {
+                let class = class_of(&head.trust);
+                return Ok(Some(Desk {
+                    lane: Lane::Protected,
+                    ledger: audit,
+                    branch: project.ledger.clone(),
+                    runner,
+                    git: git_key,
+                    source,
+                    class,
+                    because: None,
+                }));
+            }
+            Some(_) => None,
+        },
+    };
+    if let (Some(Lane::Protected), Some((code, why))) = (demanded, &refusal) {
+        return Err(Failure::message(
+            Class::Refused,
+            Some(*code),
+            format!("this run cannot be protected: {why}"),
+            code.remedy(),
+        ));
+    }
+    let ledger = Ledger::open(root, &full(LOCAL_LEDGER))?;
+    if ledger.head()?.is_none() {
+        begin_development(&ledger, &project.tenant, home, clock)?;
+    }
+    let head = ledger.head()?.expect("begun above");
+    let Some((runner, git_key)) = own_key(home, &head.trust)? else {
+        return Err(Failure::message(
+            Class::Integrity,
+            Some(ReasonCode::KeyUnknown),
+            format!("the local ledger `{LOCAL_LEDGER}` was begun with other keys than those at hand"),
+            format!("use the folder of these keys with `--home`, or remove the branch: git branch -D {LOCAL_LEDGER}"),
+        ));
+    };
+    let class = class_of(&head.trust);
+    Ok(Some(Desk {
+        lane: Lane::Local,
+        ledger,
+        branch: LOCAL_LEDGER.to_owned(),
+        runner,
+        git: git_key,
+        source,
+        class,
+        because: refusal.map(|(_, why)| why),
+    }))
+}
+
+fn full(branch: &str) -> String {
+    format!("refs/heads/{branch}")
+}
+
+fn class_of(trust: &Trust) -> RecordClass {
+    if trust.is_development() { RecordClass::Development } else { RecordClass::Production }
+}
+
+/// The user's runner and git keys, if the trust lists both.
+fn own_key(home: &UserDir, trust: &Trust) -> Result<Option<(PrivateKey, PrivateKey)>, Failure> {
+    use orgo_host::key::KeyError;
+    let key = |role| match home.key(role) {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Missing { .. }) => Ok(None),
+        Err(error) => Err(error),
+    };
+    let (Some(runner), Some(git)) = (key(Role::Runner)?, key(Role::Git)?) else { return Ok(None) };
+    let listed = trust.runners().keys().contains(runner.public()) && trust.git_keys().contains(git.public());
+    Ok(listed.then_some((runner, git)))
+}

@@ -1,0 +1,115 @@
+//! From a finished run to the ledger: a new record, or the confirmation of one.
+
+use orgo_host::ledger::{Append, Entry};
+use orgo_host::run::RunOutcome;
+use orgo_host::store::Store;
+use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Predicate, Statement, Status};
+use orgo_spec::signature::Unverified;
+use orgo_spec::{Digest, Name};
+
+use super::assemble::{About, assemble, config_hash, keys};
+use crate::failure::Failure;
+
+/// What became of a run in the ledger.
+pub(crate) struct Recorded {
+    /// The record's number.
+    pub(crate) number: u64,
+    /// The record's id.
+    pub(crate) id: Digest,
+    /// Whether it is an older one that this run repeats.
+    pub(crate) confirmed: bool,
+    /// The branch.
+    pub(crate) branch: String,
+    pub(crate) lane: Lane,
+    pub(crate) class: RecordClass,
+    /// Why the lane is not the protected one.
+    pub(crate) because: Option<String>,
+}
+
+/// Appends a record of the run, or confirms the one that it repeats.
+///
+/// # Errors
+/// [`Failure`] if the record cannot be written, or does not verify when it is read back.
+pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Recorded, Failure> {
+    let desk = about.desk;
+    let recorded = |number, id, confirmed| Recorded {
+        number,
+        id,
+        confirmed,
+        branch: desk.branch.clone(),
+        lane: desk.lane,
+        class: desk.class,
+        because: desk.because.clone(),
+    };
+    if !about.governance.always_records(about.plan)
+        && let Some((number, id)) = repeated(about, outcome)?
+    {
+        return Ok(recorded(number, id, true));
+    }
+    let assembly = assemble(about, outcome, store)?;
+    let statement = assembly.statement.to_bytes().expect("records have small numbers");
+    let facts = &assembly.statement.predicate.facts;
+    let trailers = vec![
+        ("Source-Commit".to_owned(), facts.source.commit.clone()),
+        ("Source-Tree".to_owned(), facts.source.tree.clone()),
+        ("Source-Dirty".to_owned(), facts.source.dirty.to_string()),
+    ];
+    let append = Append {
+        entries: vec![Entry {
+            kind: Name::new(BuildRecord::KIND).expect("a kind is a name"),
+            statement,
+            evidence: assembly.evidence,
+        }],
+        subject: assembly.headline,
+        trailers,
+        seconds: outcome.ended_ms / 1000,
+    };
+    let signers = orgo_host::ledger::Signers { runner: &desk.runner, git: &desk.git, roots: &[] };
+    let appended = desk.ledger.append(&append, &signers)?;
+    let (number, id) = appended.records[0];
+    Ok(recorded(number, id, false))
+}
+
+/// The newest record of this pipeline and branch, if this run says nothing that it does not say: the
+/// same clean commit, definition, mandate, blueprint and keys, every stage a hit, every gate decided
+/// again on the same evidence; and if it verifies right now.
+fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Digest)>, Failure> {
+    let wanted = about.wanted.iter().filter(|w| **w).count();
+    if about.desk.source.is_dirty() || !outcome.succeeded() || outcome.hits() != wanted {
+        return Ok(None);
+    }
+    let Some(head) = about.desk.ledger.head()? else { return Ok(None) };
+    let pipeline = Name::new(&about.plan.name).expect("pipelines have names");
+    let Some(stored) = about.desk.ledger.latest(&pipeline, about.desk.source.reference.as_deref())? else {
+        return Ok(None);
+    };
+    let Some(envelope) = stored.envelope.clone() else { return Ok(None) };
+    let id = stored.id();
+    let unverified: Unverified<Statement<BuildRecord>> = Unverified::new(stored.statement.clone(), envelope);
+    let Ok(verified) = unverified.verify(std::slice::from_ref(head.trust.runners())) else { return Ok(None) };
+    if !verified.signers().contains(about.desk.runner.public()) {
+        return Ok(None);
+    }
+    let Ok(statement) = verified.open(Statement::<BuildRecord>::parse) else { return Ok(None) };
+    Ok(same(about, outcome, &statement.predicate.facts).then_some((stored.number, id)))
+}
+
+fn same(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts) -> bool {
+    let mandate = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
+    let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
+    let gates = || outcome.gates.iter().map(|g| &g.record);
+    facts.status == Status::Succeeded
+        && facts.lane == about.desk.lane
+        && facts.class == about.desk.class
+        && facts.source.commit == about.desk.source.commit.to_string()
+        && !facts.source.dirty
+        && facts.pipeline.definition == about.declared
+        && facts.pipeline.targets == about.targets
+        && facts.mandate_ref == mandate
+        && facts.blueprint_ref == blueprint
+        && facts.config_hash == config_hash(about, mandate, blueprint)
+        && facts.compiler.digest == outcome.executor.digest
+        && facts.keys == keys(about.plan, outcome)
+        && facts.gates.iter().eq(gates())
+        && gates().all(|g| g.decision == Decision::Pass)
+}

@@ -1,0 +1,113 @@
+//! Collects what a gate decides on, from verified objects, and lets the kernel decide.
+
+use orgo_kernel::gate::{self, FACTS_VERSION};
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{Blob, Output, OutputKind};
+use orgo_kernel::plan::{Action, Compiler, Resolved};
+use orgo_kernel::scheduler::Verdict;
+use orgo_spec::canonical::{self, Profile, Value};
+use orgo_spec::record::{Accepts, GateFacts, ValidatorFacts};
+use orgo_spec::{Digest, ReasonCode};
+
+use super::look::Planner;
+use super::outcome::GateOutcome;
+
+/// The policy that gates read: the mandate in force, if there is one.
+#[derive(Debug, Clone, Default)]
+pub struct GatePolicy {
+    /// The mandate's id and what it accepts.
+    pub mandate: Option<(Digest, Accepts)>,
+    /// Whether the pipeline may not pass a gate without one.
+    pub required: bool,
+}
+
+/// Decides the gate in front of `stage` from what the stages before it produced in this run.
+///
+/// The report is read from the store by its digest, so a cached or an edited report is judged by its
+/// bytes, on every run anew.
+pub(super) fn decide(
+    plan: &Resolved,
+    stage: StageId,
+    planner: &Planner<'_>,
+    policy: &GatePolicy,
+    run: &str,
+) -> (Verdict, GateOutcome) {
+    let gated = plan.stage(stage);
+    let gate = &plan.gates[gated.gate.expect("only gated stages are decided") as usize];
+    let report = report(planner, gate.on);
+    let subject = subject(plan, stage, planner, gate.on, report.as_deref());
+    let facts = GateFacts {
+        accepts: policy.mandate.as_ref().map(|(_, accepts)| accepts.clone()),
+        gate: gate.name.clone(),
+        mandate: policy.mandate.as_ref().map(|(id, _)| *id),
+        mandate_required: policy.required,
+        report: None,
+        report_digest: None,
+        schema_version: FACTS_VERSION.to_owned(),
+        stage: gated.name.clone(),
+        subject,
+        validator: ValidatorFacts {
+            builtin: matches!(&plan.stage(gate.on).action, Action::Tool { name, .. } if name == "validate"),
+            digest: planner.product(gate.on).map_or(Digest::EMPTY, |p| p.tools),
+        },
+    };
+    let (verdict, pass) = gate::decide(facts, report.as_deref(), run);
+    let codes = verdict.record.reason_codes.clone();
+    let outcome = GateOutcome { record: verdict.record, facts: verdict.facts, report };
+    let verdict = match (pass, subject) {
+        (Some(pass), Some(input)) => Verdict::Pass { pass, input },
+        _ => Verdict::Fail(codes.first().copied().unwrap_or(ReasonCode::GateOrderViolation)),
+    };
+    (verdict, outcome)
+}
+
+/// The report among the outputs of a stage: the file called `report.json`, or the only file.
+fn report(planner: &Planner<'_>, on: StageId) -> Option<Vec<u8>> {
+    let outputs = &planner.product(on)?.outputs;
+    let blob = named(outputs, "report.json").or_else(|| match outputs.as_slice() {
+        [Output { kind: OutputKind::File { blob, .. }, .. }] => Some(*blob),
+        _ => None,
+    })?;
+    planner.store().get(blob.digest).ok()
+}
+
+/// The digest of what the stage would work on.
+///
+/// For the Exchange, of the `batch.json` that it reads; for the pack, of the batch that the Exchange's
+/// manifest names; for a program, of the file among its inputs that the report is about.
+fn subject(
+    plan: &Resolved,
+    stage: StageId,
+    planner: &Planner<'_>,
+    on: StageId,
+    report: Option<&[u8]>,
+) -> Option<Digest> {
+    let inputs = || plan.stage(stage).from.iter().filter(|(s, _)| *s != on).filter_map(|(s, _)| planner.product(*s));
+    let only = |name: &str| {
+        let found: Vec<Blob> = inputs().filter_map(|p| named(&p.outputs, name)).collect();
+        if let [blob] = found.as_slice() { Some(*blob) } else { None }
+    };
+    match &plan.stage(stage).action {
+        Action::Compile(Compiler::Exchange) => only("batch.json").map(|blob| blob.digest),
+        Action::Compile(Compiler::Pack) => {
+            let bytes = planner.store().get(only("exchange-manifest.json")?.digest).ok()?;
+            let manifest = canonical::parse(&bytes, Profile::DOCUMENT).ok()?;
+            manifest.at(&["extensions", "subject_digest"]).and_then(Value::as_str)?.parse().ok()
+        }
+        Action::Run(_) | Action::Tool { .. } => {
+            let about = gate::read_report(report?)?.subject;
+            let is_it = |o: &Output| matches!(o.kind, OutputKind::File { blob, .. } if blob.digest == about);
+            inputs().any(|p| p.outputs.iter().any(is_it)).then_some(about)
+        }
+    }
+}
+
+/// The only file with that name, in whatever folder.
+fn named(outputs: &[Output], name: &str) -> Option<Blob> {
+    let mut found = outputs.iter().filter_map(|o| match &o.kind {
+        OutputKind::File { blob, .. } if o.path.rsplit('/').next() == Some(name) => Some(*blob),
+        OutputKind::File { .. } | OutputKind::Link(_) | OutputKind::EmptyFolder => None,
+    });
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
