@@ -7,16 +7,19 @@
 //! * [`to_pretty`] writes the reviewer's form of the same value: the same order of members, two
 //!   spaces of indentation, one array element a line, a final line feed.
 //!
-//! INVARIANT: nothing here depends on the order in which members were inserted or on the map type
+//! INVARIANT: what [`to_bytes`] writes, [`parse`] reads back to the same value; nothing here depends on the order in which members were inserted or on the map type
 //! of `serde_json`; canonical order is restored when bytes are written.
 
 mod number;
 mod parse;
+mod text;
+mod tree;
 mod value;
 mod write;
 
 pub use number::format_number;
 pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
+pub use text::{is_plain, plain};
 pub use value::{Object, Value};
 pub use write::{to_bytes, to_pretty, write_canonical, write_string};
 
@@ -47,3 +50,6 @@ pub fn bytes_of<T: Serialize>(value: &T) -> Result<Vec<u8>, JsonError> {
 pub fn digest_of<T: Serialize>(value: &T) -> Result<Digest, JsonError> {
     Ok(Digest::of(&bytes_of(value)?))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The strict JSON reader (supply-chain 2.4): what parsers read differently is refused.
 
 use serde::de::DeserializeOwned;
-use unicode_normalization::UnicodeNormalization;
 
+use super::text::is_plain;
 use super::value::{Object, Value};
 use crate::ReasonCode;
 
@@ -383,16 +383,4 @@ impl Parser<'_> {
         self.at += 4;
         Ok(code)
     }
-}
-
-/// Whether a text is NFC and free of control (but tab and line feed), bidi and zero-width characters.
-fn is_plain(text: &str) -> bool {
-    if text.is_ascii() {
-        return text.bytes().all(|b| (0x20..0x7f).contains(&b) || b == b'\n' || b == b'\t');
-    }
-    let hidden = |c: char| {
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{061c}')
-            || (c.is_control() && c != '\n' && c != '\t')
-    };
-    !text.chars().any(hidden) && text.nfc().eq(text.chars())
 }

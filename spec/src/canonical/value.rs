@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::MAX_SAFE_INTEGER;
-use super::parse::{JsonError, JsonErrorKind};
+use super::parse::JsonError;
 
 /// A JSON value as this project accepts it.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +24,22 @@ pub enum Value {
     Object(Object),
 }
 
-/// Members of an object: names are unique; order is restored when bytes are written.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Members of an object: names are unique; order is restored when bytes are written, and does not
+/// matter when objects are compared.
+#[derive(Debug, Clone, Default)]
 pub struct Object(Vec<(String, Value)>);
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        let sorted = |object: &Self| {
+            let mut order: Vec<usize> = (0..object.0.len()).collect();
+            order.sort_unstable_by_key(|i| &object.0[*i].0);
+            order
+        };
+        let pairs = || sorted(self).into_iter().zip(sorted(other));
+        self.0.len() == other.0.len() && pairs().all(|(a, b)| self.0[a] == other.0[b])
+    }
+}
 
 impl Object {
     /// An object without members.
@@ -48,6 +61,16 @@ impl Object {
     /// Adds a member whose name is known to be new.
     pub(super) fn push_unique(&mut self, name: String, value: Value) {
         self.0.push((name, value));
+    }
+
+    /// A name that stands twice, if there is one.
+    pub(super) fn duplicate(&self) -> Option<&str> {
+        if self.0.is_sorted_by(|a, b| a.0 < b.0) {
+            return None; // the usual case: nothing to allocate
+        }
+        let mut names: Vec<&str> = self.0.iter().map(|(n, _)| n.as_str()).collect();
+        names.sort_unstable();
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
     /// The member called `name`.
@@ -104,40 +127,10 @@ impl Value {
     /// The tree of any serializable value.
     ///
     /// # Errors
-    /// [`JsonErrorKind::Number`] for a number that is not finite or an integer beyond ±(2^53−1);
-    /// [`JsonErrorKind::Unsupported`] for map keys that are not text.
+    /// [`JsonError`] for a number that is not finite or an integer beyond ±(2^53−1), for keys that stand
+    /// twice, and for keys that are not text.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
-        let tree =
-            serde_json::to_value(value).map_err(|e| JsonError::new(JsonErrorKind::Unsupported(e.to_string()), 0))?;
-        Self::from_serde(tree)
-    }
-
-    fn from_serde(value: serde_json::Value) -> Result<Self, JsonError> {
-        use serde_json::Value as S;
-        Ok(match value {
-            S::Null => Self::Null,
-            S::Bool(b) => Self::Bool(b),
-            S::String(s) => Self::String(s),
-            S::Array(items) => Self::Array(items.into_iter().map(Self::from_serde).collect::<Result<_, _>>()?),
-            S::Object(map) => {
-                let mut object = Object::new();
-                for (name, value) in map {
-                    object.push_unique(name, Self::from_serde(value)?);
-                }
-                Self::Object(object)
-            }
-            S::Number(n) => {
-                let refused = || JsonError::new(JsonErrorKind::Number(n.to_string()), 0);
-                if let Some(i) = n.as_i64() {
-                    Self::integer(i).ok_or_else(refused)?
-                } else if n.is_u64() {
-                    return Err(refused());
-                } else {
-                    let f = n.as_f64().filter(|f| f.is_finite()).ok_or_else(refused)?;
-                    Self::float(f).ok_or_else(refused)?
-                }
-            }
-        })
+        value.serialize(super::tree::Tree)
     }
 
     /// An integer, if it is within ±(2^53−1).
@@ -147,16 +140,19 @@ impl Value {
     }
 
     /// A finite number; one with an integral value within ±(2^53−1) becomes an integer.
+    ///
+    /// Refused are integral values from 2^53 up to, not including, 10^21: they would be written with digits
+    /// alone, as an integer that no reader may accept. From 10^21 on, canonical numbers have an exponent.
     #[must_use]
     pub fn float(f: f64) -> Option<Self> {
-        if !f.is_finite() {
-            return None;
-        }
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "guarded by the range")]
-        if f.fract() == 0.0 && f.abs() <= MAX_SAFE_INTEGER as f64 {
+        #[expect(clippy::cast_precision_loss, reason = "2^53−1 is exact")]
+        let whole = f.fract() == 0.0 && f.abs() <= MAX_SAFE_INTEGER as f64;
+        if whole {
+            #[expect(clippy::cast_possible_truncation, reason = "within ±(2^53−1)")]
             return Some(Self::Int(f as i64));
         }
-        Some(Self::Float(f))
+        let writable = f.is_finite() && (f.fract() != 0.0 || f.abs() >= 1e21);
+        writable.then_some(Self::Float(f))
     }
 
     /// The text, if this is one.
