@@ -38,13 +38,17 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         clock: clock.clone(),
     };
     let mut reporter = Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock)?;
-    let outcome =
-        orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
-            reporter.notice(&notice);
-        })?;
+    let outcome = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+        reporter.notice(&notice);
+    })?;
     reporter.finish(&outcome)?;
-    context.output.document(&summary(&plan, &outcome));
-    end(&outcome)
+    if context.output.json {
+        context.output.document(&summary(&plan, &outcome));
+    }
+    let ended = end(&outcome);
+    drop(reporter);
+    std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
+    ended
 }
 
 fn processors() -> u32 {
