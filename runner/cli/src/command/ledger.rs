@@ -35,10 +35,11 @@ pub(super) fn open(context: &Context, path: Option<&Path>, branch: Option<&str>)
     let git = Git::discover(path)?;
     // A repository whose declarations cannot be read has a ledger all the same.
     let project = Repository::open(path).ok().map(|r| r.project.ledger);
-    let branches: Vec<&str> = match branch {
+    let mut branches: Vec<&str> = match branch {
         Some(branch) => vec![branch.trim_start_matches("refs/heads/")],
         None => project.as_deref().into_iter().chain([DEFAULT_LEDGER, LOCAL_LEDGER]).collect(),
     };
+    branches.dedup();
     for branch in &branches {
         for reference in [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")] {
             if git.tip(&reference)?.is_some() {
