@@ -16,16 +16,7 @@ use orgo_host::key::{Role, UserDir};
 use orgo_host::ledger::{Ledger, Signers, Trust};
 use orgo_spec::Name;
 
-use crate::failure::{Class, Failure};
-
-impl From<orgo_host::git::GitError> for Failure {
-    fn from(error: orgo_host::git::GitError) -> Self {
-        let code = error.code();
-        let class = if code.is_some() { Class::Integrity } else { Class::Environment };
-        let help = code.map_or("check the repository: `git status`", orgo_spec::ReasonCode::remedy);
-        Self::message(class, code, error.to_string(), help)
-    }
-}
+use crate::failure::Failure;
 
 /// Begins a ledger with a development trust that lists the user's own keys, made on first use.
 ///
