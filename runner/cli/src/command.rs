@@ -8,9 +8,10 @@ mod plan;
 mod run;
 
 use clap::CommandFactory;
+use orgo_spec::ReasonCode;
 
 use crate::args::{Args, Command, Global};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::output::Output;
 
 /// What every command is given.
@@ -34,7 +35,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
-        Some(Command::Stage(_)) => Err(Failure::usage("no built-in tools yet", "wait")),
+        Some(Command::Stage(args)) => stage(&args.tool),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())
@@ -63,4 +64,22 @@ fn next(context: &Context) -> Result<(), Failure> {
         context.output.line(line);
     }
     Ok(())
+}
+
+/// Runs a built-in tool in the current folder.
+fn stage(tool: &str) -> Result<(), Failure> {
+    crate::stage::run(tool, std::path::Path::new(".")).map_err(|error| match error.document {
+        Some(document) => Failure::documents(vec![*document]),
+        None => {
+            let altered = [ReasonCode::FileHashMismatch, ReasonCode::SnapshotHashMismatch, ReasonCode::SubjectMismatch];
+            let class = if altered.contains(&error.code) {
+                Class::Integrity
+            } else if error.code == ReasonCode::StageFailed {
+                Class::Environment
+            } else {
+                Class::Refused
+            };
+            Failure::message(class, Some(error.code), error.message, error.code.remedy())
+        }
+    })
 }

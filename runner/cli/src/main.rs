@@ -6,6 +6,7 @@ mod failure;
 mod output;
 mod project;
 mod report;
+mod stage;
 
 use std::process::ExitCode;
 

@@ -12,7 +12,7 @@ use std::path::Path;
 use orgo_knowledge::{SpineError, decide, exchange, extract, ingest, pack, resolve, validate};
 use orgo_spec::artifact::{Accepted, NotAccepted};
 use orgo_spec::canonical::{Profile, from_slice};
-use orgo_spec::document::{Document, RelativePath};
+use orgo_spec::document::{Document, DocumentError, RelativePath};
 use orgo_spec::{Digest, ReasonCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -26,22 +26,26 @@ use inputs::Inputs;
 /// Why a tool refuses: a reason for programs, a message for people.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
-pub struct StageError {
+pub(crate) struct StageError {
     /// The reason.
-    pub code: ReasonCode,
+    pub(crate) code: ReasonCode,
     /// What, where, and what to do.
-    pub message: String,
+    pub(crate) message: String,
+    /// The document that is wrong, if that is why: it can show its places.
+    pub(crate) document: Option<Box<DocumentError>>,
 }
 
 impl StageError {
     fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), document: None }
     }
 }
 
 impl From<SpineError> for StageError {
     fn from(error: SpineError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let (code, message) = (error.code(), error.to_string());
+        let document = if let SpineError::Document(document) = error { Some(document) } else { None };
+        Self { code, message, document }
     }
 }
 
@@ -100,7 +104,7 @@ struct RulesConfig {
 
 /// What a tool writes, relative to its working folder; nothing for a name that is no tool.
 #[must_use]
-pub fn outputs(tool: &str) -> &'static [&'static str] {
+pub(crate) fn outputs(tool: &str) -> &'static [&'static str] {
     match tool {
         "ingest" => &["snapshots"],
         "extract" => &["claims"],
@@ -119,7 +123,7 @@ pub fn outputs(tool: &str) -> &'static [&'static str] {
 ///
 /// # Errors
 /// [`StageError`]; then the tool's folder is empty.
-pub fn run(tool: &str, root: &Path) -> Result<(), StageError> {
+pub(crate) fn run(tool: &str, root: &Path) -> Result<(), StageError> {
     let Some(output) = outputs(tool).first() else {
         return Err(StageError::new(ReasonCode::ToolMissing, format!("no built-in tool is called `{tool}`")));
     };

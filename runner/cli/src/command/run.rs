@@ -38,10 +38,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         clock: clock.clone(),
     };
     let mut reporter = Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock)?;
-    let outcome =
-        orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
-            reporter.notice(&notice);
-        })?;
+    let outcome = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+        reporter.notice(&notice);
+    })?;
     reporter.finish(&outcome)?;
     context.output.document(&summary(&plan, &outcome));
     end(&outcome)

@@ -82,7 +82,11 @@ impl<'p> Events<'p> {
             }
             Notice::Gate(gate) => {
                 let data = json!({ "gate": gate.record.gate, "decision": if gate.record.decision == Decision::Pass { "PASS" } else { "FAIL" }, "reason_codes": gate.record.reason_codes });
-                self.write(if gate.record.decision == Decision::Pass { "gate.passed" } else { "gate.failed" }, &gate.record.stage, data);
+                self.write(
+                    if gate.record.decision == Decision::Pass { "gate.passed" } else { "gate.failed" },
+                    &gate.record.stage,
+                    data,
+                );
             }
             Notice::Unplanned(id, message) => {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))

@@ -42,8 +42,10 @@ impl<'p> Structured<'p> {
             Notice::Started(id, attempt) => self.write("INFO", "STAGE_START", name(id), json!({ "attempt": attempt })),
             Notice::Ended(id, attempt, end) => self.ended(name(id), *attempt, end),
             Notice::Gate(gate) => {
-                let (level, outcome) = if gate.record.decision == Decision::Pass { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
-                let more = json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes });
+                let (level, outcome) =
+                    if gate.record.decision == Decision::Pass { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
+                let more =
+                    json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes });
                 self.write(level, "GATE_DECIDED", Some(&gate.record.stage), more);
             }
             Notice::Unplanned(id, message) => {

@@ -207,7 +207,7 @@ impl Engine<'_, '_> {
     fn run(
         mut self,
         messages: &Receiver<Message>,
-            notices: &mut dyn FnMut(Notice<'_>),
+        notices: &mut dyn FnMut(Notice<'_>),
     ) -> Result<RunOutcome, RunError> {
         let started_ms = self.options.clock.now_ms();
         self.journal.add(&Entry::Begin { pipeline: self.plan.name.clone(), at_ms: started_ms });
@@ -269,11 +269,7 @@ impl Engine<'_, '_> {
     }
 
     /// Carries out one command; what can be answered at once comes back as an event.
-    fn carry_out(
-        &mut self,
-        command: Command,
-            notices: &mut dyn FnMut(Notice<'_>),
-    ) -> Result<Option<Event>, RunError> {
+    fn carry_out(&mut self, command: Command, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Option<Event>, RunError> {
         Ok(match command {
             Command::Decide(stage) => Some(self.decide(stage, notices)),
             Command::Look { stage, admission } => {

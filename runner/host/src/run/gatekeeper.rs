@@ -25,7 +25,13 @@ pub struct GatePolicy {
 ///
 /// The report is read from the store by its digest, so a cached or an edited report is judged by its
 /// bytes, on every run anew.
-pub(super) fn decide(plan: &Resolved, stage: StageId, planner: &Planner<'_>, policy: &GatePolicy, run: &str) -> (Verdict, GateOutcome) {
+pub(super) fn decide(
+    plan: &Resolved,
+    stage: StageId,
+    planner: &Planner<'_>,
+    policy: &GatePolicy,
+    run: &str,
+) -> (Verdict, GateOutcome) {
     let gated = plan.stage(stage);
     let gate = &plan.gates[gated.gate.expect("only gated stages are decided") as usize];
     let report = report(planner, gate.on);
@@ -69,7 +75,13 @@ fn report(planner: &Planner<'_>, on: StageId) -> Option<Vec<u8>> {
 ///
 /// For the Exchange, of the `batch.json` that it reads; for the pack, of the batch that the Exchange's
 /// manifest names; for a program, of the file among its inputs that the report is about.
-fn subject(plan: &Resolved, stage: StageId, planner: &Planner<'_>, on: StageId, report: Option<&[u8]>) -> Option<Digest> {
+fn subject(
+    plan: &Resolved,
+    stage: StageId,
+    planner: &Planner<'_>,
+    on: StageId,
+    report: Option<&[u8]>,
+) -> Option<Digest> {
     let inputs = || plan.stage(stage).from.iter().filter(|(s, _)| *s != on).filter_map(|(s, _)| planner.product(*s));
     let only = |name: &str| {
         let found: Vec<Blob> = inputs().filter_map(|p| named(&p.outputs, name)).collect();
