@@ -22,7 +22,7 @@ pub struct Project {
     pub tenant: Name,
     /// The audit branch, without `refs/heads/`.
     pub ledger: String,
-    /// Branches whose runs may be protected.
+    /// Branches whose runs may be protected; a `*` at the end stands for anything.
     pub protected: Vec<String>,
     /// The object store, if it does not lie at `.orgo/store`.
     pub store: Option<RelativePath>,
@@ -50,8 +50,15 @@ impl Project {
                 let protected = fields.list::<String>("protected", &mut problems);
                 let store = fields.one("store", &mut problems);
                 fields.finish(&mut problems);
-                for reference in ledger.iter().chain(&protected) {
-                    check_branch(reference, &mut problems);
+                if let Some(reference) = &ledger {
+                    check_branch(reference, reference, &mut problems);
+                }
+                for pattern in &protected {
+                    check_branch(
+                        pattern.strip_suffix('*').map_or(pattern, |p| p.trim_end_matches('/')),
+                        pattern,
+                        &mut problems,
+                    );
                 }
                 let Some(name) = name else { continue };
                 project = Some(Self {
@@ -78,7 +85,8 @@ impl Project {
 }
 
 /// Branch names as `git check-ref-format` wants them, in the part that we need.
-fn check_branch(name: &Spanned<String>, problems: &mut Problems) {
+/// `name` is what is checked, `written` what stands in the document.
+fn check_branch(name: &str, written: &Spanned<String>, problems: &mut Problems) {
     let bad_part = |p: &str| p.is_empty() || p.starts_with('.') || p.ends_with(".lock") || p.ends_with('.');
     let bad_char = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
     if name.contains("..") || name.contains("@{") || name.contains(bad_char) || name.split('/').any(bad_part) {
@@ -86,7 +94,7 @@ fn check_branch(name: &Spanned<String>, problems: &mut Problems) {
             Problem::new(
                 ReasonCode::DocumentInvalid,
                 format!("`{}` is not a branch name", name.escape_debug()),
-                name.span,
+                written.span,
             )
             .help("write it without `refs/heads/`, such as `orgo/audit`"),
         );

@@ -67,6 +67,10 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// List, make and show keys
     Key(key::Key),
+    /// Ask the compiled pack about something, with the evidence for every value
+    Query(Query),
+    /// See the whole story on real data: two sources disagree, the gate refuses, stewards decide
+    Demo(Demo),
     /// Run one built-in tool in the current folder (used by stages)
     #[command(hide = true)]
     Stage(Stage),
@@ -177,6 +181,29 @@ pub(crate) struct Log {
     /// The attempt, counted from 1; the last one unless told
     #[arg(long, value_name = "N")]
     pub(crate) attempt: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo query Technetium\n  orgo query Tc --property atomic-mass --json")]
+pub(crate) struct Query {
+    /// An id, a label, or the exact text of a value such as a symbol
+    pub(crate) word: String,
+    /// Only this property, by id or label
+    #[arg(long, value_name = "NAME")]
+    pub(crate) property: Option<String>,
+    /// The pipeline that compiles the pack; may be left out if there is one only
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) pipeline: Option<String>,
+    /// A pack somewhere else
+    #[arg(long, value_name = "DIR", conflicts_with = "pipeline")]
+    pub(crate) pack: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo demo\n  orgo demo /tmp/elements")]
+pub(crate) struct Demo {
+    /// A folder that does not exist yet; `orgo-demo` unless told
+    pub(crate) folder: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,12 +1,14 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
 mod check;
+mod demo;
 mod explain;
 mod init;
 pub(crate) mod key;
 mod ledger;
 mod log;
 mod plan;
+mod query;
 pub(crate) mod record;
 mod run;
 pub(crate) mod verify;
@@ -56,6 +58,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
+        Some(Command::Query(args)) => query::run(&context, &args),
+        Some(Command::Demo(args)) => demo::run(&context, &args),
         Some(Command::Stage(args)) => stage(&args.tool),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
@@ -91,10 +95,12 @@ fn next(context: &Context) -> Result<(), Failure> {
             "  orgo plan              see what a run would do, and why",
             "  orgo run               run it",
             "  orgo explain STAGE     learn why a stage ran",
+            "  orgo record list       see what is on record; `orgo verify` checks all of it",
             "`orgo --help` lists everything.",
         ],
         Err(_) => &[
             "There is no `orgo.kdl` here or above. You can",
+            "  orgo demo              see the whole story on real data, in a new folder",
             "  orgo init              make this folder a project",
             "`orgo --help` lists everything.",
         ],

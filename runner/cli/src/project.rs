@@ -136,6 +136,7 @@ impl Repository {
             },
         };
         let plan = found.swap_remove(at);
+        self.workspace.prepare()?;
         cache.set(&plan)?;
         Ok(plan)
     }
@@ -187,9 +188,6 @@ impl PlanCache {
     }
 
     fn set(&self, plan: &Resolved) -> Result<(), Failure> {
-        if status_followed(&self.folder)?.is_none() {
-            std::fs::create_dir_all(&self.folder).at("create the folder", &self.folder)?;
-        }
         let bytes = postcard::to_stdvec(&(self.key, plan)).expect("a plain structure serializes");
         Ok(replace(&self.path(&plan.name), &bytes)?)
     }

@@ -17,7 +17,7 @@ use orgo_spec::{Digest, ReasonCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-mod folder;
+pub(crate) mod folder;
 mod inputs;
 
 use folder::{Folder, TempSpill};

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <store>/sha256/ab/cd…      an object, read-only, named by its digest
-//! <store>/actions/ab/cd….json  the result of a stage, named by its key
+//! <store>/actions/ab/cd…     the result of a stage, named by its key
 //! <store>/new/               where objects are written before they get their name
 //! ```
 //!

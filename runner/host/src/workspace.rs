@@ -92,7 +92,10 @@ impl Workspace {
     }
 
     /// Makes the folders that every command needs, with their `.gitignore`.
-    fn prepare(&self) -> Result<(), PathError> {
+    ///
+    /// # Errors
+    /// [`PathError`] if one cannot be made.
+    pub fn prepare(&self) -> Result<(), PathError> {
         for folder in [".orgo", "out"] {
             let folder = self.root.join(folder);
             let ignore = folder.join(".gitignore");

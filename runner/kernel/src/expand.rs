@@ -77,6 +77,7 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
     for stage in &pipeline.stages {
         check_paths(stage, &mut problems);
     }
+    check_labels(pipeline, &stages, &mut problems);
     problems.check(Some(Resolved {
         name: pipeline.name.to_string(),
         kristal: is_kristal(pipeline.profile.as_ref().map(|p| p.value)),
@@ -157,7 +158,7 @@ fn resolve(
     let mut outs: Vec<String> =
         stage.outs.iter().map(|out| combination.apply(&out.clone().map(|p| p.as_str().to_owned()), problems)).collect();
     let mut files: Vec<String> = stage.files.iter().map(|f| combination.apply(f, problems)).collect();
-    let mut isolation = stage.isolation.as_ref().map_or(DEFAULT_ISOLATION, |i| i.value);
+    let isolation = stage.isolation.as_ref().map_or(DEFAULT_ISOLATION, |i| i.value);
     let action = match &stage.work {
         Work::Run(r) | Work::Gated { action: GatedAction::Run(r), .. } => run(r, problems),
         Work::Tool(tool) => {
@@ -170,9 +171,6 @@ fn resolve(
             Action::Compile((*tool).into())
         }
     };
-    if stage.isolation.is_none() {
-        isolation = DEFAULT_ISOLATION;
-    }
     outs.sort_unstable();
     let mut env: Vec<(String, String)> = Vec::new();
     if matches!(action, Action::Run(_)) {
@@ -238,6 +236,24 @@ fn check_paths(stage: &Stage, problems: &mut Problems) {
             .help("write outputs to a place of their own");
             problems.push(if input.as_str() == RESERVED { problem } else { problem.also(*span, "the input") });
         }
+    }
+}
+
+/// Reports stages that the matrix gives one name: they would share their results.
+fn check_labels(pipeline: &Pipeline, stages: &[ResolvedStage], problems: &mut Problems) {
+    let mut labels: Vec<(&str, usize)> = stages.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
+    labels.sort_unstable();
+    for pair in labels.windows(2).filter(|pair| pair[0].0 == pair[1].0) {
+        let stage = |i: usize| &pipeline.stages[i % pipeline.stages.len()].name;
+        problems.push(
+            Problem::new(
+                ReasonCode::FieldDuplicate,
+                format!("the matrix makes two stages called `{}`", pair[0].0),
+                stage(pair[1].1).span,
+            )
+            .also(stage(pair[0].1).span, "the other one")
+            .help("rename one of the stages, or a value of the matrix"),
+        );
     }
 }
 
@@ -316,6 +332,17 @@ mod tests {
         assert_eq!(plan.stages[2].action, Action::Run(vec!["clang".into(), "-DOS=linux".into()]));
         assert_eq!(plan.stages[2].outs, ["bin/clang"]);
         assert_eq!(plan.graph.dependencies(StageId(3)), [StageId(2)]);
+    }
+
+    #[test]
+    fn names_that_the_matrix_makes_equal_are_refused() {
+        let error = expand_text(
+            r#"pipeline "p" { matrix { v "x" "x.x" }
+               stage "a" { run "y" }
+               stage "a.x" { run "y" } }"#,
+        )
+        .expect_err("two stages called a.x.x");
+        assert_eq!(codes(&error), [ReasonCode::FieldDuplicate]);
     }
 
     #[test]

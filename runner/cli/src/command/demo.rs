@@ -8,7 +8,7 @@
 mod files;
 mod shell;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
@@ -39,13 +39,15 @@ fn tell(context: &Context, shell: &Shell) -> Result<Value, Failure> {
     shell.git(&["init", "-q", "-b", "main"])?;
     shell.git(&["add", "-A"])?;
     shell.git(&["commit", "-q", "-m", "elements: sources, map, registry, rules, mandate"])?;
-    shell.orgo(&["key", "trust"], &[0])?;
+    shell.orgo(&["init"], &[0])?;
 
     say("");
     say("2. Ingest, extract, resolve, decide (nothing decided yet), validate: the sources disagree.");
     let failed = shell.orgo(&["run", "elements"], &[1])?;
     let conflicts = conflicts(shell, &failed)?;
-    say(&format!("   {conflicts} FUNCTIONAL_CONFLICT issues: the gate refused, nothing was compiled, and that is on record."));
+    say(&format!(
+        "   {conflicts} FUNCTIONAL_CONFLICT issues: the gate refused, nothing was compiled, and that is on record."
+    ));
 
     say("");
     say("3. The stewards decide, in files with reasons, and commit.");
@@ -105,7 +107,8 @@ fn next(context: &Context, shell: &Shell) {
         String::new(),
         "Look at it yourself:".to_owned(),
         format!("  cd {repo}"),
-        "  git log -p orgo/audit -- latest/                 what happened, and the difference between the runs".to_owned(),
+        "  git log -p orgo/audit -- latest/                 what happened, and the difference between the runs"
+            .to_owned(),
         format!("  orgo --home {home} record diff 1 2"),
         format!("  orgo --home {home} explain report            why it ran"),
         format!("  orgo --home {home} query Technetium          its claims, with their evidence"),
@@ -126,9 +129,4 @@ fn text(value: &Value) -> &str {
 
 fn unexpected(message: &str) -> Failure {
     Failure::message(Class::Integrity, None, message, "this is not how the story goes; please report it")
-}
-
-/// A path as people may type it: relative to where they are, if that is shorter.
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

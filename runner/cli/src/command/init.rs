@@ -11,16 +11,12 @@ use super::Context;
 use crate::args::Init;
 use crate::failure::{Class, Failure};
 use crate::ledger::begin_development;
+use crate::project::Repository;
 
-/// Writes `orgo.kdl` and a first pipeline; never touches a file that is there.
+/// Writes `orgo.kdl` and a first pipeline, and begins the ledger; never touches a file that is there. In a
+/// project without a ledger it begins the ledger alone.
 pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
     let folder = std::fs::canonicalize(&context.global.directory).at("resolve", &context.global.directory)?;
-    if folder.join("orgo.kdl").exists() {
-        return Err(Failure::usage(
-            format!("`{}` is a project already", folder.display()),
-            "see what it holds: `orgo check`",
-        ));
-    }
     if !folder.join(".git").exists() {
         return Err(Failure::message(
             Class::Declared,
@@ -28,6 +24,18 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
             format!("`{}` is not the top of a git repository", folder.display()),
             "run `git init` first: pipelines and records live in git",
         ));
+    }
+    let existing = folder.join("orgo.kdl").exists();
+    if existing {
+        let project = Repository::open(&folder)?.project;
+        let ledger = Ledger::open(&folder, &format!("refs/heads/{}", project.ledger))?;
+        if args.name.is_some() || ledger.head()?.is_some() {
+            let message = format!("`{}` is a project already, with a ledger", folder.display());
+            return Err(Failure::usage(message, "see what it holds: `orgo check` and `orgo record list`"));
+        }
+        begin(context, &ledger, &project.ledger, &project.tenant)?;
+        context.output.document(&json!({ "schema": "orgo.init/1", "project": project.name, "wrote": [] }));
+        return Ok(());
     }
     let name = match &args.name {
         Some(name) => name.clone(),
@@ -51,12 +59,18 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
     }
     let ledger = Ledger::open(&folder, &format!("refs/heads/{DEFAULT_LEDGER}"))?;
     if ledger.head()?.is_none() {
-        begin_development(&ledger, &name, &context.home()?, &Clock::system())?;
-        context.output.line(format!(
-            "began the ledger `{DEFAULT_LEDGER}` with development keys: good for trying, never releasable"
-        ));
+        begin(context, &ledger, DEFAULT_LEDGER, &name)?;
     }
     context.output.line("next: commit these files, then `orgo check` and `orgo run`");
     context.output.document(&json!({ "schema": "orgo.init/1", "project": name, "wrote": written }));
+    Ok(())
+}
+
+/// Begins the ledger with a development trust that lists the user's keys.
+fn begin(context: &Context, ledger: &Ledger, branch: &str, tenant: &Name) -> Result<(), Failure> {
+    begin_development(ledger, tenant, &context.home()?, &Clock::system())?;
+    context
+        .output
+        .line(format!("began the ledger `{branch}` with development keys: good for trying, never releasable"));
     Ok(())
 }

@@ -44,13 +44,24 @@ impl Shell {
     /// Runs `git` in the repository, as nobody in particular.
     pub(super) fn git(&self, args: &[&str]) -> Result<(), Failure> {
         self.output.line(format!("   $ git {}", shown(args)));
-        let identity = ["-c", "user.name=Steward", "-c", "user.email=steward@elements.example", "-c", "commit.gpgsign=false"];
-        let output = Command::new("git").args(identity).args(args).current_dir(&self.repo).output().at("start git in", &self.repo)?;
+        let identity =
+            ["-c", "user.name=Steward", "-c", "user.email=steward@elements.example", "-c", "commit.gpgsign=false"];
+        let output = Command::new("git")
+            .args(identity)
+            .args(args)
+            .current_dir(&self.repo)
+            .output()
+            .at("start git in", &self.repo)?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(Failure::message(Class::Environment, None, format!("git {} failed: {said}", shown(args)), "the demo needs git 2.28 or newer"))
+        Err(Failure::message(
+            Class::Environment,
+            None,
+            format!("git {} failed: {said}", shown(args)),
+            "the demo needs git 2.28 or newer",
+        ))
     }
 
     /// Runs `orgo` in the repository, shows what it shows people, and returns what it tells programs.
@@ -61,9 +72,15 @@ impl Shell {
         let output = command.output().at("start", &self.orgo)?;
         let value: Value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
         if !output.status.code().is_some_and(|code| expected.contains(&code)) {
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            let said =
+                format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
             let message = format!("orgo {} ended with {}: {}", shown(args), output.status, said.trim());
-            return Err(Failure::message(Class::Integrity, None, message, "this is not how the story goes; please report it"));
+            return Err(Failure::message(
+                Class::Integrity,
+                None,
+                message,
+                "this is not how the story goes; please report it",
+            ));
         }
         for stage in value["stages"].as_array().into_iter().flatten() {
             let text = |name: &str| stage[name].as_str().unwrap_or_default().to_owned();
@@ -97,7 +114,14 @@ impl Shell {
 
     /// A piece of evidence from the ledger.
     pub(super) fn evidence(&self, digest: &str) -> Result<Value, Failure> {
-        let missing = || Failure::message(Class::Integrity, None, format!("the evidence {digest} is not in the ledger"), "please report it");
+        let missing = || {
+            Failure::message(
+                Class::Integrity,
+                None,
+                format!("the evidence {digest} is not in the ledger"),
+                "please report it",
+            )
+        };
         let digest = digest.parse().map_err(|_| missing())?;
         let bytes = self.ledger()?.evidence(&digest)?.ok_or_else(missing)?;
         Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null))
