@@ -329,6 +329,7 @@ impl BuildFacts {
             config_hash,
             gates: Vec::new(),
             input_snapshots: Vec::new(),
+            keys: Digest::EMPTY,
             kristal_pin: None,
             lane,
             mandate_ref: None,
