@@ -11,6 +11,8 @@
 //! | 70   | bug         | a state that must not exist                                |
 //! | 130  | cancelled   | somebody interrupted                                       |
 
+mod ledger;
+
 use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};

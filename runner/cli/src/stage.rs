@@ -12,7 +12,7 @@ use std::path::Path;
 use orgo_knowledge::{SpineError, decide, exchange, extract, ingest, pack, resolve, validate};
 use orgo_spec::artifact::{Accepted, NotAccepted};
 use orgo_spec::canonical::{Profile, from_slice};
-use orgo_spec::document::{Document, RelativePath};
+use orgo_spec::document::{Document, DocumentError, RelativePath};
 use orgo_spec::{Digest, ReasonCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -31,17 +31,21 @@ pub(crate) struct StageError {
     pub(crate) code: ReasonCode,
     /// What, where, and what to do.
     pub(crate) message: String,
+    /// The document that is wrong, if that is why: it can show its places.
+    pub(crate) document: Option<Box<DocumentError>>,
 }
 
 impl StageError {
     fn new(code: ReasonCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), document: None }
     }
 }
 
 impl From<SpineError> for StageError {
     fn from(error: SpineError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let (code, message) = (error.code(), error.to_string());
+        let document = if let SpineError::Document(document) = error { Some(document) } else { None };
+        Self { code, message, document }
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
 /// An operation on a path failed.
@@ -74,7 +76,7 @@ pub struct Status {
 /// # Errors
 /// [`PathError`] for everything but absence.
 pub fn status(path: &Path) -> Result<Option<Status>, PathError> {
-    stat(path, AtFlags::SYMLINK_NOFOLLOW)
+    stat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).at("read the status of", path)
 }
 
 /// The status of what a path leads to, links followed; `None` if there is nothing.
@@ -82,17 +84,18 @@ pub fn status(path: &Path) -> Result<Option<Status>, PathError> {
 /// # Errors
 /// [`PathError`] for everything but absence.
 pub fn status_followed(path: &Path) -> Result<Option<Status>, PathError> {
-    stat(path, AtFlags::empty())
+    stat(CWD, path, AtFlags::empty()).at("read the status of", path)
 }
 
-fn stat(path: &Path, flags: AtFlags) -> Result<Option<Status>, PathError> {
+/// The status of `path` below the open folder `folder`; `None` if there is nothing.
+pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> rustix::io::Result<Option<Status>> {
     let want = StatxFlags::TYPE
         | StatxFlags::MODE
         | StatxFlags::SIZE
         | StatxFlags::MTIME
         | StatxFlags::CTIME
         | StatxFlags::INO;
-    match rustix::fs::statx(CWD, path, flags, want) {
+    match rustix::fs::statx(folder, path, flags, want) {
         Ok(s) => {
             let ns = |t: rustix::fs::StatxTimestamp| t.tv_sec * 1_000_000_000 + i64::from(t.tv_nsec);
             let kind = rustix::fs::FileType::from_raw_mode(u32::from(s.stx_mode));
@@ -110,7 +113,7 @@ fn stat(path: &Path, flags: AtFlags) -> Result<Option<Status>, PathError> {
             }))
         }
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
-        Err(e) => Err(e).at("read the status of", path),
+        Err(e) => Err(e),
     }
 }
 

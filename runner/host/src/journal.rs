@@ -11,6 +11,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use orgo_kernel::key::{Blob, StageKey};
 use orgo_kernel::why::Why;
@@ -21,6 +22,11 @@ use crate::file::{At, PathError, read_if_there, remove_tree, replace};
 
 /// How many runs are kept.
 const KEEP: usize = 50;
+
+/// How long a line may wait to be written together with others.
+const DELAY: Duration = Duration::from_millis(50);
+/// How many bytes are never exceeded by much before they are written.
+const FULL: usize = 64 * 1024;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -106,6 +112,8 @@ pub struct Journal {
     file: File,
     path: PathBuf,
     buffer: Vec<u8>,
+    /// When the oldest line in the buffer was added.
+    since: Option<Instant>,
 }
 
 impl Journal {
@@ -120,13 +128,24 @@ impl Journal {
         let path = folder.join("journal.jsonl");
         let file = OpenOptions::new().append(true).create(true).open(&path).at("create", &path)?;
         replace(&runs.join(format!("latest.{pipeline}")), run.as_bytes())?;
-        Ok(Self { file, path, buffer: Vec::new() })
+        Ok(Self { file, path, buffer: Vec::new(), since: None })
     }
 
     /// Adds a line; it is written with the next [`Journal::flush`].
     pub fn add(&mut self, entry: &Entry) {
         serde_json::to_writer(&mut self.buffer, entry).expect("writing to memory does not fail");
         self.buffer.push(b'\n');
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// How long what was added may still wait for company before it is written.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        match self.since {
+            None => Duration::MAX,
+            Some(_) if self.buffer.len() > FULL => Duration::ZERO,
+            Some(since) => DELAY.saturating_sub(since.elapsed()),
+        }
     }
 
     /// Writes what was added.
@@ -137,6 +156,7 @@ impl Journal {
         if !self.buffer.is_empty() {
             self.file.write_all(&self.buffer).at("write", &self.path)?;
             self.buffer.clear();
+            self.since = None;
         }
         Ok(())
     }
@@ -149,7 +169,7 @@ impl Journal {
 pub fn finish(runs: &Path, run: &str, entry: &Entry) -> Result<(), PathError> {
     let path = runs.join(run).join("journal.jsonl");
     let file = OpenOptions::new().append(true).open(&path).at("open", &path)?;
-    let mut journal = Journal { file, path, buffer: Vec::new() };
+    let mut journal = Journal { file, path, buffer: Vec::new(), since: None };
     journal.add(entry);
     journal.flush()
 }

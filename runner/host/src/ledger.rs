@@ -13,7 +13,7 @@ pub(crate) mod layout;
 mod record;
 mod trust;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
@@ -112,6 +112,8 @@ pub enum LedgerError {
     Refused { code: ReasonCode, message: String },
     #[error("other writers moved the ledger {0} times in a row")]
     Exhausted(u32),
+    #[error("the ledger stays locked by `{0}`; if no other writer runs, a killed one left it: remove it")]
+    Locked(PathBuf),
     #[error("the record was written but does not verify: {0}")]
     NotDurable(String),
 }
@@ -129,7 +131,7 @@ impl LedgerError {
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::KeyUnknown { .. } => Some(ReasonCode::KeyUnknown),
             Self::Refused { code, .. } => Some(*code),
-            Self::Exhausted(_) => Some(ReasonCode::AuditCasExhausted),
+            Self::Exhausted(_) | Self::Locked(_) => Some(ReasonCode::AuditCasExhausted),
             Self::NotDurable(_) => Some(ReasonCode::RecordNotDurable),
             Self::Exists(_) | Self::Ambiguous { .. } => None,
         }

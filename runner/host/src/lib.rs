@@ -10,6 +10,7 @@
 
 pub mod clock;
 pub mod file;
+pub mod folder;
 pub mod git;
 pub mod journal;
 pub mod key;

@@ -42,9 +42,10 @@ pub struct Remembered {
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct State {
+struct State<'s> {
     format: u32,
-    stages: Vec<(String, Remembered)>,
+    #[serde(borrow)]
+    stages: Vec<(&'s str, Remembered)>,
 }
 
 /// The memory of one pipeline.
@@ -66,25 +67,23 @@ impl Memory {
         names: impl ExactSizeIterator<Item = &'n str>,
     ) -> Result<Self, PathError> {
         let path = folder.join(format!("{pipeline}.state"));
-        let state: State = read_if_there(&path)?.and_then(|b| postcard::from_bytes(&b).ok()).unwrap_or_default();
-        let mut stages = if state.format == FORMAT { state.stages } else { Vec::new() };
-        let mut ordered = Vec::with_capacity(names.len());
-        let mut rest = HashMap::new();
-        let mut by_name: Option<HashMap<String, usize>> = None;
-        let mut taken: Vec<Option<(String, Remembered)>> = stages.drain(..).map(Some).collect();
-        for (i, name) in names.enumerate() {
-            let in_place = taken.get(i).and_then(Option::as_ref).is_some_and(|(n, _)| n == name);
-            let at = if in_place {
-                Some(i)
-            } else {
-                let index = by_name.get_or_insert_with(|| {
-                    taken.iter().enumerate().filter_map(|(i, s)| s.as_ref().map(|(n, _)| (n.clone(), i))).collect()
-                });
-                index.get(name).copied()
-            };
-            ordered.push(at.and_then(|at| taken[at].take()).map(|(_, r)| r));
+        let bytes = read_if_there(&path)?.unwrap_or_default();
+        let state: State<'_> = postcard::from_bytes(&bytes).unwrap_or_default();
+        let stages = if state.format == FORMAT { state.stages } else { Vec::new() };
+        let names: Vec<&str> = names.collect();
+        if names.len() == stages.len() && names.iter().zip(&stages).all(|(name, (known, _))| name == known) {
+            let ordered = stages.into_iter().map(|(_, remembered)| Some(remembered)).collect();
+            return Ok(Self { path, stages: HashMap::new(), ordered, ingredients: None });
         }
-        rest.extend(taken.into_iter().flatten());
+        let mut index: HashMap<&str, usize> = stages.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
+        let mut taken: Vec<Option<Remembered>> = Vec::with_capacity(stages.len());
+        let mut known: Vec<&str> = Vec::with_capacity(stages.len());
+        for (name, remembered) in stages {
+            known.push(name);
+            taken.push(Some(remembered));
+        }
+        let ordered = names.iter().map(|name| index.remove(name).and_then(|at| taken[at].take())).collect();
+        let rest = known.iter().zip(taken).filter_map(|(name, r)| r.map(|r| ((*name).to_owned(), r))).collect();
         Ok(Self { path, stages: rest, ordered, ingredients: None })
     }
 
@@ -92,6 +91,11 @@ impl Memory {
     #[must_use]
     pub fn get(&self, id: usize) -> Option<&Remembered> {
         self.ordered[id].as_ref()
+    }
+
+    /// Hands out what is remembered of a stage and forgets it.
+    pub fn take(&mut self, id: usize) -> Option<Remembered> {
+        self.ordered[id].take()
     }
 
     /// Remembers a stage.
@@ -144,11 +148,11 @@ impl Memory {
             let bytes = postcard::to_stdvec(&(FORMAT, ingredients)).expect("a plain structure serializes");
             replace(&self.ingredients_path(), &bytes)?;
         }
-        let mut stages: Vec<(String, Remembered)> =
-            names.zip(self.ordered).filter_map(|(n, r)| r.map(|r| (n.to_owned(), r))).collect();
-        let mut rest: Vec<_> = self.stages.into_iter().collect();
-        rest.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        stages.append(&mut rest);
+        let mut stages: Vec<(&str, Remembered)> =
+            names.zip(self.ordered).filter_map(|(n, r)| r.map(|r| (n, r))).collect();
+        let mut rest: Vec<(&String, &Remembered)> = self.stages.iter().collect();
+        rest.sort_unstable_by_key(|(name, _)| *name);
+        stages.extend(rest.into_iter().map(|(name, remembered)| (name.as_str(), remembered.clone())));
         let bytes = postcard::to_stdvec(&State { format: FORMAT, stages }).expect("a plain structure serializes");
         replace(&self.path, &bytes)
     }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,8 +31,10 @@ pub struct Invocation<'i> {
     pub env: &'i [(String, String)],
     /// The working folder.
     pub folder: &'i Path,
+    /// What standard input is.
+    pub input: &'i File,
     /// Where standard output and standard error go, in the order they are written.
-    pub log: File,
+    pub log: &'i File,
     /// Ended after this time.
     pub timeout: Duration,
 }
@@ -93,7 +95,7 @@ impl Waker {
 /// # Errors
 /// [`PathError`] if it cannot be started.
 pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError> {
-    let errors = invocation.log.try_clone().at("share", invocation.program)?;
+    let share = |file: &File| file.try_clone().at("share a file with", invocation.program);
     let mut command = Command::new(invocation.program);
     command
         .arg0(&invocation.argv[0])
@@ -101,9 +103,9 @@ pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError>
         .env_clear()
         .envs(invocation.env.iter().map(|(n, v)| (n, v)))
         .current_dir(invocation.folder)
-        .stdin(Stdio::null())
-        .stdout(invocation.log)
-        .stderr(errors)
+        .stdin(share(invocation.input)?)
+        .stdout(share(invocation.log)?)
+        .stderr(share(invocation.log)?)
         .process_group(0);
     let deadline = Instant::now() + invocation.timeout;
     let mut child = command.spawn().at("start", invocation.program)?;
@@ -161,10 +163,17 @@ mod tests {
     use super::*;
 
     fn shell(script: &str, timeout: Duration, waker: &Waker) -> Exit {
-        let log = tempfile::tempfile().expect("a temporary file");
+        let log = &tempfile::tempfile().expect("a temporary file");
         let argv = ["sh".to_owned(), "-c".to_owned(), script.to_owned()];
-        let invocation =
-            Invocation { program: Path::new("/bin/sh"), argv: &argv, env: &[], folder: Path::new("/"), log, timeout };
+        let invocation = Invocation {
+            program: Path::new("/bin/sh"),
+            argv: &argv,
+            env: &[],
+            folder: Path::new("/"),
+            input: log,
+            log,
+            timeout,
+        };
         run(invocation, waker).expect("started")
     }
 

@@ -4,12 +4,17 @@
 //! and report back over one channel, so that every event has its place in one line.
 
 mod engine;
+mod fingerprint;
 mod gatekeeper;
 mod look;
 mod outcome;
+mod problem;
+mod recall;
+mod signals;
 mod worker;
 
 pub use engine::{Notice, RunError, RunOptions, run};
 pub use gatekeeper::GatePolicy;
-pub use look::{Foreseen, Lookup, Planner, Prepared, Problem, Product};
+pub use look::{Foreseen, Lookup, Planner, Prepared, Product};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
+pub use problem::Problem;

@@ -1,14 +1,19 @@
-//! The working folder of one attempt: inputs are copied in, outputs are taken out.
+//! The working folder of a worker: inputs are copied in, outputs are taken out, and what is left is
+//! cleared before the next attempt.
 //!
 //! At `open` nothing is enforced: the folder is an ordinary one, and the stage sees the host.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+mod arrange;
+
+use std::fs;
+use std::path::Path;
 
 use orgo_kernel::key::{Blob, CONFIG_PATH, Output, OutputKind, SourceFile, TOOL_PATH};
 use orgo_spec::ReasonCode;
 
-use crate::file::{At, PathError, Stamp, remove_tree, status};
+use self::arrange::{Arranger, Layout};
+use crate::file::{At, PathError, Stamp, Status, remove_tree, status};
+use crate::folder::{AtName, Folder};
 use crate::store::{ObjectError, Store};
 
 /// What goes into a working folder.
@@ -50,54 +55,59 @@ impl OutputError {
     }
 }
 
-/// A working folder that is removed when it is dropped.
+/// The working folder of one worker; it is removed when this is dropped.
 #[derive(Debug)]
 pub struct Sandbox {
-    root: PathBuf,
-    keep: bool,
+    arranger: Arranger,
+    root: Folder,
 }
 
 impl Sandbox {
-    /// Makes the folder and copies the inputs in.
+    /// Makes an empty folder called `name` below `work`.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be made.
+    pub fn new(work: &Path, name: &str) -> Result<Self, PathError> {
+        let arranger = Arranger::new(Folder::open(work)?, name)?;
+        let root = arranger.arrange(&Layout::default())?;
+        Ok(Self { arranger, root })
+    }
+
+    /// Clears what earlier attempts left and copies the inputs in.
     ///
     /// # Errors
     /// [`ObjectError`] if an input cannot be had from the store or written.
-    pub fn new(root: PathBuf, contents: &Contents, store: &Store) -> Result<Self, ObjectError> {
-        fs::create_dir(&root).at("create the folder", &root)?;
-        let sandbox = Self { root, keep: false };
-        let mut folders = Folders::default();
+    pub fn fill(&mut self, contents: &Contents, store: &Store) -> Result<(), ObjectError> {
+        let mut layout = Layout::default();
+        contents.files.iter().for_each(|f| layout.add_parent(&f.path));
+        for (at, outputs) in &contents.upstream {
+            let inner = layout.add(at);
+            outputs.iter().for_each(|o| inner.add_parent(&o.path));
+        }
+        if contents.builtin.is_some() {
+            [TOOL_PATH, CONFIG_PATH].iter().for_each(|path| layout.add_parent(path));
+        }
+        contents.outs.iter().for_each(|out| layout.add_parent(out));
+        self.root = self.arranger.arrange(&layout)?;
         for file in &contents.files {
-            let path = folders.make_parent(&sandbox.root, &file.path)?;
-            store.copy_out(file.blob, &path, file.executable)?;
+            store.copy_out(file.blob, &self.root, &file.path, file.executable)?;
         }
         for (at, outputs) in &contents.upstream {
-            folders.make(&sandbox.root, at)?;
             for output in outputs.iter() {
-                let path = folders.make_parent(&sandbox.root, &format!("{at}/{}", output.path))?;
-                place(output, &path, store)?;
+                place(output, &self.root, &[at, "/", &output.path].concat(), store)?;
             }
         }
         if let Some((binary, config)) = contents.builtin {
-            let tool = folders.make_parent(&sandbox.root, TOOL_PATH)?;
-            store.copy_out(binary, &tool, true)?;
-            let place = folders.make_parent(&sandbox.root, CONFIG_PATH)?;
-            store.copy_out(config, &place, false)?;
+            store.copy_out(binary, &self.root, TOOL_PATH, true)?;
+            store.copy_out(config, &self.root, CONFIG_PATH, false)?;
         }
-        for out in &contents.outs {
-            folders.make_parent(&sandbox.root, out)?;
-        }
-        Ok(sandbox)
+        Ok(())
     }
 
     /// Where it lies.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// Leaves the folder where it is, for people to look at.
-    pub fn keep(&mut self) {
-        self.keep = true;
+        self.root.path()
     }
 
     /// Stores everything below the declared outputs; the list is sorted by path.
@@ -118,15 +128,14 @@ impl Sandbox {
     /// # Errors
     /// [`PathError`] if they cannot be moved.
     pub fn hand_over(&self, outs: &[String], to: &Path) -> Result<(), PathError> {
-        remove_tree(to)?;
-        fs::create_dir_all(to).at("create the folder", to)?;
+        empty_folder(to)?;
         for out in outs {
             let target = to.join(out);
             if out.contains('/') {
                 let parent = target.parent().expect("a path with a slash has a parent");
                 fs::create_dir_all(parent).at("create the folder", parent)?;
             }
-            fs::rename(self.root.join(out), &target).at("move the output to", &target)?;
+            rustix::fs::renameat(&self.root, out, rustix::fs::CWD, &target).at("move the output to", &target)?;
         }
         Ok(())
     }
@@ -134,66 +143,50 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        if !self.keep {
-            let _ = remove_tree(&self.root); // a leftover is removed when the next run starts
-        }
+        let _ = self.arranger.clear(); // a leftover is removed when the next run starts
     }
 }
 
-/// Folders that were made, so that each is made once.
-#[derive(Default)]
-struct Folders(std::collections::BTreeSet<String>);
-
-impl Folders {
-    fn make(&mut self, root: &Path, folder: &str) -> Result<(), PathError> {
-        if self.0.contains(folder) {
-            return Ok(());
+/// Makes the folder `path`, empty.
+fn empty_folder(path: &Path) -> Result<(), PathError> {
+    match fs::create_dir(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => fs::create_dir_all(path),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            remove_tree(path)?;
+            fs::create_dir(path)
         }
-        if let Some((parent, _)) = folder.rsplit_once('/') {
-            self.make(root, parent)?;
-        }
-        let path = root.join(folder);
-        match fs::create_dir(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e).at("create the folder", &path),
-            _ => {}
-        }
-        self.0.insert(folder.to_owned());
-        Ok(())
+        other => other,
     }
-
-    fn make_parent(&mut self, root: &Path, path: &str) -> Result<PathBuf, PathError> {
-        if let Some((parent, _)) = path.rsplit_once('/') {
-            self.make(root, parent)?;
-        }
-        Ok(root.join(path))
-    }
+    .at("create the folder", path)
 }
 
-/// Puts one output at a path that is free.
-fn place(output: &Output, path: &Path, store: &Store) -> Result<(), ObjectError> {
+/// Puts one output at a name that is free.
+fn place(output: &Output, to: &Folder, name: &str, store: &Store) -> Result<(), ObjectError> {
     match &output.kind {
-        OutputKind::File { blob, executable } => store.copy_out(*blob, path, *executable),
-        OutputKind::Link(target) => Ok(std::os::unix::fs::symlink(target, path).at("create the link", path)?),
-        OutputKind::EmptyFolder => Ok(fs::create_dir(path).at("create the folder", path)?),
+        OutputKind::File { blob, executable } => store.copy_out(*blob, to, name, *executable),
+        OutputKind::Link(target) => Ok(to.link(target, name)?),
+        OutputKind::EmptyFolder => Ok(to.make(name)?),
     }
 }
 
-fn collect(root: &Path, path: &str, store: &Store, outputs: &mut Vec<Output>) -> Result<(), OutputError> {
-    let full = root.join(path);
-    let found = status(&full)?.ok_or_else(|| OutputError::Missing(path.to_owned()))?;
+fn collect(root: &Folder, path: &str, store: &Store, outputs: &mut Vec<Output>) -> Result<(), OutputError> {
+    let missing = || OutputError::Missing(path.to_owned());
+    let refused = || OutputError::Refused(path.to_owned());
+    let found = root.status(path)?.ok_or_else(missing)?;
     let kind = if found.is_file {
-        let file = File::open(&full).at("open", &full)?;
-        OutputKind::File { blob: store.put_file(file, &full, found.stamp.size_bytes)?, executable: found.executable }
+        let file = root.read(path)?.ok_or_else(missing)?;
+        let blob = store.put_file(file, &root.path().join(path), found.stamp.size_bytes)?;
+        OutputKind::File { blob, executable: found.executable }
     } else if found.is_link {
-        let target = fs::read_link(&full).at("read the link", &full)?;
-        let target =
-            target.to_str().filter(|t| stays_inside(path, t)).ok_or_else(|| OutputError::Refused(path.to_owned()))?;
+        let target = rustix::fs::readlinkat(root, path, Vec::new()).at_name("read the link", root, path)?;
+        let target = target.to_str().ok().filter(|t| stays_inside(path, t)).ok_or_else(refused)?;
         OutputKind::Link(target.to_owned())
     } else if found.is_folder {
+        let full = root.path().join(path);
         let mut names = Vec::new();
         for entry in fs::read_dir(&full).at("list", &full)? {
             let name = entry.at("list", &full)?.file_name();
-            names.push(name.into_string().map_err(|_| OutputError::Refused(path.to_owned()))?);
+            names.push(name.into_string().map_err(|_| refused())?);
         }
         names.sort_unstable();
         for name in &names {
@@ -204,7 +197,7 @@ fn collect(root: &Path, path: &str, store: &Store, outputs: &mut Vec<Output>) ->
         }
         OutputKind::EmptyFolder
     } else {
-        return Err(OutputError::Refused(path.to_owned()));
+        return Err(refused());
     };
     outputs.push(Output { path: path.to_owned(), kind });
     Ok(())
@@ -234,14 +227,33 @@ fn stays_inside(path: &str, target: &str) -> bool {
 /// # Errors
 /// [`ObjectError`] if an object cannot be had or a file cannot be written.
 pub fn restore(outputs: &[Output], to: &Path, store: &Store) -> Result<(), ObjectError> {
-    remove_tree(to)?;
-    fs::create_dir_all(to).at("create the folder", to)?;
-    let mut folders = Folders::default();
+    empty_folder(to)?;
+    let folder = Folder::open(to)?;
     for output in outputs {
-        let path = folders.make_parent(to, &output.path)?;
-        place(output, &path, store)?;
+        if let Some((parent, _)) = output.path.rsplit_once('/') {
+            let parent = to.join(parent);
+            fs::create_dir_all(&parent).at("create the folder", &parent)?;
+        }
+        place(output, &folder, &output.path, store)?;
     }
     Ok(())
+}
+
+/// The stamp of an output below `to`; `None` if it is missing or of another kind.
+///
+/// # Errors
+/// [`PathError`] if its status cannot be read.
+pub fn stamp_of(output: &Output, to: &Path) -> Result<Option<Stamp>, PathError> {
+    Ok(status(&to.join(&output.path))?.filter(|s| is_kind(output, s)).map(|s| s.stamp))
+}
+
+/// Whether a status can be that of an output.
+pub(crate) fn is_kind(output: &Output, status: &Status) -> bool {
+    match output.kind {
+        OutputKind::File { .. } => status.is_file,
+        OutputKind::Link(_) => status.is_link,
+        OutputKind::EmptyFolder => status.is_folder,
+    }
 }
 
 /// Stamps of outputs below `to`, in their order; `None` if one is missing or of another kind.
@@ -249,28 +261,7 @@ pub fn restore(outputs: &[Output], to: &Path, store: &Store) -> Result<(), Objec
 /// # Errors
 /// [`PathError`] if a status cannot be read.
 pub fn stamps(outputs: &[Output], to: &Path) -> Result<Option<Vec<Stamp>>, PathError> {
-    let mut stamps = Vec::with_capacity(outputs.len());
-    let mut path = to.as_os_str().to_owned();
-    let prefix = path.len();
-    for output in outputs {
-        path.push("/");
-        path.push(&output.path);
-        let found = status(Path::new(&path))?;
-        let right = found.filter(|s| match output.kind {
-            OutputKind::File { .. } => s.is_file,
-            OutputKind::Link(_) => s.is_link,
-            OutputKind::EmptyFolder => s.is_folder,
-        });
-        let Some(right) = right else { return Ok(None) };
-        stamps.push(right.stamp);
-        path = {
-            use std::os::unix::ffi::{OsStrExt, OsStringExt};
-            let mut bytes = path.into_vec();
-            bytes.truncate(prefix);
-            std::ffi::OsStr::from_bytes(&bytes).to_owned()
-        };
-    }
-    Ok(Some(stamps))
+    outputs.iter().map(|o| stamp_of(o, to)).collect()
 }
 
 #[cfg(test)]

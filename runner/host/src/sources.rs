@@ -19,10 +19,11 @@ use orgo_spec::ReasonCode;
 use serde::{Deserialize, Serialize};
 
 use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status, status_followed};
+use crate::folder::Folder;
 use crate::store::Store;
 
 /// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
-const RACY_NS: i64 = 20_000_000;
+pub(crate) const RACY_NS: i64 = 20_000_000;
 
 /// The first bytes of a Git LFS pointer.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
@@ -96,7 +97,7 @@ struct Known {
 
 /// The files of one repository (and host programs, by absolute path), with what is known of them.
 pub struct Sources {
-    root: PathBuf,
+    root: Folder,
     memory: PathBuf,
     known: HashMap<String, Known>,
     seen: HashMap<String, Known>,
@@ -112,7 +113,7 @@ impl Sources {
     pub fn open(root: &Path, memory: &Path) -> Result<Self, PathError> {
         let known = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default();
         Ok(Self {
-            root: root.to_owned(),
+            root: Folder::open(root)?,
             memory: memory.to_owned(),
             known,
             seen: HashMap::new(),
@@ -136,24 +137,51 @@ impl Sources {
                 }
             }
         }
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        files.dedup_by(|a, b| a.path == b.path);
+        in_order(&mut files);
         Ok(files)
+    }
+
+    /// As [`Sources::select`], if every file is known and has the stamp that it had; `None` if not. Does not
+    /// ask whether the contents are in the store.
+    ///
+    /// # Errors
+    /// [`SourceError`] for patterns that cannot be read.
+    pub fn recall(&mut self, patterns: &[String]) -> Result<Option<Vec<SourceFile>>, SourceError> {
+        let mut files = Vec::with_capacity(patterns.len());
+        for pattern in patterns {
+            let matched = if is_literal(pattern) { None } else { Some(self.matches(pattern)?) };
+            for path in matched.as_deref().unwrap_or(std::slice::from_ref(pattern)) {
+                if !self.seen.contains_key(path) {
+                    let Some(known) = self.known.get(path) else { return Ok(None) };
+                    if self.root.status(path)?.is_none_or(|s| !s.is_file || s.stamp != known.stamp) {
+                        return Ok(None);
+                    }
+                    self.seen.insert(path.clone(), known.clone());
+                }
+                files.push(source(path, &self.seen[path]));
+            }
+        }
+        in_order(&mut files);
+        Ok(Some(files))
+    }
+
+    /// Takes back what [`Sources::recall`] said.
+    pub fn look_again(&mut self) {
+        self.seen.clear();
     }
 
     fn file(&mut self, path: &str, store: &Store) -> Result<SourceFile, SourceError> {
         if let Some(known) = self.seen.get(path) {
             return Ok(source(path, known));
         }
-        let full = self.root.join(path);
         let missing = || SourceError::Missing { path: path.to_owned() };
-        let found = status(&full)?.ok_or_else(missing)?;
+        let found = self.root.status(path)?.ok_or_else(missing)?;
         if !found.is_file {
             return Err(SourceError::NotAFile { path: path.to_owned() });
         }
         let known = match self.known.get(path) {
             Some(known) if known.stamp == found.stamp && store.stamp(known.blob.digest)?.is_some() => known.clone(),
-            _ => self.read(path, &full, found, store)?,
+            _ => self.read(path, &self.root.path().join(path), found, store)?,
         };
         let file = source(path, &known);
         self.seen.insert(path.to_owned(), known);
@@ -223,7 +251,7 @@ impl Sources {
             .flat_map(Path::components)
             .take_while(|part| is_literal(&part.as_os_str().to_string_lossy()))
             .collect();
-        let start = self.root.join(start);
+        let start = self.root.path().join(start);
         let mut paths = Vec::new();
         if status(&start)?.is_some_and(|s| s.is_folder) {
             let walk = ignore::WalkBuilder::new(&start)
@@ -234,7 +262,7 @@ impl Sources {
                 .build();
             for entry in walk {
                 let entry = entry.map_err(|e| bad(e.to_string()))?;
-                let Ok(path) = entry.path().strip_prefix(&self.root) else { continue };
+                let Ok(path) = entry.path().strip_prefix(self.root.path()) else { continue };
                 if entry.file_type().is_some_and(|t| t.is_file()) && matcher.is_match(path) {
                     let path = path.to_str().ok_or_else(|| bad(format!("`{}` is not UTF-8", path.display())))?;
                     paths.push(path.to_owned());
@@ -252,13 +280,13 @@ impl Sources {
     /// [`PathError`] if a status cannot be read.
     pub fn changed(&self) -> Result<Vec<String>, PathError> {
         let mut changed = Vec::new();
-        let mut seen: Vec<_> = self.seen.iter().collect();
-        seen.sort_unstable_by_key(|(path, _)| path.as_str());
-        for (path, known) in seen {
-            if status(&self.root.join(path))?.map(|s| s.stamp) != Some(known.stamp) {
+        self.seen.iter().try_for_each(|(path, known)| {
+            if self.root.status(path)?.map(|s| s.stamp) != Some(known.stamp) {
                 changed.push(path.clone());
             }
-        }
+            Ok(())
+        })?;
+        changed.sort_unstable();
         Ok(changed)
     }
 
@@ -279,12 +307,17 @@ fn source(path: &str, known: &Known) -> SourceFile {
     SourceFile { path: path.to_owned(), blob: known.blob, executable: known.executable }
 }
 
+fn in_order(files: &mut Vec<SourceFile>) {
+    files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+}
+
 /// Whether a pattern names one path.
 fn is_literal(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '[', '{'])
 }
 
-fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     now.tv_sec * 1_000_000_000 + now.tv_nsec
 }

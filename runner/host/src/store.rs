@@ -17,9 +17,8 @@ mod copy;
 
 pub use action::{Cached, Executor};
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,6 +26,7 @@ use orgo_kernel::key::Blob;
 use orgo_spec::{Digest, Hasher};
 
 use crate::file::{At, PathError, Stamp, status};
+use crate::folder::{AtName, Folder, read_all};
 
 /// Files up to this size pass through memory in one piece.
 const SMALL: u64 = 256 * 1024;
@@ -34,7 +34,7 @@ const SMALL: u64 = 256 * 1024;
 /// A store of one tenant.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    root: Folder,
     counter: AtomicU64,
 }
 
@@ -60,8 +60,7 @@ impl Store {
     /// # Errors
     /// [`PathError`] if a folder cannot be made.
     pub fn open(root: &Path) -> Result<Self, PathError> {
-        let store = Self { root: root.to_owned(), counter: AtomicU64::new(0) };
-        if status(&store.root.join("actions/ff"))?.is_none() {
+        if status(&root.join("actions/ff"))?.is_none() {
             for kind in ["sha256", "actions"] {
                 for byte in 0..=255u8 {
                     let folder = root.join(kind).join(format!("{byte:02x}"));
@@ -71,25 +70,32 @@ impl Store {
             let new = root.join("new");
             fs::create_dir_all(&new).at("create the folder", &new)?;
         }
-        Ok(store)
+        Ok(Self { root: Folder::open(root)?, counter: AtomicU64::new(0) })
     }
 
     /// Where an object lies.
     #[must_use]
     pub fn path(&self, digest: Digest) -> PathBuf {
-        self.place("sha256", digest)
+        self.root.path().join(place("sha256", digest))
     }
 
-    fn place(&self, kind: &str, digest: Digest) -> PathBuf {
-        let hex = digest.hex();
-        let mut path = self.root.as_os_str().to_owned();
-        path.push(format!("/{kind}/{}/{}", &hex[..2], &hex[2..]));
-        path.into()
-    }
-
-    fn new_path(&self) -> PathBuf {
+    fn new_name(&self) -> String {
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        self.root.join("new").join(format!("{}-{n}", std::process::id()))
+        format!("new/{}-{n}", std::process::id())
+    }
+
+    /// For each first byte of a digest the stamp of the folder in which such objects lie: while it is
+    /// the same, no object there has come or gone.
+    ///
+    /// # Errors
+    /// [`PathError`] if a folder is missing or its status cannot be read.
+    pub fn shards(&self) -> Result<Vec<Stamp>, PathError> {
+        let stamp = |byte: u8| {
+            let name = format!("sha256/{byte:02x}");
+            let status = self.root.status(&name)?.ok_or(rustix::io::Errno::NOENT);
+            status.at_name("find the folder", &self.root, &name).map(|s| s.stamp)
+        };
+        (0..=255).map(stamp).collect()
     }
 
     /// The stamp of an object, `None` if it is not there.
@@ -97,7 +103,7 @@ impl Store {
     /// # Errors
     /// [`PathError`] for everything but absence.
     pub fn stamp(&self, digest: Digest) -> Result<Option<Stamp>, PathError> {
-        Ok(status(&self.path(digest))?.filter(|s| s.is_file).map(|s| s.stamp))
+        Ok(self.root.status(&place("sha256", digest))?.filter(|s| s.is_file).map(|s| s.stamp))
     }
 
     /// Stores bytes.
@@ -106,15 +112,13 @@ impl Store {
     /// [`PathError`] if they cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Blob, PathError> {
         let blob = Blob::of(bytes);
-        let place = self.path(blob.digest);
-        if status(&place)?.is_some_and(|s| s.stamp.size_bytes == blob.size_bytes) {
+        let name = place("sha256", blob.digest);
+        if self.root.status(&name)?.is_some_and(|s| s.stamp.size_bytes == blob.size_bytes) {
             return Ok(blob);
         }
-        let new = self.new_path();
-        let mut file = create(&new, 0o444)?;
-        file.write_all(bytes).at("write", &new)?;
-        drop(file);
-        fs::rename(&new, &place).at("name the object", &place)?;
+        let new = self.new_name();
+        self.root.create(&new, 0o444)?.write_all(bytes).at_name("write", &self.root, &new)?;
+        self.root.rename(&new, &name)?;
         Ok(blob)
     }
 
@@ -124,12 +128,10 @@ impl Store {
     /// [`PathError`] if it cannot be read or written.
     pub fn put_file(&self, mut file: File, path: &Path, size_hint: u64) -> Result<Blob, PathError> {
         if size_hint <= SMALL {
-            let mut bytes = Vec::with_capacity(usize::try_from(size_hint).unwrap_or(0) + 1);
-            file.read_to_end(&mut bytes).at("read", path)?;
-            return self.put(&bytes);
+            return self.put(&read_all(&mut file, size_hint).at("read", path)?);
         }
-        let new = self.new_path();
-        let mut out = create(&new, 0o444)?;
+        let new = self.new_name();
+        let mut out = self.root.create(&new, 0o444)?;
         let mut hasher = Hasher::new();
         let mut buffer = vec![0; 1 << 20];
         loop {
@@ -138,12 +140,11 @@ impl Store {
                 break;
             }
             hasher.update(&buffer[..n]);
-            out.write_all(&buffer[..n]).at("write", &new)?;
+            out.write_all(&buffer[..n]).at_name("write", &self.root, &new)?;
         }
         drop(out);
         let (digest, size_bytes) = hasher.finish_with_size();
-        let place = self.path(digest);
-        fs::rename(&new, &place).at("name the object", &place)?;
+        self.root.rename(&new, &place("sha256", digest))?;
         Ok(Blob { digest, size_bytes })
     }
 
@@ -195,13 +196,14 @@ impl Store {
     /// # Errors
     /// [`PathError`] if the system reports a failure.
     pub fn flush(&self) -> Result<(), PathError> {
-        let folder = File::open(&self.root).at("open", &self.root)?;
-        rustix::fs::syncfs(&folder).at("flush", &self.root)
+        rustix::fs::syncfs(&self.root).at("flush", self.root.path())
     }
 }
 
-fn create(path: &Path, mode: u32) -> Result<File, PathError> {
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path).at("create", path)
+/// The name of an object or of a result below the store's folder.
+fn place(kind: &str, digest: Digest) -> String {
+    let hex = digest.hex();
+    [kind, "/", &hex[..2], "/", &hex[2..]].concat()
 }
 
 #[cfg(test)]

@@ -218,6 +218,9 @@ fn find_claims(
     batch: &ResolvedBatch,
     pending: &mut BTreeMap<Key, Vec<Pending>>,
 ) -> Result<(), SpineError> {
+    if pending.is_empty() {
+        return Ok(());
+    }
     let mut seen: BTreeMap<Key, Vec<String>> = BTreeMap::new();
     let mut refusals = Refusals::default();
     read_lines(resolved, &batch.documents, |_, document: ResolvedDocument| {
@@ -266,7 +269,7 @@ fn find_claims(
 
 /// Applies the decisions about one document.
 fn apply(document: &mut ResolvedDocument, pending: &BTreeMap<Key, Vec<Pending>>) {
-    let Some(subject) = document.subject.id().cloned() else { return };
+    let Some(subject) = document.subject.id().filter(|_| !pending.is_empty()).cloned() else { return };
     for claim in &mut document.claims {
         let Some(property) = claim.predicate.id().cloned() else { continue };
         for decision in pending.get(&(subject.clone(), property)).into_iter().flatten() {

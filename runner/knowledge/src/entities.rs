@@ -18,6 +18,7 @@ const NAME_KEY: &str = "name";
 pub(crate) struct Entities {
     by_id: BTreeMap<EntityId, RegistryEntry>,
     by_key: BTreeMap<(String, String), BTreeSet<EntityId>>,
+    by_word: BTreeMap<String, BTreeSet<EntityId>>,
     by_label: BTreeMap<String, BTreeSet<EntityId>>,
     by_fold: BTreeMap<String, BTreeSet<EntityId>>,
 }
@@ -39,6 +40,7 @@ impl Entities {
         }
         for (space, value) in &entry.keys {
             self.by_key.entry((space.clone(), value.clone())).or_default().insert(entry.id.clone());
+            self.by_word.entry(value.clone()).or_default().insert(entry.id.clone());
         }
         for name in entry.label.values().chain(&entry.aliases) {
             self.by_label.entry(name.clone()).or_default().insert(entry.id.clone());
@@ -85,23 +87,17 @@ impl Entities {
     /// # Errors
     /// How many entries it means, if not one.
     pub(crate) fn by_word(&self, word: &str, kind: EntityKind) -> Result<&RegistryEntry, usize> {
-        let keyed: BTreeSet<_> = self
-            .by_id
-            .values()
-            .filter(|e| e.kind == kind && (e.id.as_str() == word || e.keys.values().any(|v| v == word)))
-            .map(|e| &e.id)
-            .collect();
-        let labelled = self.by_label.get(word).into_iter().flatten();
-        let found: BTreeSet<_> = if keyed.is_empty() {
-            labelled.filter(|id| self.by_id.get(*id).is_some_and(|e| e.kind == kind)).collect()
-        } else {
-            keyed
+        let of_kind = |ids: Option<&BTreeSet<EntityId>>| -> Vec<&RegistryEntry> {
+            ids.into_iter().flatten().filter_map(|id| self.by_id.get(id)).filter(|e| e.kind == kind).collect()
         };
-        let mut found = found.into_iter();
-        match (found.next(), found.next()) {
-            (Some(id), None) => Ok(&self.by_id[id]),
-            (None, _) => Err(0),
-            (Some(_), Some(_)) => Err(2 + found.count()),
+        let itself = EntityId::new(word).and_then(|id| self.by_id.get(&id)).filter(|e| e.kind == kind);
+        let found = [itself.into_iter().collect(), of_kind(self.by_word.get(word)), of_kind(self.by_label.get(word))]
+            .into_iter()
+            .find(|found| !found.is_empty())
+            .unwrap_or_default();
+        match found.as_slice() {
+            [entry] => Ok(entry),
+            several => Err(several.len()),
         }
     }
 }

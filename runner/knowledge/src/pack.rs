@@ -19,7 +19,9 @@ mod open;
 
 pub use bloom::Bloom;
 pub use build::compile_pack;
-pub use layout::{order_rows, row_groups};
+pub use layout::{order_rows_by, row_groups};
+
+use layout::order_rows;
 pub use open::{Found, OpenError, Pack};
 
 /// Rows, one a line.

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use orgo_host::git::{Git, GitError};
-use orgo_host::key::KeyError;
+use orgo_host::git::Git;
 use orgo_host::ledger::{Head, Ledger, LedgerError};
-use orgo_host::verify::{PinError, Pins};
-use orgo_spec::ReasonCode;
+use orgo_host::verify::Pins;
 use orgo_spec::project::{DEFAULT_LEDGER, LOCAL_LEDGER};
 
 use super::Context;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::project::Repository;
 
 /// The ledger of a repository, with what its user knows about it.
@@ -25,16 +23,17 @@ pub(super) struct Opened {
 /// branch or the local one, whichever is there first; what was fetched but has no branch here counts too.
 pub(super) fn open(context: &Context, path: Option<&Path>, branch: Option<&str>) -> Result<Opened, Failure> {
     let path = path.unwrap_or(&context.global.directory);
-    let git = Git::discover(path).map_err(LedgerError::from)?;
+    let git = Git::discover(path)?;
     // A repository whose declarations cannot be read has a ledger all the same.
     let project = Repository::open(path).ok().map(|r| r.project.ledger);
-    let branches: Vec<&str> = match branch {
+    let mut branches: Vec<&str> = match branch {
         Some(branch) => vec![branch.trim_start_matches("refs/heads/")],
         None => project.as_deref().into_iter().chain([DEFAULT_LEDGER, LOCAL_LEDGER]).collect(),
     };
+    branches.dedup();
     for branch in &branches {
         for reference in [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")] {
-            if git.tip(&reference).map_err(LedgerError::from)?.is_some() {
+            if git.tip(&reference)?.is_some() {
                 let ledger = Ledger::open(git.path(), &reference)?;
                 let pins = Pins::load(&context.home()?)?;
                 return Ok(Opened { ledger, pins, branch: (*branch).to_owned() });
@@ -85,44 +84,5 @@ impl Standing {
             "not anchored: no root is pinned (`orgo verify --pin`)"
         };
         format!("# {class}; {anchor}")
-    }
-}
-
-impl From<LedgerError> for Failure {
-    fn from(error: LedgerError) -> Self {
-        let message = error.to_string();
-        if let LedgerError::Ambiguous { .. } = error {
-            return Self::usage(message, "give more digits of the id");
-        }
-        if let LedgerError::NoRecord(_) | LedgerError::Empty(_) = error {
-            return Self::usage(message, "see what there is: `orgo record list`");
-        }
-        if let LedgerError::Git(GitError::NotARepository(_)) = error {
-            return Self::usage(message, "name a repository, bare or not, or run the command inside one");
-        }
-        let Some(code) = error.code() else {
-            return Self::message(Class::Environment, None, message, "see what the system says, then try again");
-        };
-        let again = matches!(code, ReasonCode::AuditCasExhausted | ReasonCode::RecordNotDurable);
-        let class = if again { Class::Environment } else { Class::Integrity };
-        Self::message(class, Some(code), message, code.remedy())
-    }
-}
-
-impl From<KeyError> for Failure {
-    fn from(error: KeyError) -> Self {
-        let code = error.code();
-        Self::message(Class::Integrity, Some(code), error.to_string(), code.remedy())
-    }
-}
-
-impl From<PinError> for Failure {
-    fn from(error: PinError) -> Self {
-        Self::message(
-            Class::Environment,
-            None,
-            error.to_string(),
-            "correct or remove the file of pins; it is never ignored",
-        )
     }
 }

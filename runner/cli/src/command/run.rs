@@ -91,8 +91,13 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if let Some(recorded) = &recorded {
         tell(context, recorded);
     }
-    context.output.document(&summary(&plan, &outcome, recorded.as_ref()));
-    end(&outcome)
+    if context.output.json {
+        context.output.document(&summary(&plan, &outcome, recorded.as_ref()));
+    }
+    let ended = end(&outcome);
+    drop(reporter);
+    std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
+    ended
 }
 
 /// Says where the record is, and in the same breath what it is not.

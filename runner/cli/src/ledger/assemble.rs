@@ -9,12 +9,12 @@ use orgo_host::store::Store;
 use orgo_kernel::key::{Output, OutputKind};
 use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
-use orgo_spec::canonical::{self, CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION, Object, Value};
+use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
+    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane, Outcome,
     Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
-    StageStatus, Statement, Status, Subject,
+    StageStatus, Statement, Status,
 };
 use orgo_spec::{Digest, Hasher, Name};
 
@@ -53,11 +53,6 @@ pub(crate) struct About<'a> {
 pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Assembly, Failure> {
     let plan = about.plan;
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let status = match (outcome.cancelled, outcome.succeeded()) {
-        (true, _) => Status::Cancelled,
-        (_, true) => Status::Succeeded,
-        (_, false) => Status::Failed,
-    };
     let gates: Vec<_> = outcome.gates.iter().map(|g| g.record.clone()).collect();
     let gate_facts: Vec<GateFacts> = outcome
         .gates
@@ -65,12 +60,6 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         .filter_map(|g| canonical::from_slice(&g.facts, canonical::Profile::DOCUMENT).ok())
         .collect();
     let (stages, counts, pages) = stages(about, outcome, store)?;
-    let outputs = match status {
-        Status::Succeeded => {
-            Some(Outputs { artifacts: last_outputs(about, outcome), kristal: kristal::outputs(plan, outcome, store)? })
-        }
-        Status::Failed | Status::Cancelled => None,
-    };
     let refused = gates.iter().any(|g| g.decision == Decision::Fail);
     let validation_status = (!gates.is_empty()).then_some(if refused { Decision::Fail } else { Decision::Pass });
     let reports = gate_facts.iter().filter_map(|f| f.report.as_ref());
@@ -78,54 +67,53 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     let pinned = about.governance.mandate.as_ref().is_some_and(|m| !m.validation.rulesets.is_empty());
     let mandate_ref = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
     let blueprint_ref = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
-    let facts = BuildFacts {
-        authoritative_attempt: authoritative(plan, outcome),
-        blueprint_ref,
-        canonicalization_profile: CANONICALIZATION_PROFILE.to_owned(),
-        canonicalization_version: CANONICALIZATION_VERSION.to_owned(),
-        class: about.desk.class,
-        compiler: Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
-        config_hash: config_hash(about, mandate_ref, blueprint_ref),
-        gates,
-        input_snapshots: inputs(about, outcome, store)?,
-        keys: keys(plan, outcome),
-        kristal_pin: kristal::pin(plan, about.governance.blueprint.as_ref()),
-        lane: about.desk.lane,
-        mandate_ref,
-        outputs,
-        overrides: Vec::new(),
-        pages,
-        pipeline: PipelineRef {
+    let mut facts = BuildFacts::new(
+        about.project.tenant.clone(),
+        about.desk.class,
+        about.desk.lane,
+        PipelineRef {
             definition: about.declared,
             name: Name::new(&plan.name).expect("pipelines have names"),
             parameters: BTreeMap::new(),
             profile: plan.kristal.then(|| "kristal".to_owned()),
             targets: about.targets.to_vec(),
         },
-        policy_selections: BTreeMap::new(),
-        ruleset: if pinned { "pinned" } else { "unpinned" }.to_owned(),
-        schema_version: BuildRecord::SCHEMA_VERSION.to_owned(),
-        source: Source {
+        Source {
             base: None,
             commit: about.desk.source.commit.to_string(),
             dirty: about.desk.source.is_dirty(),
             reference: about.desk.source.reference.clone(),
             tree: about.desk.source.tree.to_string(),
         },
-        stage_counts: counts,
-        stages,
-        status,
-        terminal_reason_code: outcome.terminal_code(),
-        tenant_id: about.project.tenant.clone(),
-        validation_codes: validation_codes.into_iter().collect(),
-        validation_report_ref: gate_facts.first().and_then(|f| f.report_digest),
-        validation_status,
-        variance: Vec::new(),
-    };
-    let mut subject = vec![Subject::commit(&facts.source.commit)];
-    if let Some(outputs) = &facts.outputs {
-        subject.extend(outputs.artifacts.iter().map(|a| Subject::sha256(&a.name, a.digest)));
+        Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
+        config_hash(about, mandate_ref, blueprint_ref),
+    );
+    facts.authoritative_attempt = authoritative(plan, outcome);
+    facts.blueprint_ref = blueprint_ref;
+    facts.gates = gates;
+    facts.input_snapshots = inputs(about, outcome, store)?;
+    facts.keys = keys(plan, outcome);
+    facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
+    facts.mandate_ref = mandate_ref;
+    facts.pages = pages;
+    if pinned {
+        "pinned".clone_into(&mut facts.ruleset);
     }
+    facts.stage_counts = counts;
+    facts.stages = stages;
+    facts.validation_codes = validation_codes.into_iter().collect();
+    facts.validation_report_ref = gate_facts.first().and_then(|f| f.report_digest);
+    facts.validation_status = validation_status;
+    facts.end(match (outcome.terminal_code(), outcome.cancelled) {
+        (None, _) => Outcome::Passed {
+            outputs: Outputs {
+                artifacts: last_outputs(about, outcome),
+                kristal: kristal::outputs(plan, outcome, store)?,
+            },
+        },
+        (Some(reason), true) => Outcome::Cancelled { reason },
+        (Some(reason), false) => Outcome::Failed { reason },
+    });
     let headline = headline(about, outcome, &facts, &gate_facts);
     let run = circumstances(about, outcome, version);
     let mut evidence: Vec<Vec<u8>> = about.governance.evidence();
@@ -135,7 +123,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     }
     evidence.sort_unstable();
     evidence.dedup();
-    Ok(Assembly { statement: Statement { subject, predicate: BuildRecord { facts, run } }, evidence, headline })
+    Ok(Assembly { statement: Statement::new(BuildRecord { facts, run }), evidence, headline })
 }
 
 /// Digest over names and keys of all stages, in order.
@@ -327,18 +315,18 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
 fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: &[GateFacts]) -> String {
     let branch = facts.source.reference.as_deref().map_or("detached", |r| r.strip_prefix("refs/heads/").unwrap_or(r));
     let at = format!("{branch}@{}", facts.source.commit.chars().take(7).collect::<String>());
-    let word = match facts.status {
+    let word = match facts.status() {
         Status::Succeeded => "PASS",
         Status::Failed => "FAIL",
         Status::Cancelled => "CANCELLED",
     };
     let refusing = outcome.gates.iter().zip(gates).find(|(g, _)| g.record.decision == Decision::Fail);
-    let what = match (facts.status, refusing) {
+    let what = match (facts.status(), refusing) {
         (Status::Succeeded, _) => format!(": {} ran, {} hits", outcome.ran(), outcome.hits()),
         (_, Some((gate, facts))) => {
             let counts = facts.report.iter().flat_map(|r| &r.counts);
             let errors = facts.report.as_ref().map_or(0, |r| r.errors);
-            let main = counts.max_by_key(|(_, n)| **n).map(|(code, _)| code.clone());
+            let main = counts.filter(|(_, n)| **n <= errors).max_by_key(|(_, n)| **n).map(|(code, _)| code.clone());
             let main =
                 main.unwrap_or_else(|| gate.record.reason_codes.first().map_or(String::new(), ToString::to_string));
             format!(" gate {}: {errors} errors, mostly {main}", gate.record.gate)
@@ -346,7 +334,7 @@ fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: 
         (_, None) => {
             let failed =
                 about.plan.stages.iter().zip(&outcome.stages).find(|(_, o)| matches!(o.state, State::Failed(_)));
-            let code = facts.terminal_reason_code.map_or(String::new(), |c| c.to_string());
+            let code = facts.terminal_reason_code().map_or(String::new(), |c| c.to_string());
             failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
         }
     };

@@ -98,7 +98,7 @@ fn same(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts) -> bool {
     let mandate = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
     let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
     let gates = || outcome.gates.iter().map(|g| &g.record);
-    facts.status == Status::Succeeded
+    facts.status() == Status::Succeeded
         && facts.lane == about.desk.lane
         && facts.class == about.desk.class
         && facts.source.commit == about.desk.source.commit.to_string()

@@ -69,10 +69,8 @@ impl<'r> Inputs<'r> {
                 Err(StageError::new(ReasonCode::InputMissing, message))
             }
             several => {
-                let places: Vec<_> = several
-                    .iter()
-                    .map(|p| format!("`{}`", p.strip_prefix(self.root).unwrap_or(p).display()))
-                    .collect();
+                let places: Vec<_> =
+                    several.iter().map(|p| format!("`{}`", p.strip_prefix(self.root).unwrap_or(p).display())).collect();
                 let message = format!("{} all hold {what}; keep one of them in `from`", places.join(", "));
                 Err(StageError::new(ReasonCode::DocumentInvalid, message))
             }

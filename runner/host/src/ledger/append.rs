@@ -122,7 +122,9 @@ impl Ledger {
                 Swap::Moved => back_off(attempt),
             }
         }
-        Err(LedgerError::Exhausted(ATTEMPTS))
+        // A writer that was killed while it held the reference's lock leaves the file; it guards nothing then.
+        let lock = self.git.common_dir().join(format!("{}.lock", self.reference));
+        Err(if lock.exists() { LedgerError::Locked(lock) } else { LedgerError::Exhausted(ATTEMPTS) })
     }
 
     /// Stores and signs what does not depend on the tip of the branch.

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use orgo_spec::canonical;
-use orgo_spec::record::{
-    Class, Predicate, RecordError, Statement, Subject, TrustFacts, TrustKeys, TrustRecord, TrustRun,
-};
+use orgo_spec::record::{Class, Predicate, RecordError, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun};
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -103,11 +100,8 @@ impl Trust {
             tenant_id: tenant.clone(),
             version: 1,
         };
-        // A statement needs a subject; what is trusted is what the facts say.
-        let about = canonical::digest_of(&facts).expect("small numbers only");
         let run = TrustRun { created_at: created_at.to_owned() };
-        let statement =
-            Statement { subject: vec![Subject::sha256("trust", about)], predicate: TrustRecord { facts, run } };
+        let statement = Statement::new(TrustRecord { facts, run });
         statement.to_bytes().expect("small numbers only")
     }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::Tree;
 use orgo_kernel::plan::Resolved;
@@ -22,9 +22,10 @@ use crate::store::Executor;
 use crate::workspace::{Workspace, WorkspaceError};
 
 use super::gatekeeper::GatePolicy;
-use super::look::{Lookup, Planner, Prepared, Problem};
+use super::look::{Lookup, Planner, Prepared};
 use super::outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
-use super::worker::{Done, Job, Worker};
+use super::problem::Problem;
+use super::worker::{Bench, Done, Job, Worker};
 
 /// How a run is to behave.
 pub struct RunOptions<'r> {
@@ -108,8 +109,11 @@ pub fn run(
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
     let journal = Journal::create(&workspace.runs(), &plan.name, &options.run)?;
+    if !options.force.contains(&true) && planner.unchanged(options.wanted)? {
+        return recall(plan, options, executor, planner, journal, notices);
+    }
     let (sender, messages) = unbounded();
-    let _signals = watch_signals(sender.clone())?;
+    let _signals = super::signals::watch(sender.clone())?;
     let scheduler = Scheduler::new(
         plan,
         options.wanted,
@@ -135,47 +139,56 @@ pub fn run(
     engine.run(&messages, notices)
 }
 
+/// Ends a run in which nothing changed.
+fn recall(
+    plan: &Resolved,
+    options: &RunOptions<'_>,
+    executor: Executor,
+    mut planner: Planner<'_>,
+    mut journal: Journal,
+    notices: &mut dyn FnMut(Notice<'_>),
+) -> Result<RunOutcome, RunError> {
+    let started_ms = options.clock.now_ms();
+    journal.add(&Entry::Begin { pipeline: plan.name.clone(), at_ms: started_ms });
+    let mut stages = Vec::with_capacity(plan.stages.len());
+    for id in plan.graph.stages() {
+        let mut outcome = blank();
+        if options.wanted[id.index()] {
+            outcome.state = State::Done { hit: true };
+            outcome.files = planner.files(id);
+            outcome.recall(planner.recall(id));
+            notices(Notice::Hit(id));
+        } else {
+            outcome.state = State::Skipped(ReasonCode::RunCancelled);
+        }
+        stages.push(outcome);
+    }
+    let outcome = RunOutcome {
+        run: options.run.clone(),
+        started_ms,
+        ended_ms: options.clock.now_ms(),
+        executor,
+        stages,
+        gates: Vec::new(),
+        cancelled: false,
+        changed_sources: planner.sources().changed()?,
+    };
+    journal.flush()?;
+    planner.save()?;
+    Ok(outcome)
+}
+
 fn blank() -> StageOutcome {
     StageOutcome {
         state: State::Waiting,
         keyed: None,
         why: Vec::new(),
-        inputs: Vec::new(),
+        files: Vec::new(),
         outputs: Arc::default(),
         tree: None,
         log: None,
         isolation: None,
         attempts: Vec::new(),
-    }
-}
-
-/// Turns the first interrupt into a message; the thread ends with the run.
-fn watch_signals(sender: Sender<Message>) -> Result<SignalGuard, PathError> {
-    let signals = [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP];
-    let mut iterator =
-        signal_hook::iterator::Signals::new(signals).at("watch signals for", std::path::Path::new("this process"))?;
-    let handle = iterator.handle();
-    let thread = std::thread::spawn(move || {
-        for _ in iterator.forever() {
-            if sender.send(Message::Cancel).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(SignalGuard { handle, thread: Some(thread) })
-}
-
-struct SignalGuard {
-    handle: signal_hook::iterator::Handle,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Drop for SignalGuard {
-    fn drop(&mut self) {
-        self.handle.close();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
     }
 }
 
@@ -225,12 +238,23 @@ impl Engine<'_, '_> {
             if self.scheduler.is_finished() && self.busy.is_empty() {
                 break;
             }
-            self.journal.flush()?;
-            let Ok(message) = messages.recv() else { break };
+            let Some(message) = self.next(messages)? else { break };
             let event = self.take(message, notices);
             queue.extend(self.scheduler.step(event));
         }
         self.finish(started_ms, notices)
+    }
+
+    /// Waits for a message; what the journal has to say is written before a long wait.
+    fn next(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, PathError> {
+        match messages.recv_timeout(self.journal.patience()) {
+            Ok(message) => Ok(Some(message)),
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => {
+                self.journal.flush()?;
+                Ok(messages.recv().ok())
+            }
+        }
     }
 
     fn finish(mut self, started_ms: i64, notices: &mut dyn FnMut(Notice<'_>)) -> Result<RunOutcome, RunError> {
@@ -242,9 +266,8 @@ impl Engine<'_, '_> {
         for (i, outcome) in self.outcomes.iter_mut().enumerate() {
             let id = StageId(u32::try_from(i).expect("ids are u32"));
             outcome.state = self.scheduler.state(id);
-            if outcome.inputs.is_empty() && matches!(outcome.state, State::Done { .. }) {
-                let files = self.planner.files(id);
-                outcome.inputs = self.planner.inputs(id, &files);
+            if outcome.files.is_empty() && matches!(outcome.state, State::Done { .. }) {
+                outcome.files = self.planner.files(id);
             }
             if matches!(outcome.state, State::Skipped(_)) && self.options.wanted[i] {
                 notices(Notice::Skipped(id));
@@ -302,7 +325,7 @@ impl Engine<'_, '_> {
         if matches!(verdict, Verdict::Fail(_)) {
             let key = self.planner.prepare(stage).ok().map(|prepared| {
                 self.outcomes[stage.index()].keyed = Some(prepared.keyed.clone());
-                self.outcomes[stage.index()].inputs = self.planner.inputs(stage, &prepared.contents.files);
+                self.outcomes[stage.index()].files.clone_from(&prepared.contents.files);
                 prepared.keyed.key
             });
             self.journal.add(&Entry::Refused {
@@ -325,11 +348,7 @@ impl Engine<'_, '_> {
                 if new_key {
                     self.journal.add(&Entry::Hit { stage: name(), key: remembered.keyed.key });
                 }
-                outcome.keyed = Some(remembered.keyed);
-                outcome.tree = Some(remembered.tree);
-                outcome.outputs = remembered.outputs;
-                outcome.log = remembered.log;
-                outcome.isolation = Some(remembered.isolation);
+                outcome.recall(*remembered);
                 notices(Notice::Hit(stage));
                 true
             }
@@ -340,7 +359,7 @@ impl Engine<'_, '_> {
                 if outcome.why.is_empty() {
                     outcome.why = why;
                 }
-                outcome.inputs = self.planner.inputs(stage, &prepared.contents.files);
+                outcome.files.clone_from(&prepared.contents.files);
                 self.prepared.insert(stage, *prepared);
                 false
             }
@@ -383,9 +402,8 @@ impl Engine<'_, '_> {
         });
         let job = Job {
             stage,
-            attempt,
             key: prepared.keyed.key,
-            contents: prepared.contents.clone(),
+            contents: Arc::clone(&prepared.contents),
             program: prepared.program.clone(),
             argv: orgo_kernel::key::arguments(resolved),
             env: resolved.env.clone(),
@@ -408,7 +426,7 @@ impl Engine<'_, '_> {
         let waker = Waker::new().at("make a descriptor for", &self.workspace.work())?;
         let worker = Worker {
             slot,
-            work: self.workspace.work(),
+            bench: Bench::new(&self.workspace.work(), slot)?,
             store: Arc::clone(self.planner.store()),
             clock: self.options.clock.clone(),
             executor: self.executor.clone(),

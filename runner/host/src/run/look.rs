@@ -6,17 +6,21 @@ use std::sync::Arc;
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile, StageKey, Tree};
-use orgo_kernel::plan::{Action, Resolved};
+use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
 use orgo_kernel::why::{Ingredients, Why};
-use orgo_spec::{Digest, Hasher, ReasonCode};
+use orgo_spec::{Digest, ReasonCode};
 
 use crate::file::PathError;
 use crate::memory::{Memory, Remembered};
 use crate::sandbox::{Contents, restore, stamps};
-use crate::sources::{SourceError, Sources};
+use crate::sources::Sources;
 use crate::store::{ObjectError, Store};
-use crate::tools::{ToolError, Tools};
+use crate::tools::Tools;
 use crate::workspace::Workspace;
+
+use super::fingerprint::fingerprint;
+use super::problem::Problem;
+use super::recall::Shards;
 
 /// What a stage produced, as later stages need it.
 #[derive(Debug, Clone)]
@@ -29,15 +33,6 @@ pub struct Product {
     pub tools: Digest,
 }
 
-/// Why a stage cannot be planned.
-#[derive(Debug, Clone)]
-pub struct Problem {
-    /// The reason code.
-    pub code: ReasonCode,
-    /// What is wrong.
-    pub message: String,
-}
-
 /// A stage whose inputs are all known.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -46,7 +41,7 @@ pub struct Prepared {
     /// Digest over everything that enters the key.
     pub fingerprint: Digest,
     /// What goes into the working folder.
-    pub contents: Contents,
+    pub contents: Arc<Contents>,
     /// The program's file.
     pub program: PathBuf,
 }
@@ -85,15 +80,20 @@ pub enum Foreseen {
 
 /// Plans stages of one pipeline, in the order in which their inputs become known.
 pub struct Planner<'p> {
-    plan: &'p Resolved,
-    workspace: &'p Workspace,
-    store: Arc<Store>,
-    sources: Sources,
+    pub(super) plan: &'p Resolved,
+    pub(super) workspace: &'p Workspace,
+    pub(super) store: Arc<Store>,
+    pub(super) sources: Sources,
     tools: Tools,
-    memory: Memory,
+    pub(super) memory: Memory,
     products: Vec<Option<Product>>,
     binary: PathBuf,
     tool: Option<Blob>,
+    /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
+    programs: Option<(StageId, Digest, PathBuf)>,
+    /// The shards of the store as they were after the last run of this pipeline.
+    pub(super) shards: Shards,
+    pub(super) message: Vec<u8>,
     dirty: bool,
 }
 
@@ -129,6 +129,9 @@ impl<'p> Planner<'p> {
             products: vec![None; plan.stages.len()],
             binary,
             tool: None,
+            programs: None,
+            shards: Shards::open(&state.join(format!("{}.shards", plan.name)))?,
+            message: Vec::new(),
             dirty: false,
         })
     }
@@ -251,7 +254,7 @@ impl<'p> Planner<'p> {
         if self.dirty {
             self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
         }
-        Ok(())
+        if self.dirty || !self.shards.settled() { self.shards.save(&self.store) } else { Ok(()) }
     }
 
     fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
@@ -279,14 +282,23 @@ impl<'p> Planner<'p> {
                 (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
             }
         };
-        let fingerprint = fingerprint(stage, &files, &upstream, tools, builtin);
+        let trees = upstream.iter().map(|(at, tree)| (at.as_str(), *tree));
+        let fingerprint = fingerprint(&mut self.message, stage, &files, trees, tools, builtin);
         Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
     }
 
     /// Digest of the host programs that a `run` stage starts, and its own program's file.
-    fn host_programs(&mut self, id: StageId, program: &str) -> Result<(Digest, PathBuf), Problem> {
+    pub(super) fn host_programs(&mut self, id: StageId, program: &str) -> Result<(Digest, PathBuf), Problem> {
         let stage = self.plan.stage(id);
-        let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+        let path_of = |s: &'p ResolvedStage| s.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+        let path = path_of(stage);
+        if let Some((like, digest, file)) = &self.programs {
+            let like = self.plan.stage(*like);
+            let same = matches!(&like.action, Action::Run(argv) if argv[0] == program);
+            if same && like.tools == stage.tools && path_of(like) == path {
+                return Ok((*digest, file.clone()));
+            }
+        }
         let is_input = program.contains('/') && !program.starts_with('/');
         let mut names = stage.tools.clone();
         if !is_input {
@@ -296,6 +308,7 @@ impl<'p> Planner<'p> {
         names.dedup();
         let digest = self.tools.digest(&names, path, &mut self.sources)?;
         let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
+        self.programs = Some((id, digest, file.clone()));
         Ok((digest, file))
     }
 
@@ -382,7 +395,7 @@ impl<'p> Planner<'p> {
             builtin: parts.builtin,
             outs: stage.outs.clone(),
         };
-        Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents, program: parts.program })
+        Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
     }
 
     fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
@@ -392,7 +405,7 @@ impl<'p> Planner<'p> {
             fingerprint: prepared.fingerprint,
             keyed: prepared.keyed.clone(),
             tree: tree.blob(),
-            outputs: Arc::new(cached.outputs),
+            outputs: cached.outputs,
             stamps: Vec::new(),
             log: cached.log,
             isolation: cached.isolation,
@@ -460,82 +473,5 @@ impl<'p> Planner<'p> {
         }
         self.memory.set_ingredients(name, now)?;
         Ok(why)
-    }
-}
-
-fn fingerprint(
-    stage: &orgo_kernel::plan::ResolvedStage,
-    files: &[SourceFile],
-    upstream: &[(String, Blob)],
-    tools: Digest,
-    builtin: Option<(Blob, Blob)>,
-) -> Digest {
-    let mut hasher = Hasher::new();
-    let mut text = |text: &str| {
-        hasher.update(&(text.len() as u64).to_le_bytes());
-        hasher.update(text.as_bytes());
-    };
-    match &stage.action {
-        Action::Run(argv) => argv.iter().for_each(|a| text(a)),
-        Action::Tool { name, .. } => text(name),
-        Action::Compile(compiler) => text(compiler.tool().name()),
-    }
-    text("");
-    stage.outs.iter().for_each(|o| text(o));
-    text("");
-    for (name, value) in &stage.env {
-        text(name);
-        text(value);
-    }
-    text(stage.isolation.as_str());
-    for (at, _) in upstream {
-        text(at);
-    }
-    for file in files {
-        text(&file.path);
-    }
-    hasher.update(&stage.timeout_ms.to_le_bytes());
-    hasher.update(tools.as_bytes());
-    for (_, blob) in upstream {
-        hasher.update(blob.digest.as_bytes());
-    }
-    for file in files {
-        hasher.update(file.blob.digest.as_bytes());
-        hasher.update(&[u8::from(file.executable)]);
-    }
-    for blob in builtin.iter().flat_map(|(a, b)| [a, b]) {
-        hasher.update(blob.digest.as_bytes());
-    }
-    hasher.finish()
-}
-
-impl From<SourceError> for Problem {
-    fn from(error: SourceError) -> Self {
-        let code = error.reason().unwrap_or(ReasonCode::InternalError);
-        let message = match &error {
-            SourceError::Path(e) => format!("{e}: {}", e.io()),
-            SourceError::Missing { .. }
-            | SourceError::NotAFile { .. }
-            | SourceError::Pattern { .. }
-            | SourceError::LfsPointer { .. }
-            | SourceError::Changed { .. } => error.to_string(),
-        };
-        Self { code, message }
-    }
-}
-
-impl From<ToolError> for Problem {
-    fn from(error: ToolError) -> Self {
-        match error {
-            ToolError::Missing { .. } => Self { code: ReasonCode::ToolMissing, message: error.to_string() },
-            ToolError::Source(e) => e.into(),
-            ToolError::Path(e) => e.into(),
-        }
-    }
-}
-
-impl From<PathError> for Problem {
-    fn from(error: PathError) -> Self {
-        Self { code: ReasonCode::InternalError, message: format!("{error}: {}", error.io()) }
     }
 }

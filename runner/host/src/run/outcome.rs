@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
-use orgo_kernel::key::{Blob, Keyed, Output};
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{Blob, Keyed, Output, SourceFile};
+use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::record::GateRecord;
 use orgo_spec::{Digest, ReasonCode};
 
+use crate::memory::Remembered;
 use crate::process::Exit;
 use crate::store::Executor;
 
@@ -42,8 +45,8 @@ pub struct StageOutcome {
     pub keyed: Option<Keyed>,
     /// Why the cache did not answer.
     pub why: Vec<Why>,
-    /// Inputs by path.
-    pub inputs: Vec<(String, Digest)>,
+    /// The repository files that it reads.
+    pub files: Vec<SourceFile>,
     /// What it produced.
     pub outputs: Arc<Vec<Output>>,
     /// Its output tree.
@@ -54,6 +57,17 @@ pub struct StageOutcome {
     pub isolation: Option<Isolation>,
     /// Every attempt of this run.
     pub attempts: Vec<Attempt>,
+}
+
+impl StageOutcome {
+    /// Takes in a result from the cache.
+    pub(super) fn recall(&mut self, remembered: Remembered) {
+        self.keyed = Some(remembered.keyed);
+        self.tree = Some(remembered.tree);
+        self.outputs = remembered.outputs;
+        self.log = remembered.log;
+        self.isolation = Some(remembered.isolation);
+    }
 }
 
 /// One attempt.
@@ -85,6 +99,18 @@ pub struct GateOutcome {
 }
 
 impl RunOutcome {
+    /// What a stage of the plan read, by path: repository files, and the trees of earlier stages' outputs
+    /// by the place where they appear.
+    #[must_use]
+    pub fn inputs(&self, plan: &Resolved, id: StageId) -> Vec<(String, Digest)> {
+        let files = self.stages[id.index()].files.iter().map(|f| (f.path.clone(), f.blob.digest));
+        let trees = plan.stage(id).from.iter().filter_map(|(needed, at)| {
+            let tree = self.stages[needed.index()].tree?;
+            Some((at.clone(), tree.digest))
+        });
+        files.chain(trees).collect()
+    }
+
     /// How many stages ran and ended well.
     #[must_use]
     pub fn ran(&self) -> usize {

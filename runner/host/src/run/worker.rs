@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use orgo_spec::pipeline::Isolation;
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
 use crate::process::{Exit, Invocation, Waker, run};
-use crate::sandbox::{Contents, Sandbox, stamps};
+use crate::sandbox::{Contents, Sandbox, stamp_of};
 use crate::store::{Cached, Executor, ObjectError, Store};
 
 use super::engine::Message;
@@ -28,9 +28,8 @@ const MAX_LOG: u64 = 16 << 20;
 /// One attempt to be made.
 pub(super) struct Job {
     pub(super) stage: StageId,
-    pub(super) attempt: u32,
     pub(super) key: StageKey,
-    pub(super) contents: Contents,
+    pub(super) contents: Arc<Contents>,
     /// The program's file; relative to the working folder if it is an input.
     pub(super) program: PathBuf,
     pub(super) argv: Vec<String>,
@@ -61,7 +60,7 @@ pub(super) struct Made {
 /// A worker's part of a run.
 pub(super) struct Worker {
     pub(super) slot: usize,
-    pub(super) work: PathBuf,
+    pub(super) bench: Bench,
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
     pub(super) executor: Executor,
@@ -70,15 +69,38 @@ pub(super) struct Worker {
     pub(super) done: Sender<Message>,
 }
 
+/// What a worker keeps from one attempt to the next.
+pub(super) struct Bench {
+    sandbox: Sandbox,
+    /// Where stages print; emptied after each attempt.
+    log: File,
+    /// What stages read: nothing.
+    input: File,
+}
+
+impl Bench {
+    /// Makes the bench of the worker `slot`, with a working folder below `work`.
+    ///
+    /// # Errors
+    /// [`PathError`] if a folder or a file cannot be made.
+    pub(super) fn new(work: &Path, slot: usize) -> Result<Self, PathError> {
+        let null = Path::new("/dev/null");
+        Ok(Self {
+            sandbox: Sandbox::new(work, &slot.to_string())?,
+            log: tempfile::tempfile_in(work).at("create a file in", work)?,
+            input: File::open(null).at("open", null)?,
+        })
+    }
+}
+
 impl Worker {
     /// Takes jobs until there are no more.
-    pub(super) fn work(self) {
-        let Ok(mut log) = tempfile::tempfile_in(&self.work) else { return };
+    pub(super) fn work(mut self) {
         while let Ok(job) = self.jobs.recv() {
             let started_ms = self.clock.now_ms();
             let mut exit = None;
-            let result = self.attempt(&job, &mut log, &mut exit);
-            let printed = take_log(&mut log, &self.store);
+            let result = self.attempt(&job, &mut exit);
+            let printed = take_log(&mut self.bench.log, &self.store);
             let ended_ms = self.clock.now_ms();
             let (made, code, message) = match result {
                 Ok(made) => (Some(made), None, None),
@@ -96,7 +118,7 @@ impl Worker {
                 let cached = Cached {
                     schema: 1,
                     key: job.key,
-                    outputs: made.outputs.to_vec(),
+                    outputs: Arc::clone(&made.outputs),
                     log: printed,
                     isolation: job.isolation,
                     executor: self.executor.clone(),
@@ -114,14 +136,9 @@ impl Worker {
         }
     }
 
-    fn attempt(
-        &self,
-        job: &Job,
-        log: &mut File,
-        exit: &mut Option<Exit>,
-    ) -> Result<Made, (ReasonCode, Option<String>)> {
-        let root = self.work.join(format!("{}-{}", job.stage.0, job.attempt));
-        let sandbox = Sandbox::new(root, &job.contents, &self.store).map_err(|e| match e {
+    fn attempt(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Made, (ReasonCode, Option<String>)> {
+        let Bench { sandbox, log, input } = &mut self.bench;
+        sandbox.fill(&job.contents, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
@@ -131,7 +148,8 @@ impl Worker {
             argv: &job.argv,
             env: &job.env,
             folder: sandbox.root(),
-            log: log.try_clone().at("share", &self.work).map_err(|e| internal(&e))?,
+            input,
+            log,
             timeout: job.timeout,
         };
         let end = run(invocation, &self.waker).map_err(|e| (ReasonCode::StageFailed, Some(explain(&e))))?;
@@ -141,18 +159,22 @@ impl Worker {
         }
         let outputs = sandbox.collect(&job.contents.outs, &self.store).map_err(|e| (e.code(), Some(e.to_string())))?;
         sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
-        let outs = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
-        let mut both = Vec::with_capacity(outs.len());
-        for (output, out) in outputs.iter().zip(outs) {
+        let stamps = self.stamps(&outputs, &job.out).map_err(|e| internal(&e))?;
+        Ok(Made { outputs: Arc::new(outputs), stamps, duration_ms: 0 })
+    }
+
+    /// For each output the stamps of its copy below `out` and of its object.
+    fn stamps(&self, outputs: &[Output], out: &Path) -> Result<Vec<(Stamp, Stamp)>, PathError> {
+        let mut stamps = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            let Some(shown) = stamp_of(output, out)? else { return Ok(Vec::new()) };
             let object = match &output.kind {
-                OutputKind::File { blob, .. } => {
-                    self.store.stamp(blob.digest).map_err(|e| internal(&e))?.unwrap_or(out)
-                }
-                OutputKind::Link(_) | OutputKind::EmptyFolder => out,
+                OutputKind::File { blob, .. } => self.store.stamp(blob.digest)?.unwrap_or(shown),
+                OutputKind::Link(_) | OutputKind::EmptyFolder => shown,
             };
-            both.push((out, object));
+            stamps.push((shown, object));
         }
-        Ok(Made { outputs: Arc::new(outputs), stamps: both, duration_ms: 0 })
+        Ok(stamps)
     }
 }
 
@@ -166,7 +188,7 @@ fn explain(error: &PathError) -> String {
 
 /// Moves what was printed into the store and empties the file.
 fn take_log(log: &mut File, store: &Store) -> Result<Option<Blob>, PathError> {
-    let path = std::path::Path::new("the log");
+    let path = Path::new("the log");
     let size = log.metadata().at("read the status of", path)?.len();
     if size == 0 {
         return Ok(None);

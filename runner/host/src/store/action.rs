@@ -1,12 +1,16 @@
 //! Results of stages by key. Failures are never stored.
 
+use std::io::Write;
+use std::sync::Arc;
+
 use orgo_kernel::key::{Blob, Output, StageKey};
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::pipeline::Isolation;
 use serde::{Deserialize, Serialize};
 
-use super::Store;
-use crate::file::{At, PathError, read_if_there};
+use super::{Store, place};
+use crate::file::PathError;
+use crate::folder::{AtName, read_all};
 
 /// The result of a stage that ended well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +21,7 @@ pub struct Cached {
     /// The key, so that a misplaced file is noticed.
     pub key: StageKey,
     /// What the stage produced, sorted by path.
-    pub outputs: Vec<Output>,
+    pub outputs: Arc<Vec<Output>>,
     /// What it printed, if anything.
     pub log: Option<Blob>,
     /// The isolation that was obtained.
@@ -49,20 +53,60 @@ impl Store {
     /// # Errors
     /// [`PathError`] if the file is there and cannot be opened.
     pub fn result(&self, key: StageKey) -> Result<Option<Cached>, PathError> {
-        let Some(bytes) = read_if_there(&self.place("actions", key.0))? else { return Ok(None) };
+        let name = place("actions", key.0);
+        let Some(mut file) = self.root.read(&name)? else { return Ok(None) };
+        let bytes = read_all(&mut file, 1024).at_name("read", &self.root, &name)?;
         let cached: Option<Cached> = canonical::from_slice(&bytes, Profile::DOCUMENT).ok();
         Ok(cached.filter(|c| c.key == key && c.schema == SCHEMA))
     }
 
     /// Stores a result under its key.
     ///
+    /// A new result is written in place: half of one, after a crash or seen by a reader at the same time,
+    /// does not parse and so counts as absent. A result that is there is replaced as a whole.
+    ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
     pub fn set_result(&self, cached: &Cached) -> Result<(), PathError> {
         let bytes = serde_json::to_vec(cached).expect("a plain structure serializes");
-        let place = self.place("actions", cached.key.0);
-        let new = self.new_path();
-        std::fs::write(&new, bytes).at("write", &new)?;
-        std::fs::rename(&new, &place).at("name the result", &place)
+        let name = place("actions", cached.key.0);
+        match self.root.create(&name, 0o644) {
+            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name),
+            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => {
+                let new = self.new_name();
+                self.root.create(&new, 0o644)?.write_all(&bytes).at_name("write", &self.root, &new)?;
+                self.root.rename(&new, &name)
+            }
+            Err(e) => Err(e),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_a_result_is_no_result_and_is_replaced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let digest = orgo_spec::Digest::EMPTY;
+        let cached = Cached {
+            schema: SCHEMA,
+            key: StageKey(digest),
+            outputs: Arc::default(),
+            log: None,
+            isolation: Isolation::Open,
+            executor: Executor { name: "orgo".to_owned(), version: "0".to_owned(), digest },
+            duration_ms: 1,
+        };
+        let whole = serde_json::to_vec(&cached).expect("it serializes");
+        let path = folder.path().join(place("actions", digest));
+        for length in 0..whole.len() {
+            std::fs::write(&path, &whole[..length]).expect("writable");
+            assert_eq!(store.result(cached.key).expect("readable"), None, "{length} of {} bytes", whole.len());
+        }
+        store.set_result(&cached).expect("written");
+        assert_eq!(store.result(cached.key).expect("readable"), Some(cached));
     }
 }

@@ -79,17 +79,10 @@ impl Judged {
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
         let facts = &statement.predicate.facts;
-        let commits = || statement.subject.iter().filter_map(|s| s.digest.get("gitCommit"));
-        if !commits().any(|c| *c == facts.source.commit) || commits().any(|c| *c != facts.source.commit) {
-            self.invalid(ReasonCode::SubjectMismatch, "the record is not about the commit that it read");
-        }
-        if facts.outputs.is_none() && statement.subject.iter().any(|s| s.digest.contains_key("sha256")) {
-            self.invalid(ReasonCode::OutputWithoutPass, "a run that did not succeed is about artifacts");
-        }
         if trust.is_development() && facts.class != Class::Development {
             self.invalid(ReasonCode::KeyScopeMismatch, "the record claims production under a development trust");
         }
-        let compiled = facts.outputs.as_ref().is_some_and(|o| o.kristal.is_some());
+        let compiled = facts.outputs().is_some_and(|o| o.kristal.is_some());
         if compiled && !facts.gates.iter().any(|g| g.decision == Decision::Pass) {
             self.invalid(ReasonCode::OutputWithoutPass, "the run compiled without a gate that passed");
         }

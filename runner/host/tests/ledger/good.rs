@@ -222,3 +222,25 @@ fn a_shallow_clone_is_incomplete_and_not_invalid() {
     assert_eq!(report.verdict, Verdict::Incomplete);
     assert!(Git::open(&world.folder.path().join("shallow")).is_ok());
 }
+
+#[test]
+fn a_writer_that_was_killed_leaves_nothing_half_written() {
+    // Killed before the branch moved: its objects are there, nothing leads to them.
+    let world = World::with_builds();
+    let before = world.tip();
+    world.append(&build(4, "ci"));
+    must(&world.repo(), "git", &["update-ref", AUDIT, &before.to_string()]);
+    assert_eq!(world.verify().findings, []);
+    assert_eq!(world.append(&build(4, "ci")).records[0].0, 4);
+    assert_eq!(world.verify().findings, []);
+    // Killed while it held the lock: nobody appends, and the refusal names the file.
+    let lock = world.repo().join(format!("{AUDIT}.lock"));
+    std::fs::write(&lock, "").expect("written");
+    match world.ledger.append(&build(5, "ci"), &world.keys.signers()) {
+        Err(LedgerError::Locked(named)) => assert_eq!(named.canonicalize().ok(), lock.canonicalize().ok()),
+        other => panic!("{other:?}"),
+    }
+    std::fs::remove_file(&lock).expect("removed");
+    world.append(&build(5, "ci"));
+    assert_eq!(world.verify().findings, []);
+}

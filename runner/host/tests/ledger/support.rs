@@ -269,50 +269,34 @@ pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) ->
     let passed = gate.decision == Decision::Pass;
     let program = |name: &str| (Digest::EMPTY, name.to_owned(), "0.1.0".to_owned());
     let (digest, compiler, version) = program("orgo");
-    let facts = BuildFacts {
-        authoritative_attempt: BTreeMap::new(),
-        blueprint_ref: None,
-        canonicalization_profile: "kristal.v3:jcs-rfc8785".to_owned(),
-        canonicalization_version: "1".to_owned(),
-        class: Class::Development,
-        compiler: Compiler { digest, name: compiler.clone(), version: version.clone() },
-        config_hash: subject(n),
-        terminal_reason_code: gate.reason_codes.first().copied(),
-        validation_status: Some(gate.decision),
-        gates: vec![gate],
-        input_snapshots: Vec::new(),
-        keys: Digest::EMPTY,
-        kristal_pin: None,
-        lane: Lane::Protected,
-        mandate_ref: None,
-        outputs: passed.then(Outputs::default),
-        overrides: Vec::new(),
-        pages: Vec::new(),
-        pipeline: PipelineRef {
+    let mut facts = BuildFacts::new(
+        name("acme"),
+        Class::Development,
+        Lane::Protected,
+        PipelineRef {
             definition: Digest::EMPTY,
             name: name(pipeline),
             parameters: BTreeMap::new(),
             profile: None,
             targets: Vec::new(),
         },
-        policy_selections: BTreeMap::new(),
-        ruleset: "unpinned".to_owned(),
-        schema_version: BuildRecord::SCHEMA_VERSION.to_owned(),
-        source: Source {
+        Source {
             base: None,
             commit: COMMIT.to_owned(),
             dirty: false,
             reference: Some("refs/heads/main".to_owned()),
             tree: COMMIT.to_owned(),
         },
-        stage_counts: StageCounts { failed: 0, passed: 0, skipped: 0 },
-        stages: Vec::new(),
-        status: if passed { Status::Succeeded } else { Status::Failed },
-        tenant_id: name("acme"),
-        validation_codes: Vec::new(),
-        validation_report_ref: Some(Digest::of(report)),
-        variance: Vec::new(),
-    };
+        Compiler { digest, name: compiler.clone(), version: version.clone() },
+        subject(n),
+    );
+    facts.validation_status = Some(gate.decision);
+    facts.validation_report_ref = Some(Digest::of(report));
+    facts.end(match gate.reason_codes.first() {
+        _ if passed => Outcome::Passed { outputs: Outputs::default() },
+        reason => Outcome::Failed { reason: *reason.expect("a refusal has reasons") },
+    });
+    facts.gates = vec![gate];
     let now = "2026-01-01T00:00:00.000Z";
     let run = BuildRun {
         actor: Actor { id: "t".to_owned(), kind: "person".to_owned() },
@@ -327,7 +311,7 @@ pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) ->
         started_at: now.to_owned(),
         workflow_id: "w".to_owned(),
     };
-    Statement { subject: vec![Subject::commit(COMMIT)], predicate: BuildRecord { facts, run } }
+    Statement::new(BuildRecord { facts, run })
 }
 
 /// One commit's worth of a run that passed.

@@ -4,12 +4,19 @@ use orgo_spec::artifact::canonical;
 use orgo_spec::artifact::pack::{GroupingPolicy, Row};
 use serde::Serialize;
 
-/// Orders rows as `qid_pid_statement_id_asc`: bytes of subject, predicate and statement id, then of the row.
-pub fn order_rows(rows: &mut [Row]) {
-    rows.sort_by(|a, b| {
-        let key = |r: &'_ Row| (r.subject.clone(), r.predicate.clone(), r.statement_id.to_string());
-        key(a).cmp(&key(b)).then_with(|| canonical(a).cmp(&canonical(b)))
-    });
+/// Orders rows as `qid_pid_statement_id_asc`.
+pub(super) fn order_rows(rows: &mut [Row]) {
+    order_rows_by(
+        rows,
+        |row| [row.subject.to_string(), row.predicate.to_string(), row.statement_id.to_string()],
+        canonical,
+    );
+}
+
+/// The order itself, over any form of row: UTF-8 bytes of subject, predicate and statement id, then the
+/// canonical bytes of the row. Numbers are not compared as numbers: `Q10` comes before `Q2`.
+pub fn order_rows_by<T>(rows: &mut [T], key: impl Fn(&T) -> [String; 3], bytes: impl Fn(&T) -> Vec<u8>) {
+    rows.sort_by(|a, b| key(a).cmp(&key(b)).then_with(|| bytes(a).cmp(&bytes(b))));
 }
 
 /// A group of rows.
@@ -44,6 +51,18 @@ pub fn row_groups(policy: GroupingPolicy, row_count: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rows_are_ordered_by_bytes_and_then_by_content() {
+        let mut rows =
+            [["Q2", "P31", "b"], ["Q10", "P1", "z"], ["Q1", "P31", "a"], ["Q1", "P279", "z"], ["Q1", "P31", "a"]]
+                .iter()
+                .zip(0_u8..)
+                .collect::<Vec<_>>();
+        rows.reverse();
+        order_rows_by(&mut rows, |(key, _)| key.map(str::to_owned), |(_, content)| vec![*content]);
+        assert_eq!(rows.iter().map(|(_, content)| *content).collect::<Vec<_>>(), [3, 2, 4, 1, 0]);
+    }
 
     #[test]
     fn groups_cover_all_rows_and_the_last_one_is_short() {

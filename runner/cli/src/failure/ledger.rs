@@ -1,0 +1,54 @@
+//! Refusals of the ledger, of keys and of repositories, as the command line tells them.
+
+use orgo_host::git::GitError;
+use orgo_host::key::KeyError;
+use orgo_host::ledger::LedgerError;
+use orgo_host::verify::PinError;
+use orgo_spec::ReasonCode;
+
+use super::{Class, Failure};
+
+impl From<GitError> for Failure {
+    fn from(error: GitError) -> Self {
+        LedgerError::from(error).into()
+    }
+}
+
+impl From<LedgerError> for Failure {
+    fn from(error: LedgerError) -> Self {
+        let message = error.to_string();
+        if let LedgerError::Ambiguous { .. } = error {
+            return Self::usage(message, "give more digits of the id");
+        }
+        if let LedgerError::NoRecord(_) | LedgerError::Empty(_) = error {
+            return Self::usage(message, "see what there is: `orgo record list`");
+        }
+        if let LedgerError::Git(GitError::NotARepository(_)) = error {
+            return Self::usage(message, "name a repository, bare or not, or run the command inside one");
+        }
+        let Some(code) = error.code() else {
+            return Self::message(Class::Environment, None, message, "see what the system says, then try again");
+        };
+        let again = matches!(code, ReasonCode::AuditCasExhausted | ReasonCode::RecordNotDurable);
+        let class = if again { Class::Environment } else { Class::Integrity };
+        Self::message(class, Some(code), message, code.remedy())
+    }
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Self {
+        let code = error.code();
+        Self::message(Class::Integrity, Some(code), error.to_string(), code.remedy())
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        Self::message(
+            Class::Environment,
+            None,
+            error.to_string(),
+            "correct or remove the file of pins; it is never ignored",
+        )
+    }
+}
