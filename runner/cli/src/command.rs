@@ -2,6 +2,7 @@
 
 mod check;
 mod explain;
+mod generate;
 mod init;
 pub(crate) mod key;
 mod ledger;
@@ -14,7 +15,7 @@ pub(crate) mod verify;
 use clap::CommandFactory;
 use orgo_host::key::UserDir;
 
-use crate::args::{Args, Command, Global};
+use crate::args::{Args, Command, Dev, Global};
 use crate::failure::{Class, Failure};
 use crate::output::Output;
 
@@ -56,6 +57,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Verify(args)) => verify::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Stage(args)) => stage(&args.tool),
+        Some(Command::Dev(Dev::Generate { check })) => generate::run(context.output, &context.global.directory, check),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())
