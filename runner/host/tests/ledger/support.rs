@@ -9,9 +9,8 @@ use orgo_host::key::{PrivateKey, Role, UserDir};
 use orgo_host::ledger::{AUDIT, Append, Appended, Entry, Ledger, Signers};
 use orgo_host::verify::{VerifyOptions, VerifyReport, verify};
 use orgo_spec::record::{
-    Actor, BuildFacts, BuildRecord, BuildRun, Class, Compiler, Decision, GateFacts, GateRecord, Lane, Outputs,
-    PipelineRef, Program, Source, StageCounts, Statement, Status, Subject, TrustFacts, TrustKeys, TrustRecord,
-    TrustRun, ValidatorFacts,
+    Actor, BuildFacts, BuildRecord, BuildRun, Class, Compiler, Decision, GateFacts, GateRecord, Lane, Outcome, Outputs,
+    PipelineRef, Program, Source, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun, ValidatorFacts,
 };
 use orgo_spec::signature::{Envelope, SshSignature};
 use orgo_spec::{Digest, Name, ReasonCode};
@@ -240,8 +239,7 @@ pub(crate) fn trust_version(keys: &Keys, tenant: &str, version: u32) -> Vec<u8> 
         version,
     };
     let run = TrustRun { created_at: "2026-01-01T00:00:00Z".to_owned() };
-    let root = Subject::sha256("trust", Digest::of(tenant.as_bytes()));
-    Statement { subject: vec![root], predicate: TrustRecord { facts, run } }.to_bytes().expect("no numbers")
+    Statement::new(TrustRecord { facts, run }).to_bytes().expect("a plain document")
 }
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
