@@ -16,7 +16,7 @@ use super::support::{
 fn a_tampered_statement_is_refused() {
     let world = World::with_builds();
     let (statement, _) = world.paths(3);
-    let forged = String::from_utf8(world.file(&statement)).expect("text").replace("PASS", "FAIL");
+    let forged = String::from_utf8(world.file(&statement)).expect("text").replace("development", "production");
     world.rewrite_tip(&[(&statement, Some(forged.as_bytes()))], &world.keys.git);
     assert!(world.codes().contains(&ReasonCode::SigInvalid), "{:?}", world.codes());
 }
@@ -293,6 +293,8 @@ fn a_compilation_without_a_gate_is_refused() {
     };
     let append = build_of(4, "elements", &evidence(4), |s| {
         s.predicate.facts.gates.clear();
+        s.predicate.facts.validation_status = None;
+        s.predicate.facts.validation_report_ref = None;
         let outputs = orgo_spec::record::Outputs { artifacts: vec![], kristal: Some(kristal) };
         s.predicate.facts.end(orgo_spec::record::Outcome::Passed { outputs });
     });
