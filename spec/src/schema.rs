@@ -24,8 +24,8 @@ pub fn generated() -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = schemas()
         .into_iter()
         .map(|(stem, mut schema)| {
-            schema.insert("$id".to_owned(), json!(format!("{BASE}{stem}.json")));
-            (format!("schemas/{stem}.json"), pretty(&schema))
+            schema.insert("$id".to_owned(), json!(format!("{BASE}{stem}.schema.json")));
+            (format!("schemas/{stem}.schema.json"), pretty(&schema))
         })
         .collect();
     files.push(("schemas/reason-codes.json".to_owned(), pretty(&reason_codes())));
