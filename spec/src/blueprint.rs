@@ -103,7 +103,11 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Blueprint> {
     let name = fields.arg("a name", problems);
     let revision = fields.required::<u32>("revision", problems);
     let kristal = fields.required::<String>("kristal", problems);
-    let mut pins = Vec::new();
+    if let Some(version) = kristal.as_ref().filter(|v| !is_version(v)) {
+        let message = format!("`{version}` is no version of the contract");
+        problems.push(Problem::new(ReasonCode::BlueprintUnpinned, message, version.span).help("write `kristal=\"4\"`"));
+    }
+    let mut pins: Vec<Pin> = Vec::new();
     for child in fields.children("pin") {
         let mut fields = Fields::new(child);
         let kind = fields.arg("a kind such as `rules`", problems);
@@ -111,9 +115,85 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Blueprint> {
         let sha256 = fields.required("sha256", problems);
         fields.finish(problems);
         if let (Some(kind), Some(path), Some(sha256)) = (kind, path, sha256) {
-            pins.push(Pin { kind, path, sha256 });
+            let pin = Pin { kind, path, sha256 };
+            if let Some(first) = pins.iter().find(|p| *p.path == *pin.path) {
+                let problem =
+                    Problem::new(ReasonCode::FieldDuplicate, format!("`{}` is pinned twice", pin.path), pin.path.span);
+                problems.push(problem.also(first.path.span, "first pinned here").help("keep one of the two"));
+            }
+            pins.push(pin);
         }
     }
     fields.finish(problems);
     Some(Blueprint { schema_version: "1.0.0", name: name?, revision: revision?.value, kristal: kristal?.value, pins })
+}
+
+/// Whether a text is a version: numbers and dots. Words such as `latest` float.
+fn is_version(text: &str) -> bool {
+    text.len() <= 40 && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(digit: char) -> Digest {
+        Digest::from_hex(&digit.to_string().repeat(64)).expect("64 digits")
+    }
+
+    fn document(kristal: &str, pins: &[(&str, char)]) -> Document {
+        let pins: String =
+            pins.iter().map(|(path, d)| format!("pin \"rules\" path=\"{path}\" sha256=\"{}\"\n", digest(*d))).collect();
+        Document::new("blueprints/b.kdl", format!("blueprint \"b\" revision=1 kristal=\"{kristal}\" {{\n{pins}}}\n"))
+    }
+
+    fn codes<T>(result: Result<T, DocumentError>) -> Vec<ReasonCode> {
+        result.map_or_else(|e| e.problems().map(Problem::code).collect(), |_| vec![])
+    }
+
+    #[test]
+    fn pins_hold_or_are_named_with_what_is_there() {
+        let document = document("4", &[("a", 'a'), ("b", 'b'), ("c", 'c')]);
+        let blueprint = Blueprint::parse(&document).expect("well formed");
+        let as_pinned = |path: &str| path.chars().next().map(digest);
+        assert!(blueprint.check(&document, as_pinned).is_ok());
+        let changed = |path: &str| match path {
+            "a" => Some(digest('f')),
+            "b" => None,
+            _ => Some(digest('c')),
+        };
+        let error = blueprint.check(&document, changed).expect_err("two pins do not hold");
+        let problems: Vec<_> = error.problems().collect();
+        assert!(problems.iter().all(|p| p.code() == ReasonCode::BlueprintUnpinned));
+        assert_eq!(
+            problems.iter().map(|p| p.message()).collect::<Vec<_>>(),
+            ["`a` is not what is pinned", "`b` is pinned and does not exist"]
+        );
+        assert!(problems[0].help_text().is_some_and(|h| h.contains(&digest('f').to_string())));
+        assert_eq!(document.position(problems[1].span()).0, 3, "the place of the pin");
+    }
+
+    #[test]
+    fn nothing_in_a_blueprint_floats() {
+        for floating in ["latest", "main", "4.x", "", "4."] {
+            assert_eq!(
+                codes(Blueprint::parse(&document(floating, &[]))),
+                [ReasonCode::BlueprintUnpinned],
+                "{floating}"
+            );
+        }
+        assert_eq!(codes(Blueprint::parse(&document("4.0", &[]))), []);
+        let unpinned = Document::new("b", "blueprint \"b\" revision=1 kristal=\"4\" { pin \"map\" path=\"m\"; }");
+        assert_eq!(codes(Blueprint::parse(&unpinned)), [ReasonCode::DocumentInvalid]);
+        assert_eq!(codes(Blueprint::parse(&document("4", &[("a", 'a'), ("a", 'b')]))), [ReasonCode::FieldDuplicate]);
+        assert_eq!(codes(Blueprint::parse(&document("4", &[("../a", 'a')]))), [ReasonCode::DocumentInvalid]);
+    }
+
+    #[test]
+    fn the_same_pins_are_the_same_blueprint() {
+        let id = |pins: &[(&str, char)]| Blueprint::parse(&document("4", pins)).expect("well formed").id();
+        assert_eq!(id(&[("a", 'a')]), id(&[("a", 'a')]));
+        assert_ne!(id(&[("a", 'a')]), id(&[("a", 'b')]));
+        assert_ne!(id(&[("a", 'a')]), id(&[("b", 'a')]));
+    }
 }

@@ -7,6 +7,7 @@
 //! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
 //! * [`record`]: signed facts about runs and trust.
+//! * [`schema`]: JSON Schemas and the table of reason codes, generated from the types.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
@@ -25,6 +26,7 @@ pub mod pipeline;
 pub mod project;
 mod reason;
 pub mod record;
+pub mod schema;
 pub mod signature;
 
 pub use decimal::{Amount, Decimal, DecimalError};

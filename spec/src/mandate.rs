@@ -2,11 +2,16 @@
 //!
 //! Fields follow koa-contract 2.2. The mandate's id is the digest of its canonical form, so the same
 //! words are the same mandate. Built-in gate rules read it directly.
+//!
+//! A mandate accepts what it lists and nothing else; there is no setting that lets a report with errors
+//! pass. One that cannot be read permits nothing.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, Span, Spanned, parse_kdl};
+use crate::document::{
+    Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse_kdl,
+};
 use crate::pipeline::{Isolation, RecordMode};
 use crate::project::unknown_top;
 use crate::record::Accepts;
@@ -27,6 +32,12 @@ pub struct Mandate {
     pub mission: String,
     /// What it wants to reach.
     pub objectives: Vec<String>,
+    /// What it must not do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<String>,
+    /// How one tells that it is reached.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub success_criteria: Vec<String>,
     /// What gates accept.
     pub validation: Validation,
     /// The weakest isolation that stages may run at.
@@ -67,6 +78,9 @@ pub enum Validator {
         sha256: Digest,
     },
 }
+
+/// Most rule sets, and most validators, that one mandate lists: the facts of a gate repeat them.
+const MAX_LISTED: usize = 64;
 
 impl Mandate {
     /// Decodes a mandate.
@@ -119,7 +133,8 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
     let tenant = fields.required::<Name>("tenant", problems);
     let version = fields.required::<u32>("version", problems);
     let mission = fields.required::<String>("mission", problems);
-    let objectives = fields.list::<String>("objective", problems);
+    let mut list = |name| fields.list::<String>(name, problems).into_iter().map(|text| text.value).collect();
+    let (objectives, constraints, success_criteria) = (list("objective"), list("constraint"), list("success"));
     let validation = fields.child("validation", problems).map(|node| validation(node, problems)).unwrap_or_default();
     let isolation = fields.one("isolation-minimum", problems).map_or(Isolation::Open, |i| i.value);
     let record = fields.one("record", problems).map_or_else(RecordMode::default, |r| r.value);
@@ -130,7 +145,9 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
         tenant_id: tenant?.value,
         version: version?.value,
         mission: mission?.value,
-        objectives: objectives.into_iter().map(|o| o.value).collect(),
+        objectives,
+        constraints,
+        success_criteria,
         validation,
         isolation_minimum: isolation,
         record,
@@ -142,11 +159,14 @@ fn validation(node: &Node, problems: &mut Problems) -> Validation {
     let mut validation = Validation::default();
     for child in fields.children("ruleset") {
         let mut fields = Fields::new(child);
-        let path = fields.arg::<String>("a path", problems);
+        let path = fields.arg::<RelativePath>("a path", problems);
         let sha256 = fields.required::<Digest>("sha256", problems);
         fields.finish(problems);
         if let (Some(path), Some(sha256)) = (path, sha256) {
-            validation.rulesets.push(Ruleset { path: path.value, sha256: sha256.value });
+            if validation.rulesets.iter().any(|r| r.sha256 == sha256.value) {
+                problems.push(Problem::new(ReasonCode::FieldDuplicate, "these rules are listed twice", sha256.span));
+            }
+            validation.rulesets.push(Ruleset { path: path.to_string(), sha256: sha256.value });
         }
     }
     for child in fields.children("validator") {
@@ -167,5 +187,104 @@ fn validation(node: &Node, problems: &mut Problems) -> Validation {
         }
     }
     fields.finish(problems);
+    for (what, count) in [("rule sets", validation.rulesets.len()), ("validators", validation.validators.len())] {
+        if count > MAX_LISTED {
+            let message = format!("{count} {what} are listed, at most {MAX_LISTED} may be");
+            problems.push(Problem::new(ReasonCode::MandateInvalid, message, node.name.span));
+        }
+    }
     validation
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+mandate "reference-data" version=3 tenant="acme" {
+    mission "publish reference data"
+    objective "every value with its origin"
+    constraint "no silent winner"
+    validation {
+        ruleset "rules/b.kdl" sha256="sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+        ruleset "rules/a.kdl" sha256="sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        validator "builtin"
+        validator "other" sha256="sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+    }
+    isolation-minimum "confined"
+    record "always"
+}
+"#;
+
+    fn read(text: &str) -> Result<Mandate, Vec<(ReasonCode, String)>> {
+        Mandate::parse(&Document::new("mandates/m/mandate.kdl", text))
+            .map_err(|e| e.problems().map(|p| (p.code(), p.message().to_owned())).collect())
+    }
+
+    fn digest(digit: &str) -> Digest {
+        Digest::from_hex(&digit.repeat(64)).expect("64 digits")
+    }
+
+    #[test]
+    fn a_mandate_says_what_gates_accept() {
+        let mandate = read(GOOD).expect("well formed");
+        assert_eq!((mandate.version, mandate.isolation_minimum), (3, Isolation::Confined));
+        assert_eq!(mandate.record, RecordMode::Always);
+        let accepts =
+            Accepts { builtin: true, rulesets: vec![digest("a"), digest("b")], validators: vec![digest("c")] };
+        assert_eq!(mandate.accepts(), accepts);
+        let empty = read(r#"mandate "m" version=1 tenant="acme" { mission "none"; }"#).expect("well formed");
+        assert_eq!(empty.accepts(), Accepts { builtin: false, rulesets: vec![], validators: vec![] }, "nothing");
+    }
+
+    #[test]
+    fn the_same_words_are_the_same_mandate() {
+        let id = |text: &str| read(text).expect("well formed").id();
+        assert_eq!(id(GOOD), id(&GOOD.replace("    mission", "// a comment\n  mission")));
+        for (from, to) in [
+            ("version=3", "version=4"),
+            ("acme", "other"),
+            ("origin", "source"),
+            ("no silent", "a silent"),
+            ("sha256:aaaa", "sha256:0aaa"),
+            ("validator \"builtin\"", ""),
+            ("confined", "open"),
+            ("\"always\"", "\"changed\""),
+        ] {
+            assert!(GOOD.contains(from));
+            assert_ne!(id(GOOD), id(&GOOD.replace(from, to)), "{from}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_mandate_is_said_all_at_once() {
+        let text = GOOD
+            .replace("version=3 ", "")
+            .replace("mission", "misson")
+            .replace("validator \"other\" sha256=\"sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\"", "validator \"latest\"")
+            .replace("rules/a.kdl", "../rules/a.kdl");
+        let problems = read(&text).map(|m| m.id()).expect_err("five problems");
+        let codes: Vec<_> = problems.iter().map(|(code, _)| *code).collect();
+        use ReasonCode::{DocumentInvalid, FieldUnknown, MandateInvalid};
+        assert_eq!(codes.iter().filter(|c| **c == DocumentInvalid).count(), 3, "{problems:?}");
+        assert_eq!(codes.iter().filter(|c| **c == FieldUnknown).count(), 1, "{problems:?}");
+        assert_eq!(codes.iter().filter(|c| **c == MandateInvalid).count(), 1, "{problems:?}");
+        assert!(read("").is_err() && read("mandat \"m\"").is_err());
+    }
+
+    #[test]
+    fn a_list_that_would_not_fit_into_facts_is_refused() {
+        let rules =
+            |n: usize| (0..n).map(|i| format!("ruleset \"r\" sha256=\"sha256:{i:064x}\"\n")).collect::<String>();
+        let text =
+            |n| format!("mandate \"m\" version=1 tenant=\"acme\" {{ mission \"m\"\n validation {{\n{}}}\n}}", rules(n));
+        assert!(read(&text(MAX_LISTED)).is_ok());
+        let refused = read(&text(MAX_LISTED + 1)).map(|m| m.id()).expect_err("one too many");
+        assert_eq!(refused[0].0, ReasonCode::MandateInvalid);
+        let twice = text(1).replace(
+            "ruleset",
+            "ruleset \"s\" sha256=\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\nruleset",
+        );
+        assert_eq!(read(&twice).map(|m| m.id()).expect_err("listed twice")[0].0, ReasonCode::FieldDuplicate);
+    }
 }

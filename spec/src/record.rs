@@ -18,8 +18,8 @@ pub use build::{
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
 pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
-pub use statement::{Predicate, RecordError, RecordId, Statement, Subject};
+pub use statement::{Predicate, RecordError, RecordId, STATEMENT_TYPE, Statement, Subject};
 pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Run one built-in tool in the current folder (used by stages)
     #[command(hide = true)]
     Stage(Stage),
+    /// Work on orgo itself
+    #[command(hide = true, subcommand)]
+    Dev(Dev),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  orgo completions bash > ~/.local/share/bash-completion/completions/orgo\n  orgo completions zsh > ~/.zfunc/_orgo"
@@ -81,6 +84,17 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+}
+
+/// What one does in a checkout of orgo itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dev {
+    /// Write schemas, the table of reason codes and its page, as the types say
+    Generate {
+        /// Write nothing; refuse if a file is stale
+        #[arg(long)]
+        check: bool,
     },
 }
 

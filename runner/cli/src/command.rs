@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod explain;
+mod generate;
 mod init;
 pub(crate) mod key;
 mod ledger;
@@ -17,7 +18,7 @@ use clap::CommandFactory;
 use orgo_host::key::UserDir;
 use orgo_spec::ReasonCode;
 
-use crate::args::{Args, Command, Global};
+use crate::args::{Args, Command, Dev, Global};
 use crate::failure::{Class, Failure};
 use crate::output::Output;
 
@@ -61,6 +62,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Query(args)) => query::run(&context, &args),
         Some(Command::Demo(args)) => demo::run(&context, &args),
         Some(Command::Stage(args)) => stage(&args.tool),
+        Some(Command::Dev(Dev::Generate { check })) => generate::run(context.output, &context.global.directory, check),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())

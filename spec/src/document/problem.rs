@@ -1,5 +1,6 @@
 //! What is wrong with a document, with its place, its code and a way out.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::sync::Arc;
 
@@ -240,8 +241,13 @@ pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .into_iter()
         .map(|c| (distance(text, c), c))
         .filter(|(d, c)| *d <= limit && *d < c.chars().count())
-        .min()
+        .min_by_key(|(d, c)| (*d, Reverse(common(text, c)), *c))
         .map(|(_, c)| c)
+}
+
+/// How many first characters two texts share: of two equally near names, people meant the one that begins alike.
+fn common(a: &str, b: &str) -> usize {
+    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }
 
 /// Edit distance with transpositions (optimal string alignment).

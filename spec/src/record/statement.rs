@@ -15,7 +15,7 @@ use crate::canonical::{self, JsonError, Profile, Value};
 use crate::{Digest, Name, ReasonCode};
 
 /// The statement's own type.
-const STATEMENT: &str = "https://in-toto.io/Statement/v1";
+pub const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
 /// What a record is about: bytes, by digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,10 +84,10 @@ pub struct Statement<P> {
     pub predicate: P,
 }
 
-/// The statement as it is written.
+/// An in-toto Statement v1 as Orgo writes it.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Wire<P> {
+struct Wire<P> {
     #[serde(rename = "_type")]
     kind: String,
     predicate: P,
@@ -160,6 +160,15 @@ impl<P: Predicate> Statement<P> {
         Ok(bytes)
     }
 
+    /// The JSON Schema of the whole statement; the type URIs are plain texts in it.
+    #[must_use]
+    pub fn schema() -> schemars::Schema
+    where
+        P: JsonSchema,
+    {
+        schemars::schema_for!(Wire<P>)
+    }
+
     /// Reads the bytes of a record: strict JSON, known fields only, the one spelling, and consistent.
     ///
     /// # Errors
@@ -167,7 +176,7 @@ impl<P: Predicate> Statement<P> {
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let value = canonical::parse(bytes, Profile::RECORD)?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        for (name, expected) in [("_type", STATEMENT), ("predicateType", P::TYPE)] {
+        for (name, expected) in [("_type", STATEMENT_TYPE), ("predicateType", P::TYPE)] {
             if text(name) != expected {
                 return Err(RecordError::Type { found: text(name), expected });
             }
@@ -189,7 +198,7 @@ impl<P: Predicate> Statement<P> {
 }
 
 fn spell<P: Predicate>(predicate: &P, subject: Vec<Subject>) -> Result<Vec<u8>, JsonError> {
-    let (kind, predicate_type) = (STATEMENT.to_owned(), P::TYPE.to_owned());
+    let (kind, predicate_type) = (STATEMENT_TYPE.to_owned(), P::TYPE.to_owned());
     Ok(canonical::to_pretty(&Value::of(&Wire { kind, predicate, predicate_type, subject })?))
 }
 

@@ -95,6 +95,12 @@ fn failed() -> BuildFacts {
     facts
 }
 
+/// Records of a run that passed, of one that failed, and of one that was abandoned; whether each passed.
+pub(crate) fn samples() -> Vec<(Vec<u8>, bool)> {
+    let bytes = |facts| write(facts).expect("consistent");
+    vec![(bytes(passed()), true), (bytes(failed()), false), (bytes(facts()), false)]
+}
+
 fn write(facts: BuildFacts) -> Result<Vec<u8>, RecordError> {
     Statement::new(BuildRecord { facts, run: run() }).to_bytes()
 }
