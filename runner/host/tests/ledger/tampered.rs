@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::support::{
     Keys, NOW, World, build, build_of, decided, evidence, must, name, record, report, subject, trust, trust_version,
+    with_member,
 };
 
 #[test]
@@ -261,9 +262,8 @@ fn outputs_after_a_refusal_are_refused() {
     let world = World::with_builds();
     let failing = report("failed", 1, subject(4));
     let (gate, facts) = decided(4, &failing);
-    let mut statement = record(4, "elements", gate, &failing);
-    statement.predicate.facts.outputs = Some(orgo_spec::record::Outputs::default());
-    let statement = statement.to_bytes().expect("plain");
+    let honest = record(4, "elements", gate, &failing).to_bytes().expect("plain");
+    let statement = with_member(&honest, &["predicate", "facts"], "outputs", r#"{"artifacts":[]}"#);
     let codes = smuggle(&world, &statement, &[facts, failing], false);
     assert!(codes.contains(&ReasonCode::OutputWithoutPass), "{codes:?}");
 }
@@ -281,7 +281,8 @@ fn a_compilation_without_a_gate_is_refused() {
     };
     let append = build_of(4, "elements", &evidence(4), |s| {
         s.predicate.facts.gates.clear();
-        s.predicate.facts.outputs = Some(orgo_spec::record::Outputs { artifacts: vec![], kristal: Some(kristal) });
+        let outputs = orgo_spec::record::Outputs { artifacts: vec![], kristal: Some(kristal) };
+        s.predicate.facts.end(orgo_spec::record::Outcome::Passed { outputs });
     });
     let refused = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
     assert_eq!(refused, Err(Some(ReasonCode::OutputWithoutPass)));
@@ -296,7 +297,10 @@ fn a_record_of_another_tenant_or_commit_is_refused() {
     };
     let tenant = refused(|s| s.predicate.facts.tenant_id = name("other"));
     assert_eq!(tenant, Err(Some(ReasonCode::TenantMismatch)));
-    let commit = refused(|s| s.predicate.facts.source.commit = "f".repeat(40));
+    let mut append = build(4, "elements");
+    let other = format!(r#"[{{"digest":{{"gitCommit":"{}"}},"name":"source"}}]"#, "f".repeat(40));
+    append.entries[0].statement = with_member(&append.entries[0].statement, &[], "subject", &other);
+    let commit = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
     assert_eq!(commit, Err(Some(ReasonCode::SubjectMismatch)));
     let class = refused(|s| s.predicate.facts.class = orgo_spec::record::Class::Production);
     assert_eq!(class, Err(Some(ReasonCode::KeyScopeMismatch)));
