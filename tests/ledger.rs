@@ -6,6 +6,7 @@ use std::process::Command;
 use orgo_host::key::{Role, UserDir};
 use orgo_host::ledger::{AUDIT, Append, Entry, Ledger, Signers, Trust};
 use orgo_spec::Name;
+use orgo_spec::record::{Statement, TrustRecord};
 
 use crate::support::Repo;
 
@@ -21,8 +22,9 @@ fn ledger(more: u32) -> Repo {
     let ledger = Ledger::open(&repo.root(), AUDIT).unwrap();
     ledger.init(trust.clone(), 1_767_225_600, &signers).unwrap();
     for version in 2..2 + more {
-        let text = String::from_utf8(trust.clone()).unwrap();
-        let statement = text.replace("\"version\": 1", &format!("\"version\": {version}")).into_bytes();
+        let mut next = Statement::<TrustRecord>::parse(&trust).unwrap();
+        next.predicate.facts.version = version;
+        let statement = next.to_bytes().unwrap();
         let entry = Entry { kind: Name::new("trust").unwrap(), statement, evidence: vec![] };
         let append = Append {
             entries: vec![entry],

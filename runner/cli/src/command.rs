@@ -13,6 +13,7 @@ pub(crate) mod verify;
 
 use clap::CommandFactory;
 use orgo_host::key::UserDir;
+use orgo_spec::ReasonCode;
 
 use crate::args::{Args, Command, Global};
 use crate::failure::{Class, Failure};
@@ -65,8 +66,20 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
 
 /// Runs a built-in tool in the current folder, as a stage does.
 fn stage(tool: &str) -> Result<(), Failure> {
-    crate::stage::run(tool, std::path::Path::new("."))
-        .map_err(|e| Failure::message(Class::Refused, Some(e.code), e.message, e.code.remedy()))
+    crate::stage::run(tool, std::path::Path::new(".")).map_err(|error| match error.document {
+        Some(document) => Failure::documents(vec![*document]),
+        None => {
+            let altered = [ReasonCode::FileHashMismatch, ReasonCode::SnapshotHashMismatch, ReasonCode::SubjectMismatch];
+            let class = if altered.contains(&error.code) {
+                Class::Integrity
+            } else if error.code == ReasonCode::StageFailed {
+                Class::Environment
+            } else {
+                Class::Refused
+            };
+            Failure::message(class, Some(error.code), error.message, error.code.remedy())
+        }
+    })
 }
 
 /// `orgo` alone: what to do next, here.

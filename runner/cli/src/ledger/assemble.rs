@@ -12,8 +12,8 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane, Outcome,
-    Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
+    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
+    Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
     StageStatus, Statement, Status,
 };
 use orgo_spec::{Digest, Hasher, Name};
@@ -91,7 +91,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
     facts.gates = gates;
-    facts.input_snapshots = inputs(about, outcome, store)?;
+    facts.input_snapshots = inputs(outcome, store)?;
     facts.keys = keys(plan, outcome);
     facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
     facts.mandate_ref = mandate_ref;
@@ -163,8 +163,8 @@ fn stages(
 ) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
     let mut all = Vec::new();
     let mut counts = StageCounts { failed: 0, passed: 0, skipped: 0 };
-    for ((stage, o), _) in about.plan.stages.iter().zip(&outcome.stages).zip(about.wanted).filter(|(_, w)| **w) {
-        let facts = stage_facts(stage, o);
+    for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
+        let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
         match facts.status {
             StageStatus::Pass => counts.passed += 1,
             StageStatus::Fail => counts.failed += 1,
@@ -186,7 +186,7 @@ fn stages(
     Ok((all, counts, pages))
 }
 
-fn stage_facts(stage: &ResolvedStage, o: &StageOutcome) -> StageFacts {
+fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Digest)]) -> StageFacts {
     let (status, code) = match o.state {
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
@@ -202,7 +202,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome) -> StageFacts {
     };
     let passed = status == StageStatus::Pass;
     StageFacts {
-        artifacts_in: o.inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
+        artifacts_in: inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
         artifacts_out: if passed { o.outputs.iter().map(artifact).collect() } else { Vec::new() },
         errors: code.map(|code| StageError { code, message }).into_iter().collect(),
         identity: Identity {
@@ -257,11 +257,10 @@ fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
 }
 
 /// Repository files that stages read, each once, by path.
-fn inputs(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Vec<Snapshot>, Failure> {
+fn inputs(outcome: &RunOutcome, store: &Store) -> Result<Vec<Snapshot>, Failure> {
     let mut files: BTreeMap<&str, Digest> = BTreeMap::new();
-    for (stage, o) in about.plan.stages.iter().zip(&outcome.stages) {
-        let mounted = |path: &str| stage.from.iter().any(|(_, at)| at == path);
-        files.extend(o.inputs.iter().filter(|(path, _)| !mounted(path)).map(|(path, digest)| (path.as_str(), *digest)));
+    for stage in &outcome.stages {
+        files.extend(stage.files.iter().map(|f| (f.path.as_str(), f.blob.digest)));
     }
     let all: Vec<Snapshot> =
         files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();

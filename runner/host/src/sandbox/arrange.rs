@@ -139,7 +139,12 @@ impl Arranger {
             let is_folder = match entry.file_type() {
                 FileType::Directory => true,
                 FileType::Unknown => rustix::fs::unlinkat(folder, name, AtFlags::empty()).is_err(),
-                _ => {
+                FileType::RegularFile
+                | FileType::Symlink
+                | FileType::Fifo
+                | FileType::Socket
+                | FileType::CharacterDevice
+                | FileType::BlockDevice => {
                     rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
                     false
                 }
@@ -177,7 +182,9 @@ mod tests {
 
     fn layout(paths: &[&str]) -> Layout {
         let mut layout = Layout::default();
-        paths.iter().for_each(|p| drop(layout.add(p)));
+        for path in paths {
+            let _ = layout.add(path);
+        }
         layout
     }
 

@@ -318,6 +318,19 @@ fn evidence_that_is_not_there_is_missing_and_not_invalid() {
 }
 
 #[test]
+fn a_missing_report_hides_no_contradiction() {
+    let world = World::with_builds();
+    let failing = report("failed", 3, subject(4));
+    let (gate, facts) = decided(4, &failing);
+    let decision = orgo_spec::record::Decision::Pass;
+    let forged = orgo_spec::record::GateRecord { decision, reason_codes: vec![], ..gate };
+    let statement = record(4, "elements", forged, &failing).to_bytes().expect("plain");
+    let codes = smuggle(&world, &statement, &[facts], true);
+    assert!(codes.contains(&ReasonCode::GateNotReproduced), "{codes:?}");
+    assert_eq!(world.verify().verdict, Verdict::Invalid);
+}
+
+#[test]
 fn a_latest_file_that_shows_something_else_is_refused() {
     let world = World::with_builds();
     let report = evidence(4);
