@@ -106,31 +106,41 @@ impl Judged {
         mandate: Option<Digest>,
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
-        let mut found = Vec::new();
-        for digest in &record.evidence_refs {
-            match evidence(digest)? {
-                Some(bytes) => found.push(bytes),
-                None => {
-                    self.missing(digest, &format!("evidence of the gate `{}`", record.gate));
-                    return Ok(());
-                }
-            }
-        }
-        let Some((facts, rest)) = found.split_first() else {
+        let Some(first) = record.evidence_refs.first() else {
             self.invalid(ReasonCode::GateNotReproduced, format!("the gate `{}` names no evidence", record.gate));
             return Ok(());
+        };
+        let Some(facts) = evidence(first)? else {
+            self.missing(first, &format!("the facts of the gate `{}`", record.gate));
+            return Ok(());
+        };
+        let facts = &facts;
+        // Without the report, the facts can still contradict the verdict; they cannot confirm it.
+        let report = match record.evidence_refs.get(1) {
+            None => None,
+            Some(digest) => {
+                let report = evidence(digest)?;
+                if report.is_none() {
+                    self.missing(digest, &format!("the report of the gate `{}`", record.gate));
+                }
+                report
+            }
         };
         let read: Result<GateFacts, _> = canonical::from_slice(facts, Profile::RECORD);
         if read.is_ok_and(|f| f.mandate != mandate) {
             let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
             self.invalid(ReasonCode::GateNotReproduced, message);
         }
-        match gate::replay(record, facts, rest.first().map(Vec::as_slice)) {
+        match gate::replay(record, facts, report.as_deref()) {
             Err(error) => self.invalid(ReasonCode::GateNotReproduced, error.to_string()),
             Ok(again) if again.confirmed => {
                 self.counts.gates += 1;
                 self.counts.gates_under_another_version += u64::from(!again.same_engine);
             }
+            Ok(again)
+                if again.report_absent
+                    && again.decision == record.decision
+                    && again.reason_codes == record.reason_codes => {}
             Ok(again) => {
                 let codes: Vec<_> = again.reason_codes.iter().map(|c| c.as_str()).collect();
                 let message = format!(

@@ -211,14 +211,16 @@ pub(crate) fn subject(n: u32) -> Digest {
     Digest::of(&n.to_be_bytes())
 }
 
-pub(crate) fn report(status: &str, errors: u64, subject: Digest) -> Vec<u8> {
+pub(crate) fn report(status: &str, errors: usize, subject: Digest) -> Vec<u8> {
     let rules = Digest::EMPTY;
+    let issues = vec![r#"{"severity":"ERROR","code":"FUNCTIONAL_CONFLICT","message":"27 or 28"}"#; errors].join(",");
+    let counts = if errors > 0 { format!(r#""FUNCTIONAL_CONFLICT":{errors}"#) } else { String::new() };
     let koa = format!(
-        r#"{{"counts":{{}},"decisions_digest":"{rules}","ruleset_digest":"{rules}","subject_digest":"{subject}"}}"#
+        r#"{{"counts":{{{counts}}},"decisions_digest":"{rules}","ruleset_digest":"{rules}","subject_digest":"{subject}"}}"#
     );
-    let stats = format!(r#"{{"error_count":{errors}}}"#);
+    let stats = format!(r#"{{"error_count":{errors},"info_count":0,"warning_count":0}}"#);
     format!(
-        r#"{{"schema_version":"3.0","validation_status":"{status}","stats":{stats},"issues":[],"extensions":{{"koa":{koa}}}}}"#
+        r#"{{"schema_version":"3.0","validation_status":"{status}","stats":{stats},"issues":[{issues}],"extensions":{{"koa":{koa}}}}}"#
     )
     .into_bytes()
 }
@@ -239,7 +241,7 @@ pub(crate) fn trust_version(keys: &Keys, tenant: &str, version: u32) -> Vec<u8> 
         version,
     };
     let run = TrustRun { created_at: "2026-01-01T00:00:00Z".to_owned() };
-    Statement::new(TrustRecord { facts, run }).to_bytes().expect("a plain document")
+    Statement::new(TrustRecord { facts, run }).to_bytes().expect("a trust record")
 }
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -325,6 +327,8 @@ pub(crate) fn build_of(
     change: impl FnOnce(&mut Statement<BuildRecord>),
 ) -> Append {
     let (gate, facts) = decided(n, report);
+    let passes = report == evidence(n);
+    assert_eq!(gate.decision == Decision::Pass, passes, "the test's own report: {:?}", gate.reason_codes);
     let mut statement = record(n, pipeline, gate, report);
     change(&mut statement);
     let statement = statement.to_bytes().expect("no large numbers");
@@ -332,4 +336,17 @@ pub(crate) fn build_of(
     let subject = format!("{pipeline} run {n}");
     let trailers = vec![("Source-Commit".to_owned(), COMMIT.to_owned())];
     Append { entries: vec![entry], subject, trailers, seconds: NOW + i64::from(n) }
+}
+
+/// The same document with one member put in, at a path of names: what no type of ours would write.
+pub(crate) fn with_member(statement: &[u8], path: &[&str], name: &str, json: &str) -> Vec<u8> {
+    use orgo_spec::canonical::{Profile, parse, to_pretty};
+    let mut document = parse(statement, Profile::RECORD).expect("a record");
+    let mut at = &mut document;
+    for step in path {
+        let (_, next) = at.as_object_mut().expect("an object").iter_mut().find(|(n, _)| n == step).expect("a member");
+        at = next;
+    }
+    at.as_object_mut().expect("an object").insert(name, parse(json.as_bytes(), Profile::RECORD).expect("JSON"));
+    to_pretty(&document)
 }

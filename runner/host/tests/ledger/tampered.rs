@@ -10,6 +10,7 @@ use proptest::prelude::*;
 
 use super::support::{
     Keys, NOW, World, build, build_of, decided, evidence, must, name, record, report, subject, trust, trust_version,
+    with_member,
 };
 
 #[test]
@@ -256,26 +257,13 @@ fn a_gate_that_decides_otherwise_is_refused() {
     assert_eq!(world.verify().verdict, Verdict::Incomplete);
 }
 
-/// The same record with outputs: no type of ours can say this, so the bytes are edited.
-fn claiming_outputs(statement: &[u8]) -> Vec<u8> {
-    use orgo_spec::canonical::{Object, Profile, Value, parse, to_pretty};
-    fn member<'v>(value: &'v mut Value, name: &str) -> &'v mut Value {
-        let object = value.as_object_mut().expect("an object");
-        object.iter_mut().find(|(n, _)| *n == name).map(|(_, v)| v).expect("the member is there")
-    }
-    let mut value = parse(statement, Profile::RECORD).expect("a record");
-    let outputs = Object::from_iter([("artifacts", Value::Array(vec![]))]);
-    let facts = member(member(&mut value, "predicate"), "facts").as_object_mut().expect("an object");
-    facts.insert("outputs", outputs);
-    to_pretty(&value)
-}
-
 #[test]
 fn outputs_after_a_refusal_are_refused() {
     let world = World::with_builds();
     let failing = report("failed", 1, subject(4));
     let (gate, facts) = decided(4, &failing);
-    let statement = claiming_outputs(&record(4, "elements", gate, &failing).to_bytes().expect("plain"));
+    let honest = record(4, "elements", gate, &failing).to_bytes().expect("plain");
+    let statement = with_member(&honest, &["predicate", "facts"], "outputs", r#"{"artifacts":[]}"#);
     let codes = smuggle(&world, &statement, &[facts, failing], false);
     assert!(codes.contains(&ReasonCode::OutputWithoutPass), "{codes:?}");
 }
@@ -303,7 +291,7 @@ fn a_compilation_without_a_gate_is_refused() {
 }
 
 #[test]
-fn a_record_of_another_tenant_or_class_is_refused() {
+fn a_record_of_another_tenant_or_commit_is_refused() {
     let world = World::with_builds();
     let refused = |change: fn(&mut orgo_spec::record::Statement<orgo_spec::record::BuildRecord>)| {
         let append = build_of(4, "elements", &evidence(4), change);
@@ -311,6 +299,11 @@ fn a_record_of_another_tenant_or_class_is_refused() {
     };
     let tenant = refused(|s| s.predicate.facts.tenant_id = name("other"));
     assert_eq!(tenant, Err(Some(ReasonCode::TenantMismatch)));
+    let mut append = build(4, "elements");
+    let other = format!(r#"[{{"digest":{{"gitCommit":"{}"}},"name":"source"}}]"#, "f".repeat(40));
+    append.entries[0].statement = with_member(&append.entries[0].statement, &[], "subject", &other);
+    let commit = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
+    assert_eq!(commit, Err(Some(ReasonCode::SubjectMismatch)));
     let class = refused(|s| s.predicate.facts.class = orgo_spec::record::Class::Production);
     assert_eq!(class, Err(Some(ReasonCode::KeyScopeMismatch)));
 }
@@ -324,6 +317,19 @@ fn evidence_that_is_not_there_is_missing_and_not_invalid() {
     let codes = smuggle(&world, &statement, &[facts], true);
     assert!(codes.iter().all(|c| *c == ReasonCode::EvidenceMissing) && !codes.is_empty(), "{codes:?}");
     assert_eq!(world.verify().verdict, Verdict::Incomplete);
+}
+
+#[test]
+fn a_missing_report_hides_no_contradiction() {
+    let world = World::with_builds();
+    let failing = report("failed", 3, subject(4));
+    let (gate, facts) = decided(4, &failing);
+    let decision = orgo_spec::record::Decision::Pass;
+    let forged = orgo_spec::record::GateRecord { decision, reason_codes: vec![], ..gate };
+    let statement = record(4, "elements", forged, &failing).to_bytes().expect("plain");
+    let codes = smuggle(&world, &statement, &[facts], true);
+    assert!(codes.contains(&ReasonCode::GateNotReproduced), "{codes:?}");
+    assert_eq!(world.verify().verdict, Verdict::Invalid);
 }
 
 #[test]
