@@ -7,4 +7,5 @@ mod declarations;
 mod faults;
 mod ledger;
 mod runner;
+mod spine;
 mod support;

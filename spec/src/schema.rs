@@ -42,6 +42,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("build-record", build_record()),
         ("gate-facts", schema_for!(GateFacts)),
         ("mandate", schema_for!(crate::mandate::Mandate)),
+        ("pipeline", schema_for!(crate::pipeline::Pipeline)),
+        ("project", schema_for!(crate::project::Project)),
         ("trust-record", statement::<TrustRecord>()),
     ]);
     schemas

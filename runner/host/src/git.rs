@@ -181,6 +181,14 @@ impl Git {
         Ok(odb.read_header(id).map_err(GitError::reading(id))?.0)
     }
 
+    /// The id that a file with these bytes has in git.
+    ///
+    /// # Errors
+    /// [`GitError`] if libgit2 refuses.
+    pub fn blob_id(bytes: &[u8]) -> Result<ObjectId, GitError> {
+        ObjectId::hash_object(git2::ObjectType::Blob, bytes).map_err(GitError::of)
+    }
+
     /// The entry at a path of a tree.
     ///
     /// # Errors

@@ -1,14 +1,15 @@
 //! From a finished run to the ledger: a new record, or the confirmation of one.
 
+use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::Store;
 use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Predicate, Statement, Status};
 use orgo_spec::signature::Unverified;
-use orgo_spec::{Digest, Name};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::assemble::{About, assemble, config_hash, keys};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 
 /// What became of a run in the ledger.
 pub(crate) struct Recorded {
@@ -46,6 +47,9 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
     {
         return Ok(recorded(number, id, true));
     }
+    if desk.lane == Lane::Protected {
+        inputs_are_of_the_tree(about, outcome, store)?;
+    }
     let assembly = assemble(about, outcome, store)?;
     let statement = assembly.statement.to_bytes().expect("records have small numbers");
     let facts = &assembly.statement.predicate.facts;
@@ -68,6 +72,27 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
     let appended = desk.ledger.append(&append, &signers)?;
     let (number, id) = appended.records[0];
     Ok(recorded(number, id, false))
+}
+
+/// Holds every repository file that the run read to the tree that the record will name: tracked, and with
+/// the very bytes that git has.
+fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
+    let git = about.desk.ledger.git();
+    let mut seen = std::collections::BTreeSet::new();
+    for file in outcome.stages.iter().flat_map(|s| &s.files) {
+        if !seen.insert(file.path.as_str()) {
+            continue;
+        }
+        let code = match git.entry(about.desk.source.tree, &file.path)? {
+            None => ReasonCode::InputUntracked,
+            Some(entry) if entry.id != Git::blob_id(&store.get(file.blob.digest)?)? => ReasonCode::InputConverted,
+            Some(_) => continue,
+        };
+        let message =
+            format!("the protected run read `{}`, which is not what the commit holds: {}", file.path, code.meaning());
+        return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
+    }
+    Ok(())
 }
 
 /// The newest record of this pipeline and branch, if this run says nothing that it does not say: the

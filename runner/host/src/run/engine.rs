@@ -272,6 +272,10 @@ impl Engine<'_, '_> {
             if matches!(outcome.state, State::Skipped(_)) && self.options.wanted[i] {
                 notices(Notice::Skipped(id));
             }
+            if self.options.wanted[i] && !matches!(outcome.state, State::Done { .. }) {
+                // `out/` shows what this run stands behind, never what an earlier one did.
+                crate::file::remove_tree(&self.workspace.out(&self.plan.name, &self.plan.stage(id).name))?;
+            }
         }
         if wrote {
             self.planner.store().flush()?;
