@@ -68,6 +68,22 @@ fn a_damaged_object_is_refused_and_its_stage_runs_again() {
 }
 
 #[test]
+fn an_object_that_was_edited_in_place_is_noticed() {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    let repo = one("echo content > o", "");
+    repo.orgo(&["run"]).ok();
+    repo.orgo(&["run"]).ok();
+    let digest = orgo_spec::Digest::of(b"content\n").hex();
+    let object = repo.root().join(".orgo/store/sha256").join(&digest[..2]).join(&digest[2..]);
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&object).unwrap().write_all(b"CONTENT").unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["s:ran"]);
+    assert_eq!(std::fs::read_to_string(&object).unwrap(), "content\n");
+}
+
+#[test]
 fn an_interrupted_run_says_so_and_leaves_no_process() {
     let repo = one("echo started > /dev/null; exec sleep 300", "");
     let child = repo.start(&["run", "--json"]);

@@ -256,7 +256,7 @@ impl Ledger {
     }
 
     /// The record that `latest/` shows for a pipeline and a reference, looked for among the newest
-    /// [`RECENT`] records; none if there is none, or it is older than that. Nothing is verified.
+    /// 64 records; none if there is none, or it is older than that. Nothing is verified.
     ///
     /// # Errors
     /// [`LedgerError`] if one of them is damaged.

@@ -84,20 +84,6 @@ impl Store {
         format!("new/{}-{n}", std::process::id())
     }
 
-    /// For each first byte of a digest the stamp of the folder in which such objects lie: while it is
-    /// the same, no object there has come or gone.
-    ///
-    /// # Errors
-    /// [`PathError`] if a folder is missing or its status cannot be read.
-    pub fn shards(&self) -> Result<Vec<Stamp>, PathError> {
-        let stamp = |byte: u8| {
-            let name = format!("sha256/{byte:02x}");
-            let status = self.root.status(&name)?.ok_or(rustix::io::Errno::NOENT);
-            status.at_name("find the folder", &self.root, &name).map(|s| s.stamp)
-        };
-        (0..=255).map(stamp).collect()
-    }
-
     /// The stamp of an object, `None` if it is not there.
     ///
     /// # Errors

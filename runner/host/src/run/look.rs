@@ -20,7 +20,6 @@ use crate::workspace::Workspace;
 
 use super::fingerprint::fingerprint;
 use super::problem::Problem;
-use super::recall::Shards;
 
 /// What a stage produced, as later stages need it.
 #[derive(Debug, Clone)]
@@ -91,8 +90,6 @@ pub struct Planner<'p> {
     tool: Option<Blob>,
     /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
     programs: Option<(StageId, Digest, PathBuf)>,
-    /// The shards of the store as they were after the last run of this pipeline.
-    pub(super) shards: Shards,
     pub(super) message: Vec<u8>,
     dirty: bool,
 }
@@ -130,7 +127,6 @@ impl<'p> Planner<'p> {
             binary,
             tool: None,
             programs: None,
-            shards: Shards::open(&state.join(format!("{}.shards", plan.name)))?,
             message: Vec::new(),
             dirty: false,
         })
@@ -254,7 +250,7 @@ impl<'p> Planner<'p> {
         if self.dirty {
             self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
         }
-        if self.dirty || !self.shards.settled() { self.shards.save(&self.store) } else { Ok(()) }
+        Ok(())
     }
 
     fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
