@@ -4,6 +4,7 @@
 mod architecture;
 mod commands;
 mod declarations;
+mod demo;
 mod faults;
 mod ledger;
 mod runner;

@@ -198,7 +198,7 @@ pub(crate) struct Log {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  orgo query Technetium\n  orgo query Tc --property atomic-mass --json")]
+#[command(after_help = "Examples:\n  orgo query Technetium\n  orgo query Tc --property 'atomic mass' --json")]
 pub(crate) struct Query {
     /// An id, a label, or the exact text of a value such as a symbol
     pub(crate) word: String,

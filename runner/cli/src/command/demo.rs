@@ -73,8 +73,18 @@ fn tell(context: &Context, shell: &Shell) -> Result<Value, Failure> {
         verified["counts"]["gates"],
         text(&verified["verdict"])
     ));
+
+    say("");
+    say("6. Every value leads to the bytes that say it.");
+    let technetium = shell.orgo(&["query", "Technetium", "--property", "atomic mass"], &[0])?;
+    for claim in technetium["answer"]["claims"].as_array().into_iter().flatten() {
+        for evidence in claim["evidence"].as_array().into_iter().flatten() {
+            let (value, rank) = (text(&claim["value"]), text(&claim["rank"]));
+            let place = text(&evidence["locator"]["value"]);
+            say(&format!("   {value} ({rank}): {} {place}", text(&evidence["source_uri"])));
+        }
+    }
     next(context, shell);
-    let technetium = shell.orgo(&["query", "Technetium"], &[0])?;
     Ok(json!({
         "schema": "orgo.demo/1",
         "folder": shell.folder(),
@@ -103,16 +113,17 @@ fn conflicts(shell: &Shell, run: &Value) -> Result<u64, Failure> {
 fn next(context: &Context, shell: &Shell) {
     let repo = shell.repo().display().to_string();
     let home = shell.home().display().to_string();
+    let orgo = shell.program().display().to_string();
     let lines = [
         String::new(),
         "Look at it yourself:".to_owned(),
         format!("  cd {repo}"),
         "  git log -p orgo/audit -- latest/                 what happened, and the difference between the runs"
             .to_owned(),
-        format!("  orgo --home {home} record diff 1 2"),
-        format!("  orgo --home {home} explain report            why it ran"),
-        format!("  orgo --home {home} query Technetium          its claims, with their evidence"),
-        format!("  orgo --home {home} verify ../clone.git       everything, from a bare clone"),
+        format!("  {orgo} --home {home} record diff 1 2"),
+        format!("  {orgo} --home {home} explain report            why it ran"),
+        format!("  {orgo} --home {home} query Technetium          its claims, with their evidence"),
+        format!("  {orgo} --home {home} verify ../clone.git       everything, from a bare clone"),
     ];
     for line in lines {
         context.output.line(line);

@@ -29,6 +29,14 @@ pub(super) fn run(context: &Context, args: &Query) -> Result<(), Failure> {
         let class = if code == ReasonCode::InvalidQuery { Class::Declared } else { Class::Integrity };
         Failure::message(class, Some(code), e.to_string(), "ask for an id, a label or an exact value such as a symbol")
     })?;
+    if let (Some(property), true) = (&args.property, answer.claims.is_empty()) {
+        return Err(Failure::message(
+            Class::Declared,
+            Some(ReasonCode::InvalidQuery),
+            format!("the pack says nothing about `{}` of {}", plain(property), plain(&answer.label)),
+            "leave `--property` out to see what there is; it takes an id or a label such as `atomic mass`",
+        ));
+    }
     context.output.line(format!("{} ({})", plain(&answer.label), answer.entity));
     for claim in &answer.claims {
         show(context, claim);

@@ -37,6 +37,10 @@ impl Shell {
         &self.repo
     }
 
+    pub(super) fn program(&self) -> &Path {
+        &self.orgo
+    }
+
     pub(super) fn home(&self) -> &Path {
         &self.home
     }
