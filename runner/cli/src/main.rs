@@ -15,7 +15,17 @@ use clap::Parser;
 
 use crate::args::Args;
 
+/// The exit code of a mistake of this program.
+const BUG: u8 = 70;
+
 fn main() -> ExitCode {
+    std::panic::catch_unwind(run).unwrap_or_else(|_| {
+        output::error("this is a mistake of orgo itself (INTERNAL_ERROR); please report it with the lines above");
+        ExitCode::from(BUG)
+    })
+}
+
+fn run() -> ExitCode {
     let args = Args::parse();
     let json = args.global.json;
     match command::run(args) {
