@@ -230,17 +230,13 @@ fn artifact(output: &Output) -> Artifact {
     Artifact { digest, name: plain(&output.path) }
 }
 
-/// Records carry plain text only; anything else is shown escaped.
+/// Records carry plain text only. A name that is not plain is escaped, not changed: two names stay two.
 fn plain(text: &str) -> String {
-    if text.is_ascii() && !text.contains(|c: char| c.is_control()) {
-        text.to_owned()
-    } else {
-        text.escape_default().to_string()
-    }
+    if canonical::is_plain(text) { text.to_owned() } else { text.escape_default().to_string() }
 }
 
 fn one_line(text: &str) -> String {
-    plain(&text.replace(['\n', '\r', '\t'], " ")).chars().take(500).collect()
+    canonical::plain(&text.replace(['\n', '\r', '\t'], " "), 500)
 }
 
 /// Output trees of the stages that nothing else in the run needs.
