@@ -52,14 +52,24 @@ fn a_retry_may_end_well() {
     assert_eq!(run["stages"][0]["attempts"], 2);
 }
 
+/// Damages the object with this content in place, as a failing disk would: same size, same name, same inode.
+fn damage(repo: &Repo, content: &str) -> std::path::PathBuf {
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    let digest = orgo_spec::Digest::of(content.as_bytes()).hex();
+    let object = repo.root().join(".orgo/store/sha256").join(&digest[..2]).join(&digest[2..]);
+    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let other = content.to_uppercase();
+    std::fs::OpenOptions::new().write(true).open(&object).unwrap().write_all(other.as_bytes()).unwrap();
+    object
+}
+
 #[test]
 fn a_damaged_object_is_refused_and_its_stage_runs_again() {
     let repo = one("echo content > o", "");
     repo.orgo(&["run"]).ok();
-    let digest = orgo_spec::Digest::of(b"content\n").hex();
-    let object = repo.root().join(".orgo/store/sha256").join(&digest[..2]).join(&digest[2..]);
-    std::fs::remove_file(&object).unwrap();
-    std::fs::write(&object, "CONTENT\n").unwrap();
+    let object = damage(&repo, "content\n");
+    std::fs::remove_dir_all(repo.root().join("out")).unwrap();
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(states(&run), ["s:ran"]);
     assert_eq!(run["stages"][0]["why"][0]["why"], "output-lost");
@@ -68,19 +78,38 @@ fn a_damaged_object_is_refused_and_its_stage_runs_again() {
 }
 
 #[test]
-fn an_object_that_was_edited_in_place_is_noticed() {
-    use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
-    let repo = one("echo content > o", "");
-    repo.orgo(&["run"]).ok();
-    repo.orgo(&["run"]).ok();
-    let digest = orgo_spec::Digest::of(b"content\n").hex();
-    let object = repo.root().join(".orgo/store/sha256").join(&digest[..2]).join(&digest[2..]);
-    std::fs::set_permissions(&object, std::fs::Permissions::from_mode(0o644)).unwrap();
-    std::fs::OpenOptions::new().write(true).open(&object).unwrap().write_all(b"CONTENT").unwrap();
+fn a_damaged_object_never_reaches_a_stage_and_is_healed_from_the_result_that_is_shown() {
+    let repo = two_in_a_row();
+    let object = damage(&repo, "content\n");
+    repo.write("more", "2");
     let run = repo.orgo(&["run", "--json"]).ok().json();
-    assert_eq!(states(&run), ["s:ran"]);
+    assert_eq!(states(&run), ["a:hit", "b:ran"]);
+    assert_eq!(repo.read("out/p/b/o"), "content\n2");
     assert_eq!(std::fs::read_to_string(&object).unwrap(), "content\n");
+}
+
+#[test]
+fn a_result_that_is_damaged_in_the_store_and_where_it_is_shown_is_made_again() {
+    let repo = two_in_a_row();
+    damage(&repo, "content\n");
+    repo.write("out/p/a/o", "CONTENT\n");
+    repo.write("more", "2");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:ran", "b:ran"]);
+    assert_eq!(repo.read("out/p/b/o"), "content\n2");
+}
+
+/// A repository in which `b` reads what `a` made, after a run.
+fn two_in_a_row() -> Repo {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" {
+            stage "a" { run "sh" "-c" "echo content > o"; out "o" }
+            stage "b" { from "a"; files "more"; run "sh" "-c" "cat in/a/o more > o"; tool "cat"; out "o" }
+        }"#,
+    );
+    repo.write("more", "1");
+    repo.orgo(&["run"]).ok();
+    repo
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod record;
 mod trust;
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
@@ -42,7 +43,7 @@ pub const MAX_EVIDENCE_BYTES: usize = 2 << 20;
 /// A ledger in a repository.
 #[derive(Debug)]
 pub struct Ledger {
-    git: Git,
+    git: Rc<Git>,
     reference: String,
 }
 
@@ -144,7 +145,13 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Git`]; that there is no such branch yet is not an error.
     pub fn open(path: &Path, reference: &str) -> Result<Self, LedgerError> {
-        Ok(Self { git: Git::open(path)?, reference: reference.to_owned() })
+        Ok(Self::of(Rc::new(Git::open(path)?), reference))
+    }
+
+    /// The ledger on `reference` of a repository that is open already.
+    #[must_use]
+    pub fn of(git: Rc<Git>, reference: &str) -> Self {
+        Self { git, reference: reference.to_owned() }
     }
 
     /// The repository.
@@ -264,12 +271,11 @@ impl Ledger {
         let (Some(reference), Some(tip)) = (reference, self.git.tip(&self.reference)?) else { return Ok(None) };
         let tree = self.git.commit(tip)?.tree;
         let Some(shown) = self.git.entry(tree, &layout::latest_path(pipeline, reference))? else { return Ok(None) };
-        let shown = Digest::of(&self.git.blob(shown.id)?);
         let count = count(&self.git, tree)?;
         for number in (count.saturating_sub(RECENT)..count).rev() {
-            let record = read_record(&self.git, tree, number)?;
-            if record.id() == shown {
-                return Ok(Some(record));
+            // The same content is the same blob: nothing is read before it is found.
+            if find_statement(&self.git, tree, number)?.id == shown.id {
+                return read_record(&self.git, tree, number).map(Some);
             }
         }
         Ok(None)
@@ -344,8 +350,14 @@ fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
     Ok(number + last.ok_or_else(|| damaged("a folder without records"))? + 1)
 }
 
-/// Reads a record out of a tree.
-pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<StoredRecord, LedgerError> {
+/// Where the statement of a record lies in a tree.
+struct Found {
+    kind: Name,
+    id: ObjectId,
+    path: String,
+}
+
+fn find_statement(git: &Git, tree: ObjectId, number: u64) -> Result<Found, LedgerError> {
     let folder = layout::record_folder(number);
     let none = || LedgerError::NoRecord(number.to_string());
     let entry = git.entry(tree, &folder)?.filter(crate::git::Entry::is_tree).ok_or_else(none)?;
@@ -360,15 +372,20 @@ pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<Stor
             let why = format!("record {number} stands there twice");
             return Err(LedgerError::Damaged { path: folder, why });
         }
-        found = Some((kind, entry, format!("{folder}/{name}")));
+        found = Some(Found { kind, id: entry.id, path: format!("{folder}/{name}") });
     }
-    let (kind, statement, path) = found.ok_or_else(none)?;
+    found.ok_or_else(none)
+}
+
+/// Reads a record out of a tree.
+pub(crate) fn read_record(git: &Git, tree: ObjectId, number: u64) -> Result<StoredRecord, LedgerError> {
+    let Found { kind, id, path } = find_statement(git, tree, number)?;
     let envelope_path = layout::record_path(number, &kind, Part::Envelope);
     let envelope = git.entry(tree, &envelope_path)?;
     let read = |id: ObjectId, path: &str| bounded(git, id, MAX_RECORD_BYTES, path);
     Ok(StoredRecord {
         number,
-        statement: read(statement.id, &path)?,
+        statement: read(id, &path)?,
         envelope: envelope.map(|e| read(e.id, &envelope_path)).transpose()?,
         kind,
         path,

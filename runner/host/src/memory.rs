@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::file::{PathError, Stamp, read_if_there, replace};
 
 /// The version of both files; others are ignored.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A stage as it was after it last ended well.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,8 +31,8 @@ pub struct Remembered {
     pub outputs: Arc<Vec<Output>>,
     /// Digest of the output tree's message.
     pub tree: Blob,
-    /// For each output the stamps of its copy below `out/` and of its object.
-    pub stamps: Vec<(Stamp, Stamp)>,
+    /// For each output the stamp of its copy below `out/`.
+    pub stamps: Vec<Stamp>,
     /// What the stage printed.
     pub log: Option<Blob>,
     /// The isolation that was obtained.

@@ -6,6 +6,7 @@
 mod engine;
 mod fingerprint;
 mod gatekeeper;
+mod heal;
 mod look;
 mod outcome;
 mod problem;

@@ -6,7 +6,8 @@
 mod arrange;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orgo_kernel::key::{Blob, CONFIG_PATH, Output, OutputKind, SourceFile, TOOL_PATH};
 use orgo_spec::ReasonCode;
@@ -21,12 +22,23 @@ use crate::store::{ObjectError, Store};
 pub struct Contents {
     /// Repository files.
     pub files: Vec<SourceFile>,
-    /// Outputs of earlier stages and where they appear.
-    pub upstream: Vec<(String, std::sync::Arc<Vec<Output>>)>,
+    /// Outputs of earlier stages.
+    pub upstream: Vec<Upstream>,
     /// Binary and configuration of a built-in tool.
     pub builtin: Option<(Blob, Blob)>,
     /// Declared outputs.
     pub outs: Vec<String>,
+}
+
+/// What an earlier stage made.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    /// Where it appears in the working folder.
+    pub at: String,
+    /// The outputs.
+    pub outputs: Arc<Vec<Output>>,
+    /// Where users see them.
+    pub shown: PathBuf,
 }
 
 /// Why outputs are refused.
@@ -80,7 +92,7 @@ impl Sandbox {
     pub fn fill(&mut self, contents: &Contents, store: &Store) -> Result<(), ObjectError> {
         let mut layout = Layout::default();
         contents.files.iter().for_each(|f| layout.add_parent(&f.path));
-        for (at, outputs) in &contents.upstream {
+        for Upstream { at, outputs, .. } in &contents.upstream {
             let inner = layout.add(at);
             outputs.iter().for_each(|o| inner.add_parent(&o.path));
         }
@@ -92,7 +104,7 @@ impl Sandbox {
         for file in &contents.files {
             store.copy_out(file.blob, &self.root, &file.path, file.executable)?;
         }
-        for (at, outputs) in &contents.upstream {
+        for Upstream { at, outputs, .. } in &contents.upstream {
             for output in outputs.iter() {
                 place(output, &self.root, &[at, "/", &output.path].concat(), store)?;
             }

@@ -76,6 +76,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
                 governance: &governance,
                 desk,
                 clock: &clock,
+                state: &repository.workspace.state(),
             };
             Some(submit(&about, &outcome, &repository.workspace.open_store()?)?)
         }

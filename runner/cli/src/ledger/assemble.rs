@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::path::Path;
+
 use orgo_host::clock::{Clock, rfc3339};
 use orgo_host::process::Exit;
 use orgo_host::run::{RunOutcome, StageOutcome};
@@ -44,6 +46,8 @@ pub(crate) struct About<'a> {
     pub(crate) governance: &'a Governance,
     pub(crate) desk: &'a Desk,
     pub(crate) clock: &'a Clock,
+    /// Where the workspace keeps what it remembers.
+    pub(crate) state: &'a Path,
 }
 
 /// Builds the record of a run.

@@ -1,5 +1,7 @@
 //! Which ledger a run writes to (design 3.2), and with which keys.
 
+use std::rc::Rc;
+
 use orgo_host::clock::Clock;
 use orgo_host::git::{Git, GitError, Source};
 use orgo_host::key::{PrivateKey, Role, UserDir};
@@ -19,6 +21,8 @@ pub(crate) struct Desk {
     pub(crate) branch: String,
     pub(crate) runner: PrivateKey,
     pub(crate) git: PrivateKey,
+    /// The trust in force when the run began.
+    pub(crate) trust: Trust,
     pub(crate) source: Source,
     pub(crate) class: RecordClass,
     /// Why the lane is not the protected one; said in one line.
@@ -49,7 +53,8 @@ pub(crate) fn open_desk(
         Err(GitError::Unborn) if demanded.is_none() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let audit = Ledger::open(root, &full(&project.ledger))?;
+    let git = Rc::new(git);
+    let audit = Ledger::of(Rc::clone(&git), &full(&project.ledger));
     let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();
     let refusal = match audit.head()? {
         None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
@@ -78,6 +83,7 @@ pub(crate) fn open_desk(
                     git: git_key,
                     source,
                     class,
+                    trust: head.trust,
                     because: None,
                 }));
             }
@@ -92,11 +98,14 @@ pub(crate) fn open_desk(
             code.remedy(),
         ));
     }
-    let ledger = Ledger::open(root, &full(LOCAL_LEDGER))?;
-    if ledger.head()?.is_none() {
-        begin_development(&ledger, &project.tenant, home, clock)?;
-    }
-    let head = ledger.head()?.expect("begun above");
+    let ledger = Ledger::of(git, &full(LOCAL_LEDGER));
+    let head = match ledger.head()? {
+        Some(head) => head,
+        None => {
+            begin_development(&ledger, &project.tenant, home, clock)?;
+            ledger.head()?.expect("begun above")
+        }
+    };
     let Some((runner, git_key)) = own_key(home, &head.trust)? else {
         return Err(Failure::message(
             Class::Integrity,
@@ -114,6 +123,7 @@ pub(crate) fn open_desk(
         git: git_key,
         source,
         class,
+        trust: head.trust,
         because: refusal.map(|(_, why)| why),
     }))
 }

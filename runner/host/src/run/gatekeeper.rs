@@ -68,7 +68,7 @@ fn report(planner: &Planner<'_>, on: StageId) -> Option<Vec<u8>> {
         [Output { kind: OutputKind::File { blob, .. }, .. }] => Some(*blob),
         _ => None,
     })?;
-    planner.store().get(blob.digest).ok()
+    planner.object(on, blob).ok()
 }
 
 /// The digest of what the stage would work on.
@@ -82,22 +82,26 @@ fn subject(
     on: StageId,
     report: Option<&[u8]>,
 ) -> Option<Digest> {
-    let inputs = || plan.stage(stage).from.iter().filter(|(s, _)| *s != on).filter_map(|(s, _)| planner.product(*s));
+    let inputs = || {
+        let others = plan.stage(stage).from.iter().filter(|(s, _)| *s != on);
+        others.filter_map(|(s, _)| Some((*s, planner.product(*s)?)))
+    };
     let only = |name: &str| {
-        let found: Vec<Blob> = inputs().filter_map(|p| named(&p.outputs, name)).collect();
-        if let [blob] = found.as_slice() { Some(*blob) } else { None }
+        let found: Vec<_> = inputs().filter_map(|(s, p)| Some((s, named(&p.outputs, name)?))).collect();
+        if let [found] = found.as_slice() { Some(*found) } else { None }
     };
     match &plan.stage(stage).action {
-        Action::Compile(Compiler::Exchange) => only("batch.json").map(|blob| blob.digest),
+        Action::Compile(Compiler::Exchange) => only("batch.json").map(|(_, blob)| blob.digest),
         Action::Compile(Compiler::Pack) => {
-            let bytes = planner.store().get(only("exchange-manifest.json")?.digest).ok()?;
+            let (made_by, blob) = only("exchange-manifest.json")?;
+            let bytes = planner.object(made_by, blob).ok()?;
             let manifest = canonical::parse(&bytes, Profile::DOCUMENT).ok()?;
             manifest.at(&["extensions", "subject_digest"]).and_then(Value::as_str)?.parse().ok()
         }
         Action::Run(_) | Action::Tool { .. } => {
             let about = gate::read_report(report?)?.subject;
             let is_it = |o: &Output| matches!(o.kind, OutputKind::File { blob, .. } if blob.digest == about);
-            inputs().any(|p| p.outputs.iter().any(is_it)).then_some(about)
+            inputs().any(|(_, p)| p.outputs.iter().any(is_it)).then_some(about)
         }
     }
 }

@@ -12,13 +12,14 @@ use orgo_spec::{Digest, ReasonCode};
 
 use crate::file::PathError;
 use crate::memory::{Memory, Remembered};
-use crate::sandbox::{Contents, restore, stamps};
+use crate::sandbox::{Contents, Upstream, restore, stamps};
 use crate::sources::Sources;
 use crate::store::{ObjectError, Store};
 use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 use super::fingerprint::fingerprint;
+use super::heal::heal;
 use super::problem::Problem;
 
 /// What a stage produced, as later stages need it.
@@ -384,7 +385,7 @@ impl<'p> Planner<'p> {
         let outputs = stage
             .from
             .iter()
-            .filter_map(|(s, at)| self.products[s.index()].as_ref().map(|p| (at.clone(), Arc::clone(&p.outputs))));
+            .filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
         let contents = Contents {
             upstream: outputs.collect(),
             files: parts.files,
@@ -392,6 +393,26 @@ impl<'p> Planner<'p> {
             outs: stage.outs.clone(),
         };
         Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
+    }
+
+    fn upstream(&self, stage: StageId, at: &str, product: &Product) -> Upstream {
+        let shown = self.workspace.out(&self.plan.name, &self.plan.stage(stage).name);
+        Upstream { at: at.to_owned(), outputs: Arc::clone(&product.outputs), shown }
+    }
+
+    /// The bytes of an output of `stage`, verified.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if neither the store nor `out/` has them.
+    pub(super) fn object(&self, stage: StageId, blob: Blob) -> Result<Vec<u8>, ObjectError> {
+        match self.store.get(blob.digest) {
+            Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
+                let outputs = self.product(stage).map(|p| self.upstream(stage, "", p));
+                heal(blob.digest, outputs.as_slice(), &self.store)?;
+                self.store.get(blob.digest)
+            }
+            other => other,
+        }
     }
 
     fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
@@ -409,47 +430,26 @@ impl<'p> Planner<'p> {
         }))
     }
 
-    /// Whether a result can be used: its objects are sound, and `out/` shows it (it is restored if not).
+    /// Whether a result can be used: `out/` shows it, or it is restored from objects that are read and hashed.
+    ///
+    /// What `out/` shows is as good as the object, so its object is not asked for before something needs it.
     fn usable(&mut self, id: StageId, mut remembered: Remembered) -> Result<Result<Remembered, Why>, Problem> {
         let stage = self.plan.stage(id);
-        let mut objects = Vec::with_capacity(remembered.outputs.len());
-        for (i, output) in remembered.outputs.iter().enumerate() {
-            let OutputKind::File { blob, .. } = &output.kind else {
-                objects.push(None);
-                continue;
-            };
-            let lost = || Why::OutputLost { path: output.path.clone() };
-            let Some(stamp) = self.store.stamp(blob.digest)? else { return Ok(Err(lost())) };
-            let unchanged = remembered.stamps.get(i).is_some_and(|(_, object)| *object == stamp);
-            if !unchanged && !self.store.verify(*blob)? {
-                return Ok(Err(lost()));
-            }
-            objects.push(Some(stamp));
-        }
         let out = self.workspace.out(&self.plan.name, &stage.name);
         let shown = stamps(&remembered.outputs, &out)?;
-        let same = |now: &Vec<_>| {
-            now.len() == remembered.stamps.len() && now.iter().zip(&remembered.stamps).all(|(a, (b, _))| a == b)
-        };
-        let outs = match shown {
-            Some(now) if same(&now) => now,
-            _ => {
-                match restore(&remembered.outputs, &out, &self.store) {
-                    Ok(()) => {}
-                    Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
-                        return Ok(Err(Why::OutputLost { path: stage.outs.join(", ") }));
-                    }
-                    Err(ObjectError::Path(e)) => return Err(e.into()),
-                }
-                stamps(&remembered.outputs, &out)?.unwrap_or_default()
-            }
-        };
-        let now: Vec<_> = outs.into_iter().zip(objects).map(|(out, object)| (out, object.unwrap_or(out))).collect();
-        if now != remembered.stamps {
-            remembered.stamps = now;
-            self.memory.set(id.index(), remembered.clone());
-            self.dirty = true;
+        if shown.as_ref() == Some(&remembered.stamps) {
+            return Ok(Ok(remembered));
         }
+        match restore(&remembered.outputs, &out, &self.store) {
+            Ok(()) => {}
+            Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
+                return Ok(Err(Why::OutputLost { path: stage.outs.join(", ") }));
+            }
+            Err(ObjectError::Path(e)) => return Err(e.into()),
+        }
+        remembered.stamps = stamps(&remembered.outputs, &out)?.unwrap_or_default();
+        self.memory.set(id.index(), remembered.clone());
+        self.dirty = true;
         Ok(Ok(remembered))
     }
 

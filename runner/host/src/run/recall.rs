@@ -1,12 +1,11 @@
 //! The run in which nothing changed: answered from memory, with one status per source and per output.
 //!
 //! Before the scheduler is asked, [`Planner::unchanged`] compares everything with what the last run left:
-//! the fingerprint of each stage, the stamp of each result below `out/`, and the stamp of each object in
-//! the store. Only if all of it is as it was the run ends there; any difference, and everything is looked
-//! at again, stage by stage, in the ordinary way.
+//! the fingerprint of each stage and the stamp of each result below `out/`. Only if all of it is as it was
+//! the run ends there; any difference, and everything is looked at again, stage by stage, in the ordinary
+//! way. Objects in the store are not asked for: nothing here reads them (see [`super::heal`]).
 
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::OutputKind;
 use orgo_kernel::plan::Action;
 
 use crate::file::PathError;
@@ -63,15 +62,10 @@ impl Planner<'_> {
         {
             return Ok(false);
         }
-        for (output, (shown, object)) in before.outputs.iter().zip(&before.stamps) {
+        for (output, shown) in before.outputs.iter().zip(&before.stamps) {
             name.clear();
             name.extend([&stage.name, "/", &output.path]);
             if out.status(name)?.is_none_or(|s| !is_kind(output, &s) || s.stamp != *shown) {
-                return Ok(false);
-            }
-            if let OutputKind::File { blob, .. } = &output.kind
-                && self.store.stamp(blob.digest)? != Some(*object)
-            {
                 return Ok(false);
             }
         }

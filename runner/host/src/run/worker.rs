@@ -9,17 +9,18 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender};
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{Blob, Output, OutputKind, StageKey};
+use orgo_kernel::key::{Blob, Output, StageKey};
 use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::Isolation;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
 use crate::process::{Exit, Invocation, Waker, run};
-use crate::sandbox::{Contents, Sandbox, stamp_of};
+use crate::sandbox::{Contents, Sandbox, stamps};
 use crate::store::{Cached, Executor, ObjectError, Store};
 
 use super::engine::Message;
+use super::heal::heal;
 use super::outcome::Attempt;
 
 /// The most that is kept of what a stage prints.
@@ -53,7 +54,7 @@ pub(super) struct Done {
 /// What a good attempt made.
 pub(super) struct Made {
     pub(super) outputs: Arc<Vec<Output>>,
-    pub(super) stamps: Vec<(Stamp, Stamp)>,
+    pub(super) stamps: Vec<Stamp>,
     pub(super) duration_ms: u64,
 }
 
@@ -138,7 +139,7 @@ impl Worker {
 
     fn attempt(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Made, (ReasonCode, Option<String>)> {
         let Bench { sandbox, log, input } = &mut self.bench;
-        sandbox.fill(&job.contents, &self.store).map_err(|e| match e {
+        fill(sandbox, &job.contents, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
@@ -159,23 +160,23 @@ impl Worker {
         }
         let outputs = sandbox.collect(&job.contents.outs, &self.store).map_err(|e| (e.code(), Some(e.to_string())))?;
         sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
-        let stamps = self.stamps(&outputs, &job.out).map_err(|e| internal(&e))?;
+        let stamps = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
         Ok(Made { outputs: Arc::new(outputs), stamps, duration_ms: 0 })
     }
+}
 
-    /// For each output the stamps of its copy below `out` and of its object.
-    fn stamps(&self, outputs: &[Output], out: &Path) -> Result<Vec<(Stamp, Stamp)>, PathError> {
-        let mut stamps = Vec::with_capacity(outputs.len());
-        for output in outputs {
-            let Some(shown) = stamp_of(output, out)? else { return Ok(Vec::new()) };
-            let object = match &output.kind {
-                OutputKind::File { blob, .. } => self.store.stamp(blob.digest)?.unwrap_or(shown),
-                OutputKind::Link(_) | OutputKind::EmptyFolder => shown,
-            };
-            stamps.push((shown, object));
+/// Fills the working folder; objects that are lost or damaged are taken from `out/`, if that is as they were.
+fn fill(sandbox: &mut Sandbox, contents: &Contents, store: &Store) -> Result<(), ObjectError> {
+    let most: usize = contents.upstream.iter().map(|u| u.outputs.len()).sum();
+    for _ in 0..most {
+        match sandbox.fill(contents, store) {
+            Err(ObjectError::Missing(digest) | ObjectError::Corrupt(digest)) => {
+                heal(digest, &contents.upstream, store)?;
+            }
+            other => return other,
         }
-        Ok(stamps)
     }
+    sandbox.fill(contents, store)
 }
 
 fn internal(error: &PathError) -> (ReasonCode, Option<String>) {
