@@ -9,6 +9,7 @@
 
 mod fields;
 mod kdl;
+mod plain;
 mod problem;
 mod scalar;
 mod tree;

@@ -1,6 +1,6 @@
 //! KDL 2 to trees. The only place that knows the `kdl` crate.
 
-use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
+use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
 use super::problem::{Document, DocumentError, Problem, Problems};
@@ -23,8 +23,11 @@ pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
         );
         return Err(problems.into_error());
     }
-    match KdlDocument::parse_v2(document.text()) {
-        Ok(parsed) => Ok(parsed.nodes().iter().map(node).collect()),
+    if let Some(nodes) = super::plain::parse(document.text()) {
+        return Ok(nodes);
+    }
+    match parse_with_crate(document.text()) {
+        Ok(nodes) => Ok(nodes),
         Err(error) => {
             for d in &error.diagnostics {
                 let message = d.message.as_deref().or(d.label.as_deref()).unwrap_or("not valid KDL");
@@ -40,6 +43,11 @@ pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
     }
 }
 
+/// Reads any KDL 2.
+pub(super) fn parse_with_crate(text: &str) -> Result<Vec<Node>, KdlError> {
+    Ok(KdlDocument::parse_v2(text)?.nodes().iter().map(|n| node(n, text)).collect())
+}
+
 fn lower_first(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     let mut chars = text.chars();
@@ -53,7 +61,7 @@ fn span(span: SourceSpan) -> Span {
     Span::new(span.offset(), span.len())
 }
 
-fn node(node: &KdlNode) -> Node {
+fn node(node: &KdlNode, text: &str) -> Node {
     let mut args = Vec::new();
     let mut props = Vec::new();
     for entry in node.entries() {
@@ -66,12 +74,14 @@ fn node(node: &KdlNode) -> Node {
             None => args.push(Spanned::new(scalar(entry), span(entry.span()))),
         }
     }
+    let written = node.span().offset()..node.span().offset() + node.span().len();
     Node {
         name: Spanned::new(node.name().value().to_owned(), span(node.name().span())),
         args,
         props,
-        children: node.children().map_or_else(Vec::new, |c| c.nodes().iter().map(self::node).collect()),
-        span: span(node.span()),
+        children: node.children().map_or_else(Vec::new, |c| c.nodes().iter().map(|n| self::node(n, text)).collect()),
+        // The crate counts blanks before a closing brace to the node.
+        span: Span::new(node.span().offset(), text[written].trim_end().len()),
     }
 }
 
