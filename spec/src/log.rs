@@ -1,16 +1,30 @@
 //! The Merkle log of the ledger: what a bare checkpoint can prove about records.
 //!
 //! * [`Edge`], [`leaf_hash`], [`node_hash`]: the tree of RFC 6962, and the state that appending needs.
+//! * [`Leaf`]: what one record is in the log.
 //! * [`Tile`], [`Tiles`], [`TreeReader`]: hashes at rest, 256 a file (C2SP tlog-tiles).
 //! * [`inclusion`], [`consistency`] and their verifiers (RFC 9162, 2.1.3 and 2.1.4).
+//! * [`NoteKey`], [`SignedNote`]: signed text (C2SP signed-note, Ed25519).
+//! * [`Checkpoint`], [`SignedCheckpoint`]: size and root under a signature (C2SP tlog-checkpoint).
+//! * [`Proof`]: all of it about one record in one file, for verifiers without the ledger (C2SP tlog-proof).
 //!
 //! INVARIANT: every text here has one spelling: what a `parse` accepts, its writer writes again to the byte.
 
+mod bundle;
+mod checkpoint;
+mod entry;
+mod key;
+mod note;
 mod proof;
 mod reader;
 mod tile;
 mod tree;
 
+pub use bundle::{MAX_PROOF_BYTES, Proof, ProofFileError};
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use entry::Leaf;
+pub use key::NoteKey;
+pub use note::{MAX_NOTE_BYTES, MAX_SIGNATURES, MAX_TEXT_BYTES, NoteError, SignedNote, VerifiedNote};
 pub use proof::{MAX_PROOF_HASHES, ProofError, consistency, inclusion, verify_consistency, verify_inclusion};
 pub use reader::{ReadError, Tiles, TreeReader, roots_below};
 pub use tile::{

@@ -1,11 +1,14 @@
 //! The tree is the one of RFC 6962, proofs prove what they say, and nothing else is accepted.
 
+mod files;
+mod notes;
 mod proofs;
 mod tiles;
 
 use std::convert::Infallible;
 
 use super::*;
+use crate::signature::tests::{public, sign};
 
 /// The eight entries with which implementations of RFC 6962 compare themselves.
 const ENTRIES: [&[u8]; 8] = [
@@ -79,4 +82,28 @@ impl Tiles for Memory {
 
 fn memory(count: u64) -> Memory {
     Memory { leaves: leaves(count), read: 0 }
+}
+
+fn checkpoint(size: u64) -> Checkpoint {
+    Checkpoint::new("orgo.dev/ledger/acme/0123456789abcdef", size, naive_root(&leaves(size))).expect("a checkpoint")
+}
+
+fn log_key(seed: u8) -> NoteKey {
+    NoteKey::new("orgo.dev/ledger/acme/0123456789abcdef", public(seed)).expect("a name")
+}
+
+fn signed(checkpoint: &Checkpoint, seed: u8) -> SignedCheckpoint {
+    SignedCheckpoint::sign(checkpoint, &log_key(seed), |text| Ok::<_, CheckpointError>(sign(seed, text)))
+        .expect("our own checkpoint")
+}
+
+fn note_key(name: &str, seed: u8) -> NoteKey {
+    NoteKey::new(name, public(seed)).expect("a name")
+}
+
+fn note(text: &str, signers: &[(&NoteKey, u8)]) -> SignedNote {
+    let mut signers = signers.iter().map(|(key, seed)| (*key, |text: &[u8]| Ok::<_, NoteError>(sign(*seed, text))));
+    let (key, by) = signers.next().expect("one signer");
+    let note = SignedNote::sign(text, key, by).expect("a note");
+    signers.fold(note, |note, (key, by)| note.and_sign(key, by).expect("a note"))
 }
