@@ -247,6 +247,22 @@ fn flipped(hash: &Digest, bit: u8) -> Digest {
 
 proptest! {
     #[test]
+    fn another_implementation_makes_the_same_roots_and_proofs(size in 1u64..1000, index in 0u64..1000, old in 1u64..1000) {
+        let (index, old) = (index % size, old % size);
+        let mut log = memory(size);
+        let mut other = ct_merkle::mem_backed_tree::MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
+        (0..size).for_each(|i| other.push(i.to_be_bytes().to_vec()));
+        let root = root_of(log.leaves.iter().copied());
+        prop_assert!(root.as_bytes()[..] == other.root().as_bytes()[..]);
+        let proof = inclusion(index, size, &mut log).expect("the leaf is there");
+        prop_assert!(tile_bytes(&proof) == other.prove_inclusion(index as usize).as_bytes());
+        if old > 0 {
+            let proof = consistency(old, size, &mut log).expect("both trees are there");
+            prop_assert!(tile_bytes(&proof) == other.prove_consistency((size - old) as usize).as_bytes());
+        }
+    }
+
+    #[test]
     fn an_inclusion_proof_proves_nothing_else(size in 1u64..600, index in 0u64..600, at in 0usize..64, bit: u8) {
         let index = index % size;
         let mut log = memory(size);
