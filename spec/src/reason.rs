@@ -86,6 +86,9 @@ registry! {
     AuditNotLinear "AUDIT_NOT_LINEAR" Security "the audit branch has a merge, a second root or an edited path" "restore the branch from a clone that verifies"
     AuditCasExhausted "AUDIT_CAS_EXHAUSTED" Operator "the ledger moved under every attempt to append" "run again when other writers are done"
     AuditRewound "AUDIT_REWOUND" Security "the ledger no longer contains what was seen in it before" "restore the branch from another clone; treat it as tampering"
+    LogInconsistent "LOG_INCONSISTENT" Security "the log does not continue the one that an earlier checkpoint speaks of" "compare with another clone; treat it as tampering"
+    LogMalformed "LOG_MALFORMED" Security "a leaf, tile, edge, checkpoint or proof of the log is not well formed" "restore the file from another clone"
+    CheckpointFork "CHECKPOINT_FORK" Security "two checkpoints of one log give different roots to trees of one size" "keep both checkpoints as evidence; treat it as tampering"
     RepoUnsafe "REPO_UNSAFE" Security "the repository has a shape that could run foreign code or mislead readers" "remove it before building"
     // Declarations.
     CycleInGraph "CYCLE_IN_GRAPH" Author "stages depend on each other in a circle" "remove one of the edges"
