@@ -2,11 +2,11 @@
 
 use clap::{Args, Subcommand};
 use orgo_host::key::{KeyClass, KeyEntry, KeyError, KeyRef, PrivateKey, Role};
-use orgo_spec::Name;
+use orgo_spec::{Name, ReasonCode};
 use serde_json::{Value, json};
 
 use super::{Context, ledger};
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::output::plain;
 
 #[derive(Debug, Args)]
@@ -116,7 +116,10 @@ fn new(context: &Context, role: Role, name: Option<&str>, passphrase: bool) -> R
             return Err(KeyError::Exists { path }.into());
         }
         let chosen = context.passphrases.choose(&path);
-        let chosen = chosen.map_err(|why| KeyError::Locked { path: path.clone(), why })?;
+        let chosen = chosen.map_err(|why| {
+            let help = "type a passphrase at a terminal, or give `--passphrase-file FILE`";
+            Failure::message(Class::Integrity, Some(ReasonCode::KeyUnusable), format!("no key was made: {why}"), help)
+        })?;
         PrivateKey::create_locked(&path, role, &chosen)?
     } else {
         PrivateKey::create(&path, role, KeyClass::Standard)?

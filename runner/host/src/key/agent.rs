@@ -109,13 +109,13 @@ impl Agent {
     fn exchange(&self, request: &[u8]) -> Result<Vec<u8>, AgentError> {
         let deadline = Instant::now() + self.timeout;
         let told = |e: std::io::Error| {
-            let seconds = self.timeout.as_secs_f32();
-            match e.kind() {
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
-                    why(format!("the agent did not answer within {seconds} seconds"))
-                }
-                std::io::ErrorKind::UnexpectedEof => why("the agent closed the connection"),
-                _ => why(format!("no agent at `{}`: {e}", self.socket.display())),
+            use std::io::ErrorKind as Kind;
+            if matches!(e.kind(), Kind::WouldBlock | Kind::TimedOut) {
+                why(format!("the agent did not answer within {} seconds", self.timeout.as_secs_f32()))
+            } else if e.kind() == Kind::UnexpectedEof {
+                why("the agent closed the connection")
+            } else {
+                why(format!("no agent at `{}`: {e}", self.socket.display()))
             }
         };
         let mut stream = self.connect(deadline).map_err(told)?;

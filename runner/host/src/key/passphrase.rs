@@ -83,7 +83,7 @@ impl Passphrases {
         let passphrase = match &self.origin {
             Origin::Nowhere => return Err("it has a passphrase".to_owned()),
             Origin::Terminal if !std::io::stdin().is_terminal() => {
-                return Err("there is no terminal to ask for its passphrase".to_owned());
+                return Err("there is no terminal to ask for a passphrase".to_owned());
             }
             Origin::Terminal => prompt(question)?,
             // A pipe can be read once only.
@@ -156,7 +156,7 @@ impl Drop for Quiet<'_> {
 
 /// Asks at the terminal without echo.
 fn prompt(question: &str) -> Result<Passphrase, String> {
-    let told = |e: std::io::Error| format!("the terminal cannot ask for its passphrase: {e}");
+    let told = |e: std::io::Error| format!("no passphrase came from the terminal: {e}");
     let mut terminal = File::options().read(true).write(true).open("/dev/tty").map_err(told)?;
     terminal.write_all(question.as_bytes()).map_err(told)?;
     let read = {

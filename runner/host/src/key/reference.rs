@@ -31,7 +31,7 @@ pub enum AgentKey {
     /// What `ssh-add -l` prints: `SHA256:` and 43 base64 characters.
     Fingerprint(String),
     /// What `ssh-add -L` prints, without the comment.
-    Public(PublicKey),
+    Public(Box<PublicKey>),
 }
 
 /// Why a text is no reference to a key.
@@ -103,8 +103,8 @@ impl FromStr for AgentKey {
         if text.starts_with("sk-ssh-ed25519") {
             return Err(KeyRefError::SecurityKey);
         }
-        match text.parse() {
-            Ok(key) => Ok(Self::Public(key)),
+        match text.parse::<PublicKey>() {
+            Ok(key) => Ok(Self::Public(Box::new(key))),
             Err(PublicKeyError::Weak) => Err(KeyRefError::Weak),
             Err(PublicKeyError::Malformed) => Err(KeyRefError::Public(shown())),
         }

@@ -72,7 +72,8 @@ impl UserDir {
     /// be usable now.
     ///
     /// # Errors
-    /// [`KeyError`] if it is not, [`KeyError::Ambiguous`] if `keys/<role>.key` is there.
+    /// [`KeyError`] if it is not, [`KeyError::Ambiguous`] if `keys/<role>.key` is there, [`KeyError::Role`] if the
+    /// key has another duty already.
     pub fn use_key(&self, role: Role, reference: &KeyRef) -> Result<PrivateKey, KeyError> {
         let reference = match reference {
             KeyRef::File(path) => KeyRef::File(std::path::absolute(path).map_err(KeyError::io(path))?),
@@ -84,6 +85,10 @@ impl UserDir {
             return Err(KeyError::Ambiguous { role, key, reference: path });
         }
         let opened = PrivateKey::open(&reference, role, self.sources())?;
+        let has = |other: &Role| self.entry(other.as_str()).is_ok_and(|k| k.public == *opened.public());
+        if let Some(have) = Role::ALL.into_iter().find(|other| *other != role && has(other)) {
+            return Err(KeyError::Role { have, need: role });
+        }
         let line = format!("{reference}\n");
         if parse_reference(&line).as_ref() != Ok(&reference) {
             return Err(KeyError::unusable(&path, "a line of text cannot hold the path of the key"));

@@ -93,26 +93,24 @@ fn parse_plain(text: &[u8]) -> Result<Text, TextError> {
 fn parse_openssh(text: &[u8]) -> Result<Text, TextError> {
     let key = ssh_key::PrivateKey::from_openssh(text)
         .map_err(|_| TextError::Other("it is damaged, or no ed25519 key in the OpenSSH format".to_owned()))?;
-    let public = match key.public_key().key_data() {
-        KeyData::Ed25519(bytes) => PublicKey::from_bytes(&bytes.0)?,
-        other => {
-            let what = match other.algorithm() {
-                Algorithm::SkEd25519 => "a security key, whose signatures carry a counter".to_owned(),
-                algorithm => format!("of the kind `{algorithm}`"),
-            };
-            return Err(TextError::Other(format!("it is {what}; only `ssh-ed25519` keys can sign")));
-        }
+    let KeyData::Ed25519(bytes) = key.public_key().key_data() else {
+        let kind = key.algorithm();
+        return Err(TextError::Other(if kind == Algorithm::SkEd25519 {
+            "it is a security key: its signatures carry a counter that verifiers of records do not accept".to_owned()
+        } else {
+            format!("it is of the kind `{kind}`; only `ssh-ed25519` keys can sign")
+        }));
     };
-    let secret = match key.key_data() {
-        KeypairData::Encrypted(_) => {
-            if let Kdf::Bcrypt { rounds, .. } = key.kdf()
-                && *rounds > MAX_ROUNDS
-            {
-                return Err(TextError::Other(format!("it asks for {rounds} rounds of bcrypt; at most {MAX_ROUNDS}")));
-            }
-            Secret::Sealed(Box::new(key))
-        }
-        _ => Secret::Seed(seed_of(&key, &public).ok_or(TextError::Malformed)?),
+    let public = PublicKey::from_bytes(&bytes.0)?;
+    if let Kdf::Bcrypt { rounds, .. } = key.kdf()
+        && *rounds > MAX_ROUNDS
+    {
+        return Err(TextError::Other(format!("it asks for {rounds} rounds of bcrypt; at most {MAX_ROUNDS}")));
+    }
+    let secret = if key.is_encrypted() {
+        Secret::Sealed(Box::new(key))
+    } else {
+        Secret::Seed(seed_of(&key, &public).ok_or(TextError::Malformed)?)
     };
     Ok(Text { role: None, class: KeyClass::Standard, public, secret })
 }

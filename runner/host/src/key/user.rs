@@ -1,7 +1,8 @@
 //! The folder that holds a user's keys and pins.
 //!
 //! It is named on the command line (`--home DIR`) or derived from the user database. `HOME` and the `XDG_*`
-//! variables are not consulted: no environment variable influences keys or trust (design 13).
+//! variables are not consulted: no environment variable chooses keys or trust (design 13). A reference may name a
+//! variable that holds a key, and then it is the reference that chooses.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};

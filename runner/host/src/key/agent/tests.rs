@@ -212,7 +212,7 @@ fn answers_that_are_not_well_formed_are_refused() {
     ];
     for answer in few {
         let (_folder, agent) = liar(answer.clone());
-        assert!(matches!(agent.find(&AgentKey::Public(key)), Err(AgentError::Why(_))), "{answer:?}");
+        assert!(matches!(agent.find(&AgentKey::Public(Box::new(key))), Err(AgentError::Why(_))), "{answer:?}");
         assert!(agent.sign(&key, b"x").is_err(), "{answer:?}");
     }
 }

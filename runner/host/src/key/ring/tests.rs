@@ -142,6 +142,12 @@ fn a_reference_is_kept_and_replaced_whole() {
         assert_eq!(user.key_or_development(Role::Git).expect("usable").public(), key.public());
     }
     assert!(matches!(user.use_key(Role::Runner, next.source()), Err(KeyError::Role { .. })), "a key of another duty");
+    let openssh = folder.path().join("k/three");
+    let locked = PrivateKey::create_locked(&openssh, Role::Git, &Zeroizing::new(b"pw".to_vec())).expect("made");
+    let knowing = knowing(&user, folder.path(), "pw");
+    knowing.use_key(Role::Log, locked.source()).expect("a file that says no duty");
+    assert!(matches!(knowing.use_key(Role::Runner, locked.source()), Err(KeyError::Role { .. })), "it has one now");
+    std::fs::remove_file(user.reference_path(Role::Log)).expect("removed");
     let listed = user.keys().expect("a list");
     assert_eq!(listed.len(), 1, "{listed:?}");
     assert_eq!(listed[0].1.as_ref().expect("usable").source, *next.source());
