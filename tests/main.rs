@@ -6,6 +6,7 @@ mod commands;
 mod declarations;
 mod demo;
 mod faults;
+mod keys;
 mod ledger;
 mod runner;
 mod spine;

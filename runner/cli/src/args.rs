@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use orgo_host::key::{KeyRef, Role};
+
 use crate::command::{key, record, verify};
 
 const STYLES: Styles = Styles::styled()
@@ -36,6 +38,15 @@ pub(crate) struct Global {
     /// Where keys and pins are kept; `.config/orgo` in the user's home folder unless told
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) home: Option<PathBuf>,
+    /// Where the key of a duty is: `file:PATH`, `agent:SHA256:…` or `env:NAME`; may be given once a duty
+    #[arg(long = "key", global = true, value_name = "ROLE=REF", value_parser = key::assignment)]
+    pub(crate) keys: Vec<(Role, KeyRef)>,
+    /// Where the ssh-agent listens; `SSH_AUTH_SOCK` unless told
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) agent_socket: Option<PathBuf>,
+    /// A file whose first line is the passphrase of keys; asked for at the terminal unless told
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -65,7 +76,7 @@ pub(crate) enum Command {
     Record(record::Record),
     /// Verify the ledger: signatures, history, evidence, gates
     Verify(verify::Verify),
-    /// List, make and show keys
+    /// List, make and show keys, and say where they are
     Key(key::Key),
     /// Ask the compiled pack about something, with the evidence for every value
     Query(Query),

@@ -14,8 +14,10 @@ pub(crate) mod record;
 mod run;
 pub(crate) mod verify;
 
+use std::collections::BTreeMap;
+
 use clap::CommandFactory;
-use orgo_host::key::UserDir;
+use orgo_host::key::{Passphrases, Sources, UserDir};
 use orgo_spec::ReasonCode;
 
 use crate::args::{Args, Command, Dev, Global};
@@ -26,18 +28,28 @@ use crate::output::Output;
 pub(crate) struct Context {
     pub(crate) global: Global,
     pub(crate) output: Output,
+    /// Kept for the whole command, so that each is asked for once.
+    pub(crate) passphrases: Passphrases,
 }
 
 impl Context {
-    /// Where keys and pins are kept.
+    /// Where keys and pins are kept, and what the command line says about keys.
     ///
     /// # Errors
-    /// [`Failure`] if the system does not know the user and `--home` was not given.
+    /// [`Failure`] if the system does not know the user and `--home` was not given, or if a duty is given two keys.
     pub(crate) fn home(&self) -> Result<UserDir, Failure> {
-        match &self.global.home {
-            Some(path) => Ok(UserDir::at(path)),
-            None => Ok(UserDir::of_user()?),
+        let folder = match &self.global.home {
+            Some(path) => UserDir::at(path),
+            None => UserDir::of_user()?,
+        };
+        let mut references = BTreeMap::new();
+        for (role, reference) in &self.global.keys {
+            if references.insert(*role, reference.clone()).is_some() {
+                return Err(Failure::usage(format!("`--key` names two {role} keys"), "keep one of the two"));
+            }
         }
+        let agent_socket = self.global.agent_socket.clone();
+        Ok(folder.with_sources(Sources { references, agent_socket, passphrases: self.passphrases.clone() }))
     }
 }
 
@@ -47,7 +59,8 @@ impl Context {
 /// [`Failure`] with its exit code.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let output = Output { json: args.global.json, quiet: args.global.quiet, verbose: args.global.verbose };
-    let context = Context { global: args.global, output };
+    let passphrases = args.global.passphrase_file.as_ref().map_or_else(Passphrases::terminal, Passphrases::file);
+    let context = Context { global: args.global, output, passphrases };
     match args.command {
         None => next(&context),
         Some(Command::Init(args)) => init::run(&context, &args),

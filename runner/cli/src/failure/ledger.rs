@@ -16,6 +16,9 @@ impl From<GitError> for Failure {
 
 impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
+        if let LedgerError::Key(error) = error {
+            return error.into();
+        }
         let message = error.to_string();
         if let LedgerError::Ambiguous { .. } = error {
             return Self::usage(message, "give more digits of the id");
@@ -37,8 +40,7 @@ impl From<LedgerError> for Failure {
 
 impl From<KeyError> for Failure {
     fn from(error: KeyError) -> Self {
-        let code = error.code();
-        Self::message(Class::Integrity, Some(code), error.to_string(), code.remedy())
+        Self::message(Class::Integrity, Some(error.code()), error.to_string(), error.help())
     }
 }
 

@@ -1,30 +1,21 @@
-//! Key files: five lines of text, read from a descriptor that was checked, written whole or not at all.
-//!
-//! ```text
-//! orgo private key 1
-//! role runner
-//! class development
-//! public ssh-ed25519 AAAA…
-//! secret <64 hexadecimal digits>
-//! ```
+//! Key files: read from a descriptor that was checked, written whole or not at all.
 
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
+use ed25519_dalek::SigningKey;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
-use super::{KeyClass, KeyError, PrivateKey, Role, user};
+use super::text::{self, MAX_BYTES, Seed};
+use super::{Holder, KeyClass, KeyError, KeyRef, PrivateKey, Role, user};
 
-const HEAD: &str = "orgo private key 1";
-/// A key file has about 260 bytes.
-const MAX_BYTES: usize = 1024;
-
-pub(super) fn load(path: &Path) -> Result<PrivateKey, KeyError> {
-    let unusable = |why: &str| KeyError::Unusable { path: path.to_owned(), why: why.to_owned() };
+/// The bytes of a private file: regular, no link, the user's own, mode 0600 or less.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let unusable = |why: &str| KeyError::unusable(path, why);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
         Ok(descriptor) => File::from(descriptor),
@@ -42,9 +33,9 @@ pub(super) fn load(path: &Path) -> Result<PrivateKey, KeyError> {
     if meta.mode() & 0o7177 != 0 {
         return Err(unusable("its mode is not 0600"));
     }
-    let mut text = Zeroizing::new([0u8; MAX_BYTES]);
+    let mut text = Zeroizing::new(vec![0u8; MAX_BYTES + 1]);
     let mut length = 0;
-    loop {
+    while length < text.len() {
         match file.read(&mut text[length..]) {
             Ok(0) => break,
             Ok(n) => length += n,
@@ -52,59 +43,73 @@ pub(super) fn load(path: &Path) -> Result<PrivateKey, KeyError> {
             Err(e) => return Err(KeyError::io(path)(e)),
         }
     }
-    parse(&text[..length], path).ok_or_else(|| KeyError::Malformed { path: path.to_owned() })
+    if length > MAX_BYTES {
+        return Err(KeyError::Malformed { path: path.to_owned() });
+    }
+    text.truncate(length);
+    Ok(text)
 }
 
-/// Parses without copying the secret: all slices point into the caller's wiped buffer.
-fn parse(text: &[u8], path: &Path) -> Option<PrivateKey> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
-    let mut lines = text.split('\n');
-    let mut field = |name: &str| lines.next()?.strip_prefix(name)?.strip_prefix(' ');
-    if field("orgo")? != &HEAD["orgo ".len()..] {
-        return None;
-    }
-    let role: Role = field("role")?.parse().ok()?;
-    let class = [KeyClass::Development, KeyClass::Standard].into_iter();
-    let said = field("class")?;
-    let class = class.into_iter().find(|c| c.as_str() == said)?;
-    let public = field("public")?.parse().ok()?;
-    let secret = field("secret")?.as_bytes();
-    let mut seed = Zeroizing::new([0u8; 32]);
-    if lines.next().is_some() || secret.len() != 64 || HEXLOWER.decode_mut(secret, seed.as_mut()).is_err() {
-        return None;
-    }
-    let key = PrivateKey::from_seed(&seed, role, class, path);
-    (key.public == public).then_some(key)
-}
-
+/// Makes a key and stores it in our own form.
 pub(super) fn create(path: &Path, role: Role, class: KeyClass) -> Result<PrivateKey, KeyError> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    user::private_folder(folder)?;
+    let seed = new_seed(path)?;
+    store(path, &text::plain(&seed, role, class))?;
+    Ok(key(&seed, role, class, path))
+}
+
+/// Makes a key and stores it in the OpenSSH format, locked with a passphrase.
+pub(super) fn create_locked(path: &Path, role: Role, passphrase: &[u8]) -> Result<PrivateKey, KeyError> {
+    let seed = new_seed(path)?;
+    let text = text::sealed(&seed, role, passphrase).map_err(|why| KeyError::unusable(path, why))?;
+    store(path, &text)?;
+    Ok(key(&seed, role, KeyClass::Standard, path))
+}
+
+fn key(seed: &Seed, role: Role, class: KeyClass, path: &Path) -> PrivateKey {
+    let source = KeyRef::File(path.to_owned());
+    let holder = Holder::Memory(SigningKey::from_bytes(seed));
+    PrivateKey { holder, public: text::public_of(seed), role, class, source }
+}
+
+fn new_seed(path: &Path) -> Result<Seed, KeyError> {
     let mut seed = Zeroizing::new([0u8; 32]);
     getrandom::fill(seed.as_mut()).map_err(|e| KeyError::io(path)(std::io::Error::other(e.to_string())))?;
-    let key = PrivateKey::from_seed(&seed, role, class, path);
+    Ok(seed)
+}
 
-    let mut secret = Zeroizing::new([0u8; 64]);
-    HEXLOWER.encode_mut(seed.as_ref(), secret.as_mut());
-    let public = key.public.to_string();
-    let head = format!("{HEAD}\nrole {role}\nclass {}\npublic {public}\nsecret ", class.as_str());
-    let mut text = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
-    for part in [head.as_bytes(), secret.as_ref(), b"\n"] {
-        text.extend_from_slice(part);
+/// Writes a file that was not there.
+fn store(path: &Path, text: &[u8]) -> Result<(), KeyError> {
+    // A hard link fails if the name is taken; a rename would replace a key that someone needs.
+    let link = |temporary: &Path| {
+        let linked = std::fs::hard_link(temporary, path);
+        linked.and(std::fs::remove_file(temporary))
+    };
+    match put(path, text, link) {
+        Err(KeyError::Io { error, .. }) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(KeyError::Exists { path: path.to_owned() })
+        }
+        other => other,
     }
+}
 
+/// Writes a file, in place of one that is there.
+pub(super) fn replace(path: &Path, text: &[u8]) -> Result<(), KeyError> {
+    put(path, text, |temporary| std::fs::rename(temporary, path))
+}
+
+/// Writes beside `path`, flushes, and lets `place` put it there.
+fn put(path: &Path, text: &[u8], place: impl Fn(&Path) -> std::io::Result<()>) -> Result<(), KeyError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    user::private_folder(folder)?;
     let mut nonce = [0u8; 8];
     getrandom::fill(&mut nonce).map_err(|e| KeyError::io(path)(std::io::Error::other(e.to_string())))?;
-    let temporary = folder.join(format!(".new-{}", HEXLOWER.encode(&nonce)));
-    let written = write_new(&temporary, &text)
-        // A hard link fails if the name is taken; a rename would replace a key that someone needs.
-        .and_then(|()| std::fs::hard_link(&temporary, path))
-        .and_then(|()| File::open(folder)?.sync_all());
-    let cleared = std::fs::remove_file(&temporary);
-    match written {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(KeyError::Exists { path: path.to_owned() }),
-        other => other.and(cleared).map(|()| key).map_err(KeyError::io(path)),
+    let temporary: PathBuf = folder.join(format!(".new-{}", HEXLOWER.encode(&nonce)));
+    let written =
+        write_new(&temporary, text).and_then(|()| place(&temporary)).and_then(|()| File::open(folder)?.sync_all());
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary); // gone already if it was placed
     }
+    written.map_err(KeyError::io(path))
 }
 
 fn write_new(path: &Path, text: &[u8]) -> std::io::Result<()> {
@@ -136,7 +141,7 @@ mod tests {
         assert_eq!(made.public(), again.public());
         assert_eq!(again.class(), KeyClass::Development);
         assert_ne!(made.public(), user.key_or_development(Role::Git).expect("made").public(), "one key, one duty");
-        let mode = std::fs::metadata(made.path()).expect("the file").permissions().mode();
+        let mode = std::fs::metadata(made.path().expect("a file")).expect("the file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(user.keys().expect("a list").len(), 2, "no temporary file is left");
     }
@@ -145,7 +150,7 @@ mod tests {
     fn a_key_that_others_could_read_or_swap_is_refused() {
         let (_folder, user) = home();
         let key = user.key_or_development(Role::Runner).expect("made");
-        let path = key.path();
+        let path = key.path().expect("a file");
         for mode in [0o640, 0o604, 0o700, 0o4600] {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("chmod");
             let refused = user.key_or_development(Role::Runner).map(|_| ()).map_err(|e| e.code());
@@ -155,14 +160,17 @@ mod tests {
         let moved = path.with_extension("moved");
         std::fs::rename(path, &moved).expect("rename");
         std::os::unix::fs::symlink(&moved, path).expect("a link");
-        assert!(matches!(PrivateKey::load(path), Err(KeyError::Unusable { .. })), "a link is refused");
+        assert!(matches!(user.key(Role::Runner), Err(KeyError::Unusable { .. })), "a link is refused");
     }
 
     #[test]
     fn a_key_is_never_overwritten() {
         let (_folder, user) = home();
         let key = user.key_or_development(Role::Root).expect("made");
-        assert!(matches!(PrivateKey::create(key.path(), Role::Root, KeyClass::Standard), Err(KeyError::Exists { .. })));
+        assert!(matches!(
+            PrivateKey::create(key.path().expect("a file"), Role::Root, KeyClass::Standard),
+            Err(KeyError::Exists { .. })
+        ));
         assert_eq!(user.key(Role::Root).expect("still there").public(), key.public());
     }
 
@@ -170,8 +178,9 @@ mod tests {
     fn a_damaged_key_file_is_refused_and_not_replaced() {
         let (_folder, user) = home();
         let key = user.key_or_development(Role::Git).expect("made");
-        let good = std::fs::read_to_string(key.path()).expect("text");
-        let other = PrivateKey::create(&key.path().with_extension("2"), Role::Git, KeyClass::Standard).expect("made");
+        let path = key.path().expect("a file").to_owned();
+        let good = std::fs::read_to_string(&path).expect("text");
+        let other = PrivateKey::create(&path.with_extension("2"), Role::Git, KeyClass::Standard).expect("made");
         for damaged in [
             String::new(),
             good.trim_end().to_owned(),
@@ -181,9 +190,9 @@ mod tests {
             good.replace(&key.public().to_string(), &other.public().to_string()),
             good.replace("secret ", "secret 0"),
         ] {
-            std::fs::write(key.path(), &damaged).expect("written");
+            std::fs::write(&path, &damaged).expect("written");
             assert!(matches!(user.key_or_development(Role::Git), Err(KeyError::Malformed { .. })), "{damaged}");
-            assert_eq!(std::fs::read_to_string(key.path()).expect("text"), damaged);
+            assert_eq!(std::fs::read_to_string(&path).expect("text"), damaged);
         }
     }
 

@@ -1,22 +1,26 @@
 //! The folder that holds a user's keys and pins.
 //!
 //! It is named on the command line (`--home DIR`) or derived from the user database. `HOME` and the `XDG_*`
-//! variables are not consulted: no environment variable influences keys or trust (design 13).
+//! variables are not consulted: no environment variable chooses keys or trust (design 13). A reference may name a
+//! variable that holds a key, and then it is the reference that chooses.
 
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use super::KeyError;
+use super::{KeyError, Sources};
 
-/// The folder of one user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UserDir(PathBuf);
+/// The folder of one user, and where its keys come from if they are not in it.
+#[derive(Debug, Clone)]
+pub struct UserDir {
+    path: PathBuf,
+    sources: Sources,
+}
 
 impl UserDir {
     /// The folder at `path`, which need not exist yet.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self { path: path.into(), sources: Sources::default() }
     }
 
     /// `.config/orgo` in the home folder that `/etc/passwd` gives the effective user.
@@ -28,13 +32,25 @@ impl UserDir {
         let path = Path::new("/etc/passwd");
         let passwd = std::fs::read_to_string(path).map_err(KeyError::io(path))?;
         let home = home_of(&passwd, uid).ok_or(KeyError::NoHome { uid })?;
-        Ok(Self(home.join(".config/orgo")))
+        Ok(Self::at(home.join(".config/orgo")))
     }
 
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
+    }
+
+    /// The same folder with what the command line says about keys.
+    #[must_use]
+    pub fn with_sources(self, sources: Sources) -> Self {
+        Self { sources, ..self }
+    }
+
+    /// What was said about keys.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
     }
 }
 
