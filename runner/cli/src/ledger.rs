@@ -12,7 +12,7 @@ pub(crate) use lane::{Desk, open_desk};
 pub(crate) use submit::{Recorded, submit};
 
 use orgo_host::clock::Clock;
-use orgo_host::key::{Role, UserDir};
+use orgo_host::key::{Role, UserDir, distinct};
 use orgo_host::ledger::{Ledger, Signers, Trust};
 use orgo_spec::Name;
 
@@ -26,6 +26,7 @@ pub(crate) fn begin_development(ledger: &Ledger, tenant: &Name, home: &UserDir, 
     let runner = home.key_or_development(Role::Runner)?;
     let git = home.key_or_development(Role::Git)?;
     let root = home.key_or_development(Role::Root)?;
+    distinct(&[&runner, &git, &root])?;
     let now_ms = clock.now_ms();
     let roots = [root];
     let signers = Signers { runner: &runner, git: &git, roots: &roots };
