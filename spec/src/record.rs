@@ -6,20 +6,26 @@
 //!
 //! Adding a kind is one file: a type that implements [`Predicate`].
 
+mod admin;
 mod build;
 mod gate;
+mod revocation;
 mod stage;
+mod started;
 mod statement;
 mod trust;
 
+pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
     PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
+pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
 pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
+pub use started::{AbandonedFacts, AbandonedRecord, AbandonedRun, StartedFacts, StartedRecord, StartedRun};
 pub use statement::{Predicate, RecordError, RecordId, STATEMENT_TYPE, Statement, Subject};
-pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun};
+pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun, TrustedKey};
 
 #[cfg(test)]
 pub(crate) mod tests;
