@@ -10,4 +10,5 @@ mod keys;
 mod ledger;
 mod runner;
 mod spine;
+mod submit;
 mod support;

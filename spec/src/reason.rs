@@ -120,6 +120,8 @@ registry! {
     KeyRevokedAtIndex "KEY_REVOKED_AT_INDEX" Security "a record stands in the log after the revocation of the key that signed it" "treat it as forged: the claimed time counts for nothing"
     KeyExpired "KEY_EXPIRED" Security "a key was used outside the window in which it is trusted" "rotate the key before its window ends"
     HoldInForce "HOLD_IN_FORCE" Operator "a hold keeps this back" "look at who holds it and why: `orgo admin list`; release it with `orgo admin release`"
+    SpoolUnusable "SPOOL_UNUSABLE" Operator "a file in the spool is not a record that waits" "look at the file; move it away if it does not belong there"
+    RemoteUnreachable "REMOTE_UNREACHABLE" Operator "the ledger's remote cannot be read or written" "check the network and the rights; what was spooled stays in the spool"
     StoreCorrupt "STORE_CORRUPT" Operator "an object in the store does not hash to its name" "nothing: the object was removed and its stage runs again; check the disk if it recurs"
     OutputNondeterministic "OUTPUT_NONDETERMINISTIC" Author "the same key produced different outputs" "find what the stage reads that it does not declare"
     IsolationUnavailable "ISOLATION_UNAVAILABLE" Operator "this machine or version cannot give the isolation that a stage declares" "run where it can be given, or declare `isolation \"open\"`"

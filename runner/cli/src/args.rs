@@ -152,6 +152,9 @@ pub(crate) struct Run {
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
     pub(crate) lane: Option<LaneArg>,
+    /// Leave signed records in this folder, for `orgo record submit`, instead of appending them
+    #[arg(long, value_name = "DIR")]
+    pub(crate) spool: Option<PathBuf>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,

@@ -4,11 +4,13 @@ mod assemble;
 mod governance;
 mod kristal;
 mod lane;
+mod start;
 mod submit;
 
 pub(crate) use assemble::About;
 pub(crate) use governance::Governance;
 pub(crate) use lane::{Desk, open_desk};
+pub(crate) use start::start;
 pub(crate) use submit::{Recorded, submit};
 
 use orgo_host::clock::Clock;

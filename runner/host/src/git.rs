@@ -7,6 +7,7 @@
 //! Object hashes are verified on every read (libgit2's strict mode, SHA-1 with collision detection).
 
 mod commit;
+mod remote;
 mod source;
 mod tree;
 mod write;
@@ -21,6 +22,7 @@ use orgo_spec::ReasonCode;
 
 pub use commit::{Commit, CommitShape};
 pub use git2::Oid as ObjectId;
+pub use remote::{Remote, RemoteError};
 pub use source::Source;
 pub use tree::{Change, Entry, MODE_FILE};
 pub use write::{Identity, Swap};

@@ -16,6 +16,8 @@ pub(crate) mod record;
 mod seal;
 mod seen;
 mod signers;
+mod spool;
+mod submit;
 mod trust;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ pub use log::Log;
 pub use record::{KindError, Record};
 pub(crate) use seal::moment;
 pub use seen::Seen;
+pub use spool::{Spool, Waiting};
+pub use submit::Submitted;
 pub use trust::{Moment, Trust, TrustError};
 
 use crate::git::{Commit, Git, GitError, ObjectId};
@@ -137,6 +141,10 @@ pub enum LedgerError {
     Exhausted(u32),
     #[error("the ledger stays locked by `{0}`; if no other writer runs, a killed one left it: remove it")]
     Locked(PathBuf),
+    #[error("the spool cannot be used at `{path}`: {why}")]
+    Spool { path: PathBuf, why: String },
+    #[error("git {what} failed: {said}")]
+    Transport { what: String, said: String },
     #[error("the record was written but does not verify: {0}")]
     NotDurable(String),
 }
@@ -156,6 +164,8 @@ impl LedgerError {
             Self::Refused { code, .. } => Some(*code),
             Self::Exhausted(_) | Self::Locked(_) => Some(ReasonCode::AuditCasExhausted),
             Self::NotDurable(_) => Some(ReasonCode::RecordNotDurable),
+            Self::Spool { .. } => Some(ReasonCode::SpoolUnusable),
+            Self::Transport { .. } => Some(ReasonCode::RemoteUnreachable),
             Self::Exists(_) | Self::Ambiguous { .. } => None,
         }
     }

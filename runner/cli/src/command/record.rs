@@ -2,6 +2,7 @@
 
 mod diff;
 mod export;
+mod submit;
 
 use std::path::PathBuf;
 
@@ -47,6 +48,8 @@ enum RecordCommand {
         /// The newer one
         new: String,
     },
+    /// Append what waits in a spool, and what only this clone has, to the ledger at a remote
+    Submit(submit::Submit),
     /// Write a record as a standard DSSE envelope
     Export {
         /// `latest`, a number, or the beginning of an id
@@ -59,8 +62,12 @@ enum RecordCommand {
 
 /// Runs `orgo record`.
 pub(super) fn run(context: &Context, args: &Record) -> Result<(), Failure> {
+    if let RecordCommand::Submit(submit) = &args.command {
+        return submit::run(context, submit, args.branch.as_deref());
+    }
     let opened = ledger::open(context, None, args.branch.as_deref())?;
     match &args.command {
+        RecordCommand::Submit(_) => Ok(()), // dealt with above
         RecordCommand::List { limit } => list(context, &opened, *limit),
         RecordCommand::Show { record } => show(context, &opened, record),
         RecordCommand::Diff { old, new } => diff::run(context, &opened, old, new),

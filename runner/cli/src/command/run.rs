@@ -1,7 +1,10 @@
 //! `orgo run`: runs a pipeline and reports.
 
+use std::cell::{Cell, RefCell};
+
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
+use orgo_host::ledger::Spool;
 use orgo_host::run::{Notice, RunOptions, RunOutcome};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
@@ -14,7 +17,7 @@ use super::check::obtainable;
 use super::plan::wanted;
 use crate::args::{LaneArg, Run};
 use crate::failure::{Class, Failure};
-use crate::ledger::{About, Desk, Governance, Recorded, open_desk, submit};
+use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::project::{Repository, own_path};
 use crate::report::Reporter;
 
@@ -33,12 +36,38 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         LaneArg::Local => Lane::Local,
         LaneArg::Protected => Lane::Protected,
     });
-    let desk = open_desk(&repository.project, repository.workspace.root(), &context.home()?, &clock, demanded)?;
+    let mut desk = open_desk(&repository.project, repository.workspace.root(), &context.home()?, &clock, demanded)?;
+    if let (Some(desk), Some(folder)) = (&mut desk, &args.spool) {
+        desk.spool = Some(Spool::open(folder)?);
+    }
     injected_clock_needs_development(&clock, desk.as_ref())?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
+    let run = random_uuid();
+    let state = repository.workspace.state();
+    let about = desk.as_ref().map(|desk| About {
+        project: &repository.project,
+        declared: repository.declared,
+        plan: &plan,
+        wanted: &wanted,
+        targets: &args.stages,
+        governance: &governance,
+        desk,
+        clock: &clock,
+        state: &state,
+        run: &run,
+        started: Cell::new(None),
+    });
+    let refused: RefCell<Option<Failure>> = RefCell::new(None);
+    let before_work = || match about.as_ref().map_or(Ok(()), start) {
+        Ok(()) => true,
+        Err(failure) => {
+            refused.replace(Some(failure));
+            false
+        }
+    };
     let options = RunOptions {
-        run: random_uuid(),
+        run: run.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
         keep_going: args.keep_going,
         force: &force,
@@ -47,19 +76,24 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         gates: governance.policy(),
         clock: clock.clone(),
+        before_work: &before_work,
     };
     let mut reporter =
         Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock.clone())?;
-    let outcome = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+    let ended = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
         reporter.notice(&notice);
-    })?;
-    let recorded = match &desk {
+    });
+    if let Some(failure) = refused.take() {
+        return Err(failure);
+    }
+    let outcome = ended?;
+    let recorded = match &about {
         None => {
             context.output.note("no record: the repository has no commit yet");
             None
         }
-        Some(desk) => {
-            if desk.lane == Lane::Protected && !outcome.changed_sources.is_empty() {
+        Some(about) => {
+            if about.desk.lane == Lane::Protected && !outcome.changed_sources.is_empty() {
                 return Err(Failure::message(
                     Class::Refused,
                     Some(ReasonCode::InputChanged),
@@ -67,18 +101,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
                     ReasonCode::InputChanged.remedy(),
                 ));
             }
-            let about = About {
-                project: &repository.project,
-                declared: repository.declared,
-                plan: &plan,
-                wanted: &wanted,
-                targets: &args.stages,
-                governance: &governance,
-                desk,
-                clock: &clock,
-                state: &repository.workspace.state(),
-            };
-            Some(submit(&about, &outcome, &repository.workspace.open_store()?)?)
+            Some(submit(about, &outcome, &repository.workspace.open_store()?)?)
         }
     };
     let finish = Entry::Finish {
@@ -97,6 +120,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     }
     let ended = end(&outcome);
     drop(reporter);
+    drop(about);
     std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
     ended
 }
@@ -108,7 +132,15 @@ fn tell(context: &Context, recorded: &Recorded) {
         RecordClass::Development => ", signed with a development key: never releasable",
         RecordClass::Production => "",
     };
-    context.output.line(format!("{word} {} {} on {}{class}", recorded.number, recorded.id, recorded.branch));
+    match recorded.number {
+        Some(number) => {
+            context.output.line(format!("{word} {number} {} on {}{class}", recorded.id, recorded.branch));
+        }
+        None => context.output.line(format!(
+            "record {} in the spool, for {}: `orgo record submit` appends it{class}",
+            recorded.id, recorded.branch
+        )),
+    }
     if let (Lane::Local, Some(because)) = (recorded.lane, &recorded.because) {
         context.output.note(format!("the run is local: {because}"));
     }

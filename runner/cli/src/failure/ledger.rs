@@ -32,7 +32,13 @@ impl From<LedgerError> for Failure {
         let Some(code) = error.code() else {
             return Self::message(Class::Environment, None, message, "see what the system says, then try again");
         };
-        let again = matches!(code, ReasonCode::AuditCasExhausted | ReasonCode::RecordNotDurable);
+        let environment = [
+            ReasonCode::AuditCasExhausted,
+            ReasonCode::RecordNotDurable,
+            ReasonCode::RemoteUnreachable,
+            ReasonCode::SpoolUnusable,
+        ];
+        let again = environment.contains(&code);
         let class = if again { Class::Environment } else { Class::Integrity };
         Self::message(class, Some(code), message, code.remedy())
     }

@@ -1,7 +1,7 @@
 //! A run's outcome as a build record and its evidence.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-
 use std::path::Path;
 
 use orgo_host::clock::{Clock, rfc3339};
@@ -48,6 +48,10 @@ pub(crate) struct About<'a> {
     pub(crate) clock: &'a Clock,
     /// Where the workspace keeps what it remembers.
     pub(crate) state: &'a Path,
+    /// The run's id.
+    pub(crate) run: &'a str,
+    /// The id of the record of its start, once that was written.
+    pub(crate) started: Cell<Option<Digest>>,
 }
 
 /// Builds the record of a run.
@@ -75,20 +79,8 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         about.project.tenant.clone(),
         about.desk.class,
         about.desk.lane,
-        PipelineRef {
-            definition: about.declared,
-            name: Name::new(&plan.name).expect("pipelines have names"),
-            parameters: BTreeMap::new(),
-            profile: plan.kristal.then(|| "kristal".to_owned()),
-            targets: about.targets.to_vec(),
-        },
-        Source {
-            base: None,
-            commit: about.desk.source.commit.to_string(),
-            dirty: about.desk.source.is_dirty(),
-            reference: about.desk.source.reference.clone(),
-            tree: about.desk.source.tree.to_string(),
-        },
+        pipeline(about),
+        source(about),
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
         config_hash(about, mandate_ref, blueprint_ref),
     );
@@ -139,6 +131,29 @@ pub(crate) fn keys(plan: &Resolved, outcome: &RunOutcome) -> Digest {
         hasher.update(o.keyed.as_ref().map_or(Digest::EMPTY, |k| k.key.0).as_bytes());
     }
     hasher.finish()
+}
+
+/// What is run.
+pub(super) fn pipeline(about: &About<'_>) -> PipelineRef {
+    PipelineRef {
+        definition: about.declared,
+        name: Name::new(&about.plan.name).expect("pipelines have names"),
+        parameters: BTreeMap::new(),
+        profile: about.plan.kristal.then(|| "kristal".to_owned()),
+        targets: about.targets.to_vec(),
+    }
+}
+
+/// What is read.
+pub(super) fn source(about: &About<'_>) -> Source {
+    let source = &about.desk.source;
+    Source {
+        base: None,
+        commit: source.commit.to_string(),
+        dirty: source.is_dirty(),
+        reference: source.reference.clone(),
+        tree: source.tree.to_string(),
+    }
 }
 
 /// Digest of the effective configuration: what was declared, what governs, what was asked for.
@@ -235,7 +250,7 @@ fn artifact(output: &Output) -> Artifact {
 }
 
 /// Records carry plain text only. A name that is not plain is escaped, not changed: two names stay two.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     if canonical::is_plain(text) { text.to_owned() } else { text.escape_default().to_string() }
 }
 
@@ -305,7 +320,7 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
         executor: Program { digest: outcome.executor.digest, name: "orgo".to_owned(), version },
         host: plain(&orgo_host::machine::name()),
         stages: stages.collect(),
-        started: None,
+        started: about.started.get(),
         started_at: rfc3339(outcome.started_ms),
         workflow_id: outcome.run.clone(),
     }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use orgo_host::clock::Clock;
 use orgo_host::git::{Git, GitError, Source};
 use orgo_host::key::{PrivateKey, Role, UserDir};
-use orgo_host::ledger::{Ledger, Signers, Trust};
+use orgo_host::ledger::{Append, Ledger, Signers, Spool, Trust};
 use orgo_spec::ReasonCode;
 use orgo_spec::project::{LOCAL_LEDGER, Project};
 use orgo_spec::record::{Class as RecordClass, Lane};
@@ -28,12 +28,28 @@ pub(crate) struct Desk {
     pub(crate) class: RecordClass,
     /// Why the lane is not the protected one; said in one line.
     pub(crate) because: Option<String>,
+    /// Where records wait to be submitted, instead of being appended here.
+    pub(crate) spool: Option<Spool>,
 }
 
 impl Desk {
     /// The keys that sign what the run appends.
     pub(crate) fn signers(&self) -> Signers<'_> {
         Signers { runner: &self.runner, git: &self.git, log: &self.log, roots: &[] }
+    }
+
+    /// Appends to the ledger, or puts into the spool; returns the number of the last record, if it has one.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be written, or is refused.
+    pub(crate) fn put(&self, append: Append) -> Result<Option<u64>, Failure> {
+        match &self.spool {
+            None => Ok(self.ledger.append(&append, &self.signers())?.records.last().map(|(number, _)| *number)),
+            Some(spool) => {
+                spool.put(&append, &self.runner)?;
+                Ok(None)
+            }
+        }
     }
 }
 
@@ -94,6 +110,7 @@ pub(crate) fn open_desk(
                     class,
                     trust: head.trust,
                     because: None,
+                    spool: None,
                 }));
             }
             Some(_) => None,
@@ -135,6 +152,7 @@ pub(crate) fn open_desk(
         class,
         trust: head.trust,
         because: refusal.map(|(_, why)| why),
+        spool: None,
     }))
 }
 

@@ -14,8 +14,8 @@ use crate::failure::{Class, Failure};
 
 /// What became of a run in the ledger.
 pub(crate) struct Recorded {
-    /// The record's number.
-    pub(crate) number: u64,
+    /// The record's number; none while it waits in a spool.
+    pub(crate) number: Option<u64>,
     /// The record's id.
     pub(crate) id: Digest,
     /// Whether it is an older one that this run repeats.
@@ -43,10 +43,12 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         class: desk.class,
         because: desk.because.clone(),
     };
-    if !about.governance.always_records(about.plan)
+    // A run whose start is on record is ended on record.
+    if about.started.get().is_none()
+        && !about.governance.always_records(about.plan)
         && let Some((number, id)) = repeated(about, outcome)?
     {
-        return Ok(recorded(number, id, true));
+        return Ok(recorded(Some(number), id, true));
     }
     if desk.lane == Lane::Protected {
         inputs_are_of_the_tree(about, outcome, store)?;
@@ -65,8 +67,8 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         trailers,
         seconds: outcome.ended_ms / 1000,
     };
-    let appended = desk.ledger.append(&append, &desk.signers())?;
-    let (number, id) = appended.records[0];
+    let id = Digest::of(&append.entries[0].statement);
+    let number = desk.put(append)?;
     Ok(recorded(number, id, false))
 }
 
@@ -154,7 +156,7 @@ fn expected(about: &About<'_>, outcome: &RunOutcome) -> Digest {
     Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"))
 }
 
-fn governed_by(about: &About<'_>) -> (Option<Digest>, Option<Digest>) {
+pub(super) fn governed_by(about: &About<'_>) -> (Option<Digest>, Option<Digest>) {
     let mandate = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
     let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
     (mandate, blueprint)

@@ -76,12 +76,11 @@ impl Build<'_> {
             }
             match &record.mark {
                 Some(Mark::Set(path)) => drop(files.insert(path.clone(), Some(record.statement))),
-                Some(Mark::Clear(path)) => drop(files.insert(path.clone(), None)),
-                Some(Mark::ClearIfThere(path)) => {
-                    if self.is_there(path)? || files.get(path).is_some_and(Option::is_some) {
-                        files.insert(path.clone(), None);
-                    }
+                Some(Mark::Clear(path) | Mark::ClearIfThere(path)) if self.is_there(path)? => {
+                    files.insert(path.clone(), None);
                 }
+                // Set and cleared within one commit: nothing to see.
+                Some(Mark::Clear(path) | Mark::ClearIfThere(path)) => drop(files.remove(path)),
                 None => {}
             }
             if Trust::is_changed_by(record.kind.as_str()) {

@@ -45,8 +45,8 @@ impl Seen {
 }
 
 impl Ledger {
-    fn memory(&self, what: &str) -> PathBuf {
-        self.git.common_dir().join("orgo").join(format!("{}.{what}", layout::encoded(&self.reference)))
+    fn memory(&self, reference: &str, what: &str) -> PathBuf {
+        self.git.common_dir().join("orgo").join(format!("{}.{what}", layout::encoded(reference)))
     }
 
     /// What this clone saw of the ledger last, if anything.
@@ -54,7 +54,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] for a memory that cannot be read: it is never taken for an empty one.
     pub fn seen(&self) -> Result<Option<Seen>, LedgerError> {
-        self.read_memory(SEEN)
+        self.read_memory(&self.reference, SEEN)
     }
 
     /// Up to where this clone's ledger was verified, every record of it, if it was.
@@ -62,11 +62,21 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::seen`].
     pub fn verified(&self) -> Result<Option<Seen>, LedgerError> {
-        self.read_memory(VERIFIED)
+        self.read_memory(&self.reference, VERIFIED)
     }
 
-    fn read_memory(&self, what: &str) -> Result<Option<Seen>, LedgerError> {
-        let path = self.memory(what);
+    /// What was seen of a reference that follows a remote's branch.
+    pub(super) fn seen_at(&self, reference: &str) -> Result<Option<Seen>, LedgerError> {
+        self.read_memory(reference, SEEN)
+    }
+
+    /// Remembers what was seen of a reference that follows a remote's branch.
+    pub(super) fn remember_at(&self, reference: &str, commit: ObjectId) -> Result<(), LedgerError> {
+        self.write_memory(&self.git, reference, commit, SEEN)
+    }
+
+    fn read_memory(&self, reference: &str, what: &str) -> Result<Option<Seen>, LedgerError> {
+        let path = self.memory(reference, what);
         let damaged = |why: String| LedgerError::Damaged { path: path.display().to_string(), why };
         match read_if_there(&path).map_err(|e| damaged(e.to_string()))? {
             None => Ok(None),
@@ -76,7 +86,7 @@ impl Ledger {
 
     /// Remembers how far the ledger has come.
     pub(crate) fn remember(&self, git: &Git, commit: ObjectId) -> Result<(), LedgerError> {
-        self.write_memory(git, commit, SEEN)
+        self.write_memory(git, &self.reference, commit, SEEN)
     }
 
     /// Remembers that every record up to this commit was verified.
@@ -84,16 +94,16 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::NotDurable`] if it cannot be written.
     pub fn remember_verified(&self, commit: ObjectId) -> Result<(), LedgerError> {
-        self.write_memory(&self.git, commit, SEEN)?;
-        self.write_memory(&self.git, commit, VERIFIED)
+        self.write_memory(&self.git, &self.reference, commit, SEEN)?;
+        self.write_memory(&self.git, &self.reference, commit, VERIFIED)
     }
 
-    fn write_memory(&self, git: &Git, commit: ObjectId, what: &str) -> Result<(), LedgerError> {
+    fn write_memory(&self, git: &Git, reference: &str, commit: ObjectId, what: &str) -> Result<(), LedgerError> {
         let tree = git.commit(commit)?.tree;
         let Some(entry) = git.entry(tree, layout::CHECKPOINT)? else { return Ok(()) };
         let mut bytes = format!("{commit}\n").into_bytes();
         bytes.extend(git.blob(entry.id)?);
-        let path = self.memory(what);
+        let path = self.memory(reference, what);
         let failed = |why: String| LedgerError::NotDurable(format!("`{}`: {why}", path.display()));
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| failed(e.to_string()))?;

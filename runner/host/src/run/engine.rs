@@ -47,6 +47,8 @@ pub struct RunOptions<'r> {
     pub gates: GatePolicy,
     /// The clock.
     pub clock: Clock,
+    /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
+    pub before_work: &'r dyn Fn() -> bool,
 }
 
 /// Why a run could not be carried through.
@@ -58,6 +60,9 @@ pub enum RunError {
         /// What went wrong.
         message: String,
     },
+    /// What had to be done before the first work could not be done.
+    #[error("the run was not begun: its start could not be recorded")]
+    NotBegun,
     /// The workspace cannot be used.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -135,6 +140,7 @@ pub fn run(
         busy: HashMap::new(),
         sender,
         cancelled: false,
+        begun: false,
     };
     engine.run(&messages, notices)
 }
@@ -214,6 +220,8 @@ struct Engine<'p, 'r> {
     busy: HashMap<StageId, usize>,
     sender: Sender<Message>,
     cancelled: bool,
+    /// Whether `before_work` was called.
+    begun: bool,
 }
 
 impl Engine<'_, '_> {
@@ -298,7 +306,7 @@ impl Engine<'_, '_> {
     /// Carries out one command; what can be answered at once comes back as an event.
     fn carry_out(&mut self, command: Command, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Option<Event>, RunError> {
         Ok(match command {
-            Command::Decide(stage) => Some(self.decide(stage, notices)),
+            Command::Decide(stage) => Some(self.decide(stage, notices)?),
             Command::Look { stage, admission } => {
                 let force = self.options.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty();
                 match self.planner.look(stage, admission.as_ref(), force) {
@@ -310,6 +318,7 @@ impl Engine<'_, '_> {
                 }
             }
             Command::Start { stage, attempt, admission } => {
+                self.begin_work()?;
                 notices(Notice::Started(stage, attempt));
                 self.start(stage, attempt, admission)?;
                 None
@@ -323,10 +332,19 @@ impl Engine<'_, '_> {
         })
     }
 
-    fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
+    /// Lets the caller do what has to be done before anything happens.
+    fn begin_work(&mut self) -> Result<(), RunError> {
+        if !std::mem::replace(&mut self.begun, true) && !(self.options.before_work)() {
+            return Err(RunError::NotBegun);
+        }
+        Ok(())
+    }
+
+    fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Event, RunError> {
         let (verdict, outcome) =
             super::gatekeeper::decide(self.plan, stage, &self.planner, &self.options.gates, &self.options.run);
         if matches!(verdict, Verdict::Fail(_)) {
+            self.begin_work()?;
             let key = self.planner.prepare(stage).ok().map(|prepared| {
                 self.outcomes[stage.index()].keyed = Some(prepared.keyed.clone());
                 self.outcomes[stage.index()].files.clone_from(&prepared.contents.files);
@@ -341,7 +359,7 @@ impl Engine<'_, '_> {
         }
         notices(Notice::Gate(&outcome));
         self.gates.push(outcome);
-        Event::Decided { stage, verdict }
+        Ok(Event::Decided { stage, verdict })
     }
 
     fn looked(&mut self, stage: StageId, lookup: Lookup, notices: &mut dyn FnMut(Notice<'_>)) -> bool {

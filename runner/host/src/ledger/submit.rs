@@ -1,0 +1,274 @@
+//! Submitting: records that wait, in a spool or on a branch that the remote does not have yet, are put on top
+//! of what the remote has and pushed (supply-chain 2.5).
+//!
+//! INVARIANT: the push is never forced, so the server's fast-forward check is the only commit point; a lost race
+//! begins again from what the winner wrote, with the meaning of every record judged again; and success is
+//! claimed only after the remote was read back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use orgo_spec::{Digest, ReasonCode};
+
+use super::append::{Append, Entry, Sealer, Signers};
+use super::{Head, Ledger, LedgerError, Waiting, layout, read_evidence, read_record};
+use crate::git::{ObjectId, Remote, RemoteError, Swap};
+use crate::verify::{Severity, VerifyOptions, verify};
+
+/// How often a push begins again after another writer was faster.
+const ATTEMPTS: u32 = 8;
+/// How many records go into one commit.
+const BATCH: usize = 256;
+/// How far before a record was made its own entry is looked for: clocks differ.
+const SKEW_S: i64 = 24 * 3600;
+
+/// What a submission did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Submitted {
+    /// Number and id of each record that was appended, in order.
+    pub records: Vec<(u64, Digest)>,
+    /// How many records the remote had already.
+    pub known: usize,
+    /// Whether the branch here moved to what the remote has.
+    pub moved: bool,
+}
+
+impl From<RemoteError> for LedgerError {
+    fn from(error: RemoteError) -> Self {
+        Self::Transport { what: error.what.to_owned(), said: error.said }
+    }
+}
+
+impl Ledger {
+    /// Where the remote's branch is kept here.
+    fn tracking(&self) -> String {
+        format!("refs/orgo/remote/{}", layout::encoded(&self.reference))
+    }
+
+    /// Appends what waits, and what only the branch here has, to the remote's branch; then moves the branch here.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: nothing that waits is lost, whatever happens. [`LedgerError::Exhausted`] after eight
+    /// lost races.
+    pub fn submit(
+        &self,
+        remote: &Remote,
+        waiting: &[Waiting],
+        signers: &Signers<'_>,
+        seconds: i64,
+    ) -> Result<Submitted, LedgerError> {
+        let mut total = Submitted::default();
+        let mut attempt = 0;
+        loop {
+            let Some(head) = self.fetch(remote)? else {
+                // The remote has no ledger yet: it gets ours, as it is.
+                let tip = self.git.tip(&self.reference)?.ok_or_else(|| LedgerError::Empty(self.reference.clone()))?;
+                if remote.push(tip, &self.reference)? == Swap::Moved {
+                    pause(attempt);
+                }
+                attempt += 1;
+                if attempt == ATTEMPTS {
+                    return Err(LedgerError::Exhausted(ATTEMPTS));
+                }
+                continue;
+            };
+            let (mut entries, own) = self.pending(head.commit, waiting)?;
+            let known = self.known(&head, entries.iter().map(|w| w.seconds).min())?;
+            let ours: BTreeSet<Digest> = total.records.iter().map(|(_, id)| *id).collect();
+            let mut there = 0;
+            entries.retain(|waiting| {
+                let id = Digest::of(&waiting.entry.statement);
+                there += usize::from(known.contains(&id) && !ours.contains(&id));
+                !known.contains(&id)
+            });
+            total.known = there;
+            entries.truncate(BATCH);
+            let Some(append) = batch(&entries, seconds) else {
+                total.moved = self.adopt(head.commit, own)?;
+                return Ok(total);
+            };
+            let built = Sealer::new(&append, signers).build(&self.git, &head)?;
+            self.git.sync_objects(&built.written)?;
+            match remote.push(built.commit, &self.reference)? {
+                Swap::Done => {
+                    self.read_back(remote, built.commit)?;
+                    total.records.extend(built.records);
+                    attempt = 0;
+                }
+                Swap::Moved if attempt + 1 == ATTEMPTS => return Err(LedgerError::Exhausted(ATTEMPTS)),
+                Swap::Moved => {
+                    pause(attempt);
+                    attempt += 1;
+                }
+            }
+        }
+    }
+
+    /// Fetches the remote's branch and verifies what is new in it; none if the remote has no such branch.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the remote cannot be read, was rewound or forked, or what it has does not verify.
+    pub fn fetch(&self, remote: &Remote) -> Result<Option<Head>, LedgerError> {
+        let seen = self.seen_at(&self.tracking())?;
+        let Some(tip) = remote.tip(&self.reference)? else {
+            if let Some(seen) = seen {
+                let message =
+                    format!("the remote has no `{}` any more; commit {} was there", self.reference, seen.commit);
+                return Err(LedgerError::Refused { code: ReasonCode::AuditRewound, message });
+            }
+            return Ok(None);
+        };
+        if self.git.tip(&self.tracking())? != Some(tip) {
+            remote.fetch(&self.reference, &self.tracking())?;
+            self.git.refresh()?;
+        }
+        let tip = self.git.tip(&self.tracking())?.ok_or_else(|| LedgerError::Empty(self.tracking()))?;
+        let head = self.head_at(tip)?;
+        if seen.as_ref().is_some_and(|s| s.commit == tip.to_string()) {
+            return Ok(Some(head));
+        }
+        self.check_seen(seen.as_ref(), &head)?;
+        let after = seen.as_ref().and_then(|s| s.commit.parse().ok());
+        let options = VerifyOptions { after, seen: seen.clone(), ..VerifyOptions::default() };
+        let report = verify(self.git.path(), &self.tracking(), &options)?;
+        if let Some(finding) = report.findings.into_iter().find(|f| f.severity == Severity::Invalid) {
+            let message = format!("what the remote has does not verify: {}", finding.message);
+            return Err(LedgerError::Refused { code: finding.code, message });
+        }
+        self.remember_at(&self.tracking(), tip)?;
+        Ok(Some(head))
+    }
+
+    /// What waits, and the records of commits that only the branch here has; also that branch's tip.
+    fn pending(&self, remote: ObjectId, waiting: &[Waiting]) -> Result<(Vec<Waiting>, Option<ObjectId>), LedgerError> {
+        let own = self.git.tip(&self.reference)?;
+        let mut entries = Vec::new();
+        let theirs = self.ancestors(remote)?;
+        let (mut at, mut commits) = (own, Vec::new());
+        while let Some(id) = at.filter(|id| !theirs.contains(id)) {
+            let commit = self.git.commit(id)?;
+            at = commit.parents.first().copied();
+            commits.push((id, commit));
+        }
+        if own.is_some() && at.is_none() {
+            let message = format!("`{}` here and at the remote begin with different roots", self.reference);
+            return Err(LedgerError::Refused { code: ReasonCode::CheckpointFork, message });
+        }
+        for (_, commit) in commits.iter().rev() {
+            let ids = commit.message.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '));
+            for (number, _) in ids {
+                let number = number.parse().map_err(|_| LedgerError::NoRecord(number.to_owned()))?;
+                entries.push(self.waiting_at(commit.tree, number, commit.subject(), commit.seconds)?);
+            }
+        }
+        entries.extend(waiting.iter().cloned());
+        Ok((entries, own))
+    }
+
+    /// A record of the branch here, as one that waits.
+    fn waiting_at(&self, tree: ObjectId, number: u64, subject: &str, seconds: i64) -> Result<Waiting, LedgerError> {
+        let record = read_record(&self.git, tree, number)?;
+        let mut evidence = Vec::new();
+        for digest in mentioned(&record.statement) {
+            evidence.extend(read_evidence(&self.git, tree, &digest)?);
+        }
+        let entry = Entry { kind: record.kind, statement: record.statement, envelope: record.envelope, evidence };
+        let path = std::path::PathBuf::new();
+        Ok(Waiting { path, entry, subject: subject.to_owned(), trailers: Vec::new(), seconds })
+    }
+
+    /// The newest commits of a history: as many as could matter to what is pending.
+    fn ancestors(&self, tip: ObjectId) -> Result<BTreeSet<ObjectId>, LedgerError> {
+        let own = self.git.tip(&self.reference)?;
+        let mut found = BTreeSet::from([tip]);
+        let mut at = Some(tip);
+        while let Some(id) = at.filter(|id| Some(*id) != own) {
+            found.insert(id);
+            at = match self.git.commit(id) {
+                Ok(commit) => commit.parents.first().copied(),
+                Err(crate::git::GitError::Missing(_)) => None,
+                Err(error) => return Err(error.into()),
+            };
+        }
+        found.extend(at);
+        Ok(found)
+    }
+
+    /// The ids of the records that were appended since the oldest that waits was made.
+    fn known(&self, head: &Head, oldest: Option<i64>) -> Result<BTreeSet<Digest>, LedgerError> {
+        let mut ids = BTreeSet::new();
+        let Some(oldest) = oldest else { return Ok(ids) };
+        let mut at = Some(head.commit);
+        while let Some(id) = at {
+            let commit = match self.git.commit(id) {
+                Ok(commit) if commit.seconds >= oldest - SKEW_S => commit,
+                Ok(_) | Err(crate::git::GitError::Missing(_)) => break,
+                Err(error) => return Err(error.into()),
+            };
+            let said = commit.message.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '));
+            ids.extend(said.filter_map(|(_, id)| id.parse::<Digest>().ok()));
+            at = commit.parents.first().copied();
+        }
+        Ok(ids)
+    }
+
+    /// Moves the branch here to what the remote has.
+    fn adopt(&self, commit: ObjectId, from: Option<ObjectId>) -> Result<bool, LedgerError> {
+        if from != Some(commit) {
+            let swap = self.git.compare_and_swap(&self.reference, from, commit, "orgo: as the remote has it")?;
+            if swap == Swap::Moved {
+                return Ok(false); // another process is at it; what it appended is pending next time
+            }
+        }
+        self.remember(&self.git, commit)?;
+        Ok(from != Some(commit))
+    }
+
+    /// Makes sure that the remote's branch leads to the commit.
+    fn read_back(&self, remote: &Remote, commit: ObjectId) -> Result<(), LedgerError> {
+        let head = self.fetch(remote)?;
+        let mut at = head.map(|h| h.commit);
+        for _ in 0..4096 {
+            match at {
+                Some(id) if id == commit => return Ok(()),
+                Some(id) => at = self.git.commit(id)?.parents.first().copied(),
+                None => break,
+            }
+        }
+        Err(LedgerError::NotDurable(format!("the remote's `{}` does not lead to commit {commit}", self.reference)))
+    }
+}
+
+/// Every digest that a statement mentions: what it refers to is among them.
+fn mentioned(statement: &[u8]) -> BTreeSet<Digest> {
+    let text = String::from_utf8_lossy(statement);
+    let at = text.match_indices("sha256:");
+    at.filter_map(|(at, _)| text.get(at..at + 71)?.parse().ok()).collect()
+}
+
+/// The append of what waits; none if nothing does.
+fn batch(entries: &[Waiting], seconds: i64) -> Option<Append> {
+    let subject = match entries {
+        [] => return None,
+        [one] => one.subject.clone(),
+        [first, ..] => format!("{} records: {}, …", entries.len(), first.subject),
+    };
+    let mut trailers: BTreeMap<(String, String), ()> = BTreeMap::new();
+    for (key, value) in entries.iter().flat_map(|w| &w.trailers) {
+        trailers.insert((key.clone(), value.clone()), ());
+    }
+    let newest = entries.iter().map(|w| w.seconds).max().unwrap_or(seconds);
+    Some(Append {
+        entries: entries.iter().map(|w| w.entry.clone()).collect(),
+        subject,
+        trailers: trailers.into_keys().collect(),
+        seconds: seconds.max(newest),
+    })
+}
+
+/// Waits longer with every lost race, and never as long as another writer.
+fn pause(attempt: u32) {
+    let mut random = [0u8; 2];
+    let spread = getrandom::fill(&mut random).map_or(500, |()| u64::from(u16::from_le_bytes(random)) % 1000);
+    std::thread::sleep(Duration::from_millis((20 + spread / 10) << attempt.min(5)));
+}

@@ -1,0 +1,238 @@
+//! The ledger at a remote: spools, races, kills; starts that never ended.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{ORGO, Repo, git};
+
+const PIPELINE: &str = r#"pipeline "p" { record "always"; stage "s" { files "input"; run "sh" "-c" "cat input > o"; tool "cat"; out "o" } }"#;
+
+/// A bare remote that has the code and the ledger, and the repository that began them.
+fn with_remote() -> (Repo, PathBuf) {
+    let repo = Repo::empty();
+    repo.write("orgo.kdl", "project \"test\"\n");
+    repo.write("pipelines/p.kdl", PIPELINE);
+    repo.write("input", "1\n");
+    repo.write(".gitignore", "/out/\n/.orgo/\n");
+    repo.orgo(&["init"]).ok();
+    repo.commit("first");
+    let bare = repo.beside("remote.git");
+    git(&repo.root(), &["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]);
+    repo.git(&["remote", "add", "origin", bare.to_str().unwrap()]);
+    repo.git(&["push", "-q", "origin", "main"]);
+    let told = repo.orgo(&["record", "submit", "--json"]).ok().json();
+    assert_eq!(told["records"], serde_json::json!([]));
+    (repo, bare)
+}
+
+/// A clone of the remote, with the ledger's branch.
+fn clone(repo: &Repo, bare: &Path, name: &str) -> PathBuf {
+    let folder = repo.beside(name);
+    git(&repo.root(), &["clone", "-q", bare.to_str().unwrap(), folder.to_str().unwrap()]);
+    let done = git(&folder, &["fetch", "-q", "origin", "orgo/audit:orgo/audit"]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    folder
+}
+
+fn orgo(repo: &Repo, folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(ORGO);
+    command.args(args).arg("--home").arg(repo.home()).current_dir(folder).env_clear();
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", folder).stdin(Stdio::null());
+    command
+}
+
+fn must(repo: &Repo, folder: &Path, args: &[&str]) -> serde_json::Value {
+    let output = orgo(repo, folder, args).arg("--json").output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{args:?}: {said}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}"))
+}
+
+/// Ids of all records at the remote, with how often each stands there.
+fn at(bare: &Path) -> BTreeMap<String, usize> {
+    let log = git(bare, &["log", "--format=%B", "orgo/audit"]).stdout;
+    let ids = log.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '));
+    let mut counts = BTreeMap::new();
+    ids.for_each(|(_, id)| *counts.entry(id.to_owned()).or_default() += 1);
+    counts
+}
+
+#[test]
+fn what_waits_in_a_spool_is_appended_at_the_remote_once() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    let run = must(&repo, &job, &["run", "--spool", "../spool"]);
+    assert_eq!(run["record"]["lane"], "protected");
+    assert_eq!(run["record"]["number"], serde_json::Value::Null);
+    let before = at(&bare).len();
+    let told = must(&repo, &job, &["record", "submit", "--spool", "../spool"]);
+    let records = told["records"].as_array().unwrap();
+    assert_eq!(records.len(), 2, "a start and a build: {told}");
+    assert_eq!(at(&bare).len(), before + 2);
+    assert!(std::fs::read_dir(repo.beside("spool")).unwrap().next().is_none(), "the spool is empty");
+    let report = must(&repo, &bare, &["verify"]);
+    assert_eq!(report["verdict"], "not-anchored", "{report}");
+    assert_eq!(report["counts"]["open_runs"], 0);
+    // The other clone learns of it, and has nothing to say itself.
+    let told = must(&repo, &repo.root(), &["record", "submit"]);
+    assert_eq!(told["records"], serde_json::json!([]));
+    assert_eq!(repo.git(&["rev-parse", "orgo/audit"]), git(&bare, &["rev-parse", "orgo/audit"]).stdout);
+}
+
+#[test]
+fn records_of_two_clones_end_up_in_one_line() {
+    let (repo, bare) = with_remote();
+    let other = clone(&repo, &bare, "other");
+    must(&repo, &repo.root(), &["run"]);
+    must(&repo, &other, &["run"]);
+    must(&repo, &repo.root(), &["record", "submit"]);
+    let told = must(&repo, &other, &["record", "submit"]);
+    assert_eq!(told["records"].as_array().unwrap().len(), 2, "{told}");
+    let report = must(&repo, &bare, &["verify"]);
+    assert_eq!(report["verdict"], "not-anchored", "{report}");
+    assert_eq!(report["counts"]["records"]["build"], 2);
+    assert_eq!(git(&bare, &["log", "--merges", "--oneline", "orgo/audit"]).stdout, "");
+    must(&repo, &other, &["verify", "--full"]);
+}
+
+#[test]
+fn a_remote_that_was_rewound_or_forked_is_refused_and_nothing_is_lost() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    let first = git(&bare, &["rev-parse", "orgo/audit"]).stdout;
+    must(&repo, &job, &["run", "--spool", "../spool"]);
+    must(&repo, &job, &["record", "submit", "--spool", "../spool"]);
+    git(&bare, &["update-ref", "refs/heads/orgo/audit", first.trim()]);
+    must(&repo, &job, &["run", "--spool", "../spool"]);
+    let waiting = || std::fs::read_dir(repo.beside("spool")).unwrap().count();
+    let before = waiting();
+    let output = orgo(&repo, &job, &["record", "submit", "--spool", "../spool"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("AUDIT_REWOUND"), "{output:?}");
+    assert_eq!(waiting(), before);
+    // Another history of the same length, by the same keys.
+    let forger = clone(&repo, &bare, "forger");
+    must(&repo, &forger, &["run"]);
+    must(&repo, &forger, &["record", "submit"]);
+    let output = orgo(&repo, &job, &["record", "submit", "--spool", "../spool"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("CHECKPOINT_FORK"), "{output:?}");
+    assert_eq!(waiting(), before);
+}
+
+#[test]
+fn a_remote_that_cannot_be_reached_leaves_everything_in_the_spool() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    must(&repo, &job, &["run", "--spool", "../spool"]);
+    let output = orgo(&repo, &job, &["record", "submit", "--spool", "../spool", "--remote", "../nowhere.git"]);
+    let output = { output }.output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("REMOTE_UNREACHABLE"), "{output:?}");
+    assert_eq!(std::fs::read_dir(repo.beside("spool")).unwrap().count(), 2);
+}
+
+#[test]
+fn hooks_of_the_repository_never_run() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    let trap = repo.beside("trap");
+    for hook in ["pre-push", "reference-transaction", "post-checkout", "pre-commit"] {
+        let path = job.join(".git/hooks").join(hook);
+        std::fs::write(&path, format!("#!/bin/sh\ntouch {}\n", trap.display())).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    git(&job, &["config", "core.fsmonitor", &format!("touch {}", trap.display())]);
+    must(&repo, &job, &["run", "--spool", "../spool"]);
+    must(&repo, &job, &["record", "submit", "--spool", "../spool"]);
+    assert!(!trap.exists());
+}
+
+#[test]
+fn a_run_that_was_killed_is_on_record_as_abandoned() {
+    let (repo, _) = with_remote();
+    repo.write(
+        "pipelines/p.kdl",
+        r#"pipeline "p" { stage "s" { files "input"; run "sh" "-c" "test -e slow && sleep 300; cat input > o"; files "slow*"; tool "cat" "sleep" "test"; out "o" } }"#,
+    );
+    repo.write("slow", "");
+    repo.commit("slow");
+    let mut child = repo.start(&["run"]);
+    let started = || repo.git(&["log", "-1", "--format=%s", "orgo/audit"]).contains("started");
+    for _ in 0..200 {
+        if started() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(started(), "the start is on record before the first stage ends");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let open = repo.orgo(&["verify", "--json"]).ok().json();
+    assert_eq!(open["counts"]["open_runs"], 1);
+    std::fs::remove_file(repo.root().join("slow")).unwrap();
+    repo.commit("fast");
+    repo.orgo(&["run"]).ok();
+    let report = repo.orgo(&["verify", "--json", "--full"]).ok().json();
+    assert_eq!(report["counts"]["records"]["abandoned"], 1, "{report}");
+    assert_eq!(report["counts"]["records"]["started"], 2);
+    assert_eq!(report["counts"]["open_runs"], 0);
+    assert_eq!(report["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn four_writers_fifty_appends_each_some_killed_and_nothing_is_lost_or_doubled() {
+    const WRITERS: usize = 4;
+    const EACH: usize = 50;
+    let (repo, bare) = with_remote();
+    let folders: Vec<PathBuf> = (0..WRITERS).map(|n| clone(&repo, &bare, &format!("writer{n}"))).collect();
+    let told: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let threads = folders.iter().enumerate().map(|(n, folder)| {
+            let repo = &repo;
+            scope.spawn(move || {
+                let spool = format!("../spool{n}");
+                let mut ids = Vec::new();
+                let mut random = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(n as u64 + 1);
+                for _ in 0..EACH {
+                    let run = must(repo, folder, &["run", "--spool", &spool]);
+                    ids.push(run["record"]["id"].as_str().unwrap().to_owned());
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                    if random >> 61 == 0 {
+                        // Killed somewhere in the middle: the next attempt has to find out how far it came.
+                        let mut child = orgo(repo, folder, &["record", "submit", "--spool", &spool]);
+                        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                        std::thread::sleep(Duration::from_millis((random >> 40) % 120));
+                        let _ = child.kill();
+                        child.wait().unwrap();
+                    }
+                    for attempt in 0.. {
+                        let output = orgo(repo, folder, &["record", "submit", "--spool", &spool]).output().unwrap();
+                        if output.status.success() {
+                            break;
+                        }
+                        // Lost eight races in a row, or a lock of somebody who was killed: both may be tried again.
+                        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                        assert!(output.status.code() == Some(4) && attempt < 20, "{said}");
+                        let _ = std::fs::remove_file(folder.join(".git/refs/heads/orgo/audit.lock"));
+                    }
+                }
+                ids
+            })
+        });
+        let threads: Vec<_> = threads.collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    let found = at(&bare);
+    let told: Vec<String> = told.into_iter().flatten().collect();
+    assert_eq!(told.len(), WRITERS * EACH);
+    for id in &told {
+        assert_eq!(found.get(id), Some(&1), "{id}");
+    }
+    assert!(found.values().all(|n| *n == 1), "nothing stands there twice");
+    assert_eq!(git(&bare, &["log", "--merges", "--oneline", "orgo/audit"]).stdout, "");
+    let report = must(&repo, &bare, &["verify"]);
+    assert_eq!(report["findings"], serde_json::json!([]), "{report}");
+    assert_eq!(report["counts"]["records"]["build"].as_u64(), Some((WRITERS * EACH) as u64));
+}
