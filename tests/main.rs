@@ -12,3 +12,4 @@ mod runner;
 mod spine;
 mod submit;
 mod support;
+mod trust;

@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
 
-use crate::command::{key, proof, record, verify};
+use crate::command::{admin, key, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -78,6 +78,10 @@ pub(crate) enum Command {
     Prove(proof::Prove),
     /// Verify the ledger: signatures, history, evidence, gates
     Verify(verify::Verify),
+    /// Show and change which keys are trusted with what
+    Trust(trust::TrustArgs),
+    /// Hold things back, and put administrative changes on record
+    Admin(admin::Admin),
     /// List, make and show keys, and say where they are
     Key(key::Key),
     /// Ask the compiled pack about something, with the evidence for every value

@@ -1,5 +1,6 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
+pub(crate) mod admin;
 mod check;
 mod demo;
 mod explain;
@@ -13,6 +14,7 @@ pub(crate) mod proof;
 mod query;
 pub(crate) mod record;
 mod run;
+pub(crate) mod trust;
 pub(crate) mod verify;
 
 use std::collections::BTreeMap;
@@ -73,6 +75,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
+        Some(Command::Trust(args)) => trust::run(&context, &args),
+        Some(Command::Admin(args)) => admin::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Query(args)) => query::run(&context, &args),
         Some(Command::Demo(args)) => demo::run(&context, &args),

@@ -93,6 +93,16 @@ impl Envelope {
         Self { signatures }
     }
 
+    /// The same with one more signature, or another one in the place of that key's.
+    #[must_use]
+    pub fn and(mut self, key: &PublicKey, bytes: [u8; 64]) -> Self {
+        let key_id = key.id();
+        self.signatures.retain(|s| s.key_id != key_id);
+        self.signatures.push(Signature { key_id, bytes });
+        self.signatures.sort_unstable_by_key(|s| s.key_id);
+        self
+    }
+
     /// The signatures.
     #[must_use]
     pub fn signatures(&self) -> &[Signature] {

@@ -1,11 +1,11 @@
 //! Building the commit: numbers, the log, the files that show the present state; then reading it back.
 
-use orgo_spec::Digest;
 use orgo_spec::log::{Checkpoint, CheckpointError, Edge, NoteError, NoteKey, SignedCheckpoint};
 use orgo_spec::record::AdminRecord;
 use orgo_spec::signature::Unverified;
+use orgo_spec::{Digest, ReasonCode};
 
-use super::append::{Append, Built, Signers};
+use super::append::{Append, Built, Files, Signers};
 use super::layout::{self, Part};
 use super::log::{Log, grow, leaf};
 use super::record::Mark;
@@ -74,6 +74,7 @@ impl Build<'_> {
             if let Some(path) = &record.latest {
                 files.insert(path.clone(), Some(record.statement));
             }
+            self.refuse_twice(record, &files)?;
             match &record.mark {
                 Some(Mark::Set(path)) => drop(files.insert(path.clone(), Some(record.statement))),
                 Some(Mark::Clear(path) | Mark::ClearIfThere(path)) if self.is_there(path)? => {
@@ -139,6 +140,24 @@ impl Build<'_> {
         })
     }
 
+    /// What is set already is not set again, and what is not there is not cleared.
+    fn refuse_twice(&self, record: &SealedRecord, files: &Files) -> Result<(), LedgerError> {
+        let shown = |path: &String| match files.get(path) {
+            Some(change) => Ok(change.is_some()),
+            None => self.is_there(path),
+        };
+        let refused = |code, message: String| Err(LedgerError::Refused { code, message });
+        match &record.mark {
+            Some(Mark::Set(path)) if shown(path)? => {
+                refused(ReasonCode::HoldInForce, format!("`{path}` is in force already"))
+            }
+            Some(Mark::Clear(path)) if !shown(path)? => {
+                refused(ReasonCode::RecordMissing, format!("`{path}` is not in force"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
     fn is_settled(&self, record: &SealedRecord) -> bool {
         match &record.mark {
@@ -157,7 +176,7 @@ impl Build<'_> {
         for object in held {
             if self.is_there(&format!("holds/{object}.json"))? {
                 return Err(LedgerError::Refused {
-                    code: orgo_spec::ReasonCode::HoldInForce,
+                    code: ReasonCode::HoldInForce,
                     message: format!("a hold on `{object}` is in force: nothing of kind `{}` is signed", record.kind),
                 });
             }
