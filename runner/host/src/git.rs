@@ -174,6 +174,15 @@ impl Git {
         Ok(blob.content().to_vec())
     }
 
+    /// The SHA-256 of a blob's bytes.
+    ///
+    /// # Errors
+    /// As [`Git::blob`].
+    pub fn digest(&self, id: ObjectId) -> Result<orgo_spec::Digest, GitError> {
+        let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
+        Ok(orgo_spec::Digest::of(blob.content()))
+    }
+
     /// The size of an object in bytes, without reading its content.
     ///
     /// # Errors

@@ -56,6 +56,22 @@ impl Git {
         Ok(Remote { folder: self.path().to_owned(), name: name.to_owned() })
     }
 
+    /// Packs loose objects, and small packs into larger ones, so that their sizes make a geometric row: objects are
+    /// packed again a number of times that grows with the logarithm of their number. Nothing is removed that a
+    /// reference leads to. Not done where the user switched automatic maintenance off (`gc.auto=0`).
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git refuses; nothing is lost then, it only stays unpacked.
+    pub fn pack(&self) -> Result<(), RemoteError> {
+        let config = self.inner.config().and_then(|mut c| c.snapshot());
+        if config.is_ok_and(|c| c.get_i64("gc.auto").is_ok_and(|n| n == 0)) {
+            return Ok(());
+        }
+        let here = Remote { folder: self.path().to_owned(), name: String::new() };
+        here.must("repack", &["repack", "--geometric=2", "-d", "-l", "-q", "--no-write-bitmap-index"])?;
+        here.must("prune-packed", &["prune-packed", "-q"]).map(drop)
+    }
+
     /// Forgets what libgit2 remembers of the object database, after another program wrote to it.
     ///
     /// # Errors

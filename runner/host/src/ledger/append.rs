@@ -127,6 +127,15 @@ impl Ledger {
         Err(if lock.exists() { LedgerError::Locked(lock) } else { LedgerError::Exhausted(ATTEMPTS) })
     }
 
+    /// Packs the repository whenever a folder of records is full, so that a million records are not millions of files.
+    fn pack_if_due(&self, records: &[(u64, Digest)]) {
+        const EVERY: u64 = 256;
+        if records.iter().any(|(number, _)| number % EVERY == EVERY - 1) {
+            // What cannot be packed now is packed the next time; the records are safe either way.
+            let _ = self.git.pack();
+        }
+    }
+
     /// Makes sure that the branch leads to the commit, on the disk, and remembers how far the ledger has come.
     pub(super) fn confirm(&self, commit: ObjectId, records: Vec<(u64, Digest)>) -> Result<Appended, LedgerError> {
         self.git.sync_reference(&self.reference)?;
@@ -137,6 +146,7 @@ impl Ledger {
             match at {
                 Some(id) if id == commit => {
                     self.remember(&git, commit)?;
+                    self.pack_if_due(&records);
                     return Ok(Appended { commit, records });
                 }
                 Some(id) => at = git.commit(id)?.parents.first().copied(),
