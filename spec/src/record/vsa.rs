@@ -113,8 +113,8 @@ impl Vsa {
         if subject.is_empty() {
             return Err(AttestationError::NoSubject("the run claims no artifact of the stage behind the gate"));
         }
-        let mut input = Descriptor::named("build-record", &record.id());
-        input.uri = Some(record_uri(&facts.tenant_id));
+        let uri = Some(record_uri(&facts.tenant_id));
+        let input = Descriptor { digest: DigestSet::sha256(&record.id()), name: None, uri };
         let predicate = VsaPredicate {
             input_attestations: vec![input],
             policy: policy(facts),
