@@ -40,8 +40,11 @@ def check_predicate(form, statement):
     need(statement["predicateType"] == kind, f"the predicate is of type {statement['predicateType']}")
     predicate = copy.deepcopy(statement["predicate"])
     if form == "vsa":
-        # SLSA 1.1 has this field; the messages of in-toto are those of 1.0. Nothing else may be unknown to them.
+        # in-toto's message differs from SLSA 1.1 in two fields: it does not know the first, and reads one text where
+        # SLSA has always had a list of the second. Everything else must be known to it.
         predicate["verifier"].pop("version", None)
+        levels = predicate.pop("verifiedLevels")
+        need(levels and all(isinstance(level, str) for level in levels), "the verified levels are not texts")
     try:
         parsed = json_format.ParseDict(predicate, message())
     except json_format.ParseError as error:
@@ -55,7 +58,7 @@ def check_predicate(form, statement):
             ResourceDescriptor.copy_from_pb(descriptor).validate()
         need(definition.external_parameters["pipeline"], "there is no pipeline")
     else:
-        required = ("verifier", "timeVerified", "resourceUri", "policy", "verificationResult", "verifiedLevels")
+        required = ("verifier", "timeVerified", "resourceUri", "policy", "inputAttestations", "verificationResult")
         need(all(again.get(name) for name in required), "a required field is empty")
     for subject in statement["subject"]:
         need(re.fullmatch("[0-9a-f]{64}", subject["digest"].get("sha256", "")), "a subject has no SHA-256")
