@@ -3,16 +3,23 @@
 //! A Build Record says everything in our own words; this says the part that supply-chain programs ask for in
 //! theirs. It is derived from the record alone, so the same record always gives the same bytes.
 
+mod body;
+mod parameters;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value as Json;
+
+pub use body::{BuildDefinition, BuildMetadata, Builder, ProvenancePredicate, RunDetails};
+use parameters::InternalParameters;
+pub use parameters::{ExternalParameters, ParametersExpect, SourceParameter};
 
 use super::attest::{
     AttestationError, Authorities, Descriptor, DigestSet, Open, about, read, runner_id, signed, source_uri, speaks_for,
     write,
 };
-use super::{BuildFacts, BuildRecord, Class, Lane, Statement, Status};
+use super::{BuildFacts, BuildRecord, Statement, Status};
 use crate::signature::{PublicKey, Unverified, Verified};
 use crate::{Digest, Name};
 
@@ -23,114 +30,6 @@ pub struct Provenance {
     pub subject: Vec<Descriptor>,
     /// How they were made.
     pub predicate: ProvenancePredicate,
-}
-
-/// The body (SLSA provenance v1). Unknown fields are ignored when it is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ProvenancePredicate {
-    /// What was to be done.
-    pub build_definition: BuildDefinition,
-    /// Who did it, and when.
-    pub run_details: RunDetails,
-}
-
-/// What was to be done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BuildDefinition {
-    /// Which template the parameters belong to.
-    pub build_type: String,
-    /// What somebody outside the builder chose: [`ExternalParameters`], if the type is ours.
-    pub external_parameters: Json,
-    /// What the builder chose; not verified.
-    #[serde(default, skip_serializing_if = "Json::is_null")]
-    pub internal_parameters: Json,
-    /// What was read.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub resolved_dependencies: Vec<Descriptor>,
-}
-
-/// Who did it, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RunDetails {
-    /// The builder.
-    pub builder: Builder,
-    /// What else there is: the Build Record.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub byproducts: Vec<Descriptor>,
-    /// The circumstances.
-    #[serde(default)]
-    pub metadata: BuildMetadata,
-}
-
-/// The builder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Builder {
-    /// What it was made of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub builder_dependencies: Vec<Descriptor>,
-    /// Whom one trusts: [`runner_id`] of the key.
-    pub id: String,
-    /// Versions of its components.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub version: BTreeMap<String, String>,
-}
-
-/// The circumstances; times in RFC 3339, UTC.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BuildMetadata {
-    /// When the run ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub finished_on: Option<String>,
-    /// The run's id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub invocation_id: Option<String>,
-    /// When the run began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub started_on: Option<String>,
-}
-
-/// The external parameters of [`Provenance::BUILD_TYPE`]. The list is closed: others are refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExternalParameters {
-    /// Parameters of the run.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub parameters: BTreeMap<String, String>,
-    /// The pipeline.
-    pub pipeline: Name,
-    /// What was built.
-    pub source: SourceParameter,
-    /// The stages that were asked for; empty for all.
-    pub targets: Vec<String>,
-}
-
-/// The source that was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SourceParameter {
-    /// The commit, as `gitCommit`.
-    pub digest: DigestSet,
-    /// The branch that was checked out.
-    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
-    pub reference: Option<String>,
-    /// [`source_uri`] of the tenant.
-    pub uri: String,
-}
-
-/// What the runner chose by itself, for readers.
-#[derive(Serialize)]
-struct InternalParameters<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    blueprint: Option<&'a Digest>,
-    class: Class,
-    config_hash: &'a Digest,
-    lane: Lane,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mandate: Option<&'a Digest>,
 }
 
 /// What somebody who has an artifact knows about how it should have been made.
@@ -144,23 +43,6 @@ pub struct ProvenanceExpect<'a> {
     pub build_types: &'a [&'a str],
     /// What the parameters must be.
     pub parameters: ParametersExpect<'a>,
-}
-
-/// Expectations on parameters; what is `None` may be anything.
-#[derive(Debug, Clone, Default)]
-pub struct ParametersExpect<'a> {
-    /// The pipeline.
-    pub pipeline: Option<&'a str>,
-    /// URI of the source.
-    pub source: Option<&'a str>,
-    /// The commit, in hexadecimal.
-    pub commit: Option<&'a str>,
-    /// The branch, in full (`refs/heads/main`).
-    pub reference: Option<&'a str>,
-    /// The stages that were asked for.
-    pub targets: Option<&'a [&'a str]>,
-    /// Parameters of the run, all of them.
-    pub parameters: Option<&'a BTreeMap<String, String>>,
 }
 
 impl Provenance {
@@ -276,31 +158,6 @@ impl Provenance {
         let what = parameters.source.uri.clone();
         parameters.source.digest.check().map_err(|error| AttestationError::Digest { what, error })?;
         Ok(parameters)
-    }
-}
-
-impl ExternalParameters {
-    fn check(&self, expect: &ParametersExpect<'_>) -> Result<(), AttestationError> {
-        let wrong = |what: &str| Err(AttestationError::Parameters(format!("another {what}")));
-        if expect.pipeline.is_some_and(|p| p != self.pipeline.as_str()) {
-            return wrong("pipeline");
-        }
-        if expect.source.is_some_and(|uri| uri != self.source.uri) {
-            return wrong("source");
-        }
-        if expect.commit.is_some_and(|c| DigestSet::commit(c) != self.source.digest) {
-            return wrong("commit");
-        }
-        if expect.reference.is_some_and(|r| Some(r) != self.source.reference.as_deref()) {
-            return wrong("branch");
-        }
-        if expect.targets.is_some_and(|t| t != self.targets) {
-            return wrong("choice of stages");
-        }
-        if expect.parameters.is_some_and(|p| *p != self.parameters) {
-            return wrong("parameter of the run");
-        }
-        Ok(())
     }
 }
 

@@ -64,31 +64,36 @@ fn verified(head: &Head, record: &StoredRecord) -> Result<Verified<Statement<Bui
 /// Why there is no attestation, and what to do about it.
 fn refused(record: &StoredRecord, error: &AttestationError) -> Failure {
     let code = error.code();
-    let (class, help) = match error {
-        AttestationError::NotPassed { .. } => (
-            Class::Refused,
-            "only runs that succeeded have artifacts; the record itself is had with `--as dsse`".to_owned(),
-        ),
-        AttestationError::Dirty => (
-            Class::Refused,
-            "commit, run again, and export that record: `orgo run && orgo record export latest`".to_owned(),
-        ),
-        AttestationError::NoSubject(_) => {
-            (Class::Refused, "export a run whose last stages have outputs (`out`)".to_owned())
+    let help = match error {
+        AttestationError::NotPassed { .. } => {
+            "only runs that succeeded have artifacts; the record itself is had with `--as dsse`".to_owned()
         }
-        AttestationError::NoGate(_) => {
-            (Class::Refused, format!("see which gates passed: `orgo record show {}`", record.number))
+        AttestationError::Dirty => {
+            "commit, run again, and export that record: `orgo run && orgo record export latest`".to_owned()
         }
-        AttestationError::NotSigner(_) => (
-            Class::Refused,
-            "only the runner that signed a record says how it was made: export it there, or name that runner's key \
-             with `--home DIR` or `--key`"
-                .to_owned(),
-        ),
-        _ if code == ReasonCode::KeyUnknown => {
-            (Class::Integrity, "a key that is no longer trusted attests nothing; run the build again".to_owned())
+        AttestationError::NoSubject(_) => "export a run whose last stages have outputs (`out`)".to_owned(),
+        AttestationError::NoGate(_) => format!("see which gates passed: `orgo record show {}`", record.number),
+        AttestationError::NotSigner(_) => "only the runner that signed a record says how it was made: export it \
+             there, or name that runner's key with `--home DIR` or `--key`"
+            .to_owned(),
+        AttestationError::Envelope(_)
+        | AttestationError::Record(_)
+        | AttestationError::Json(_)
+        | AttestationError::Digest { .. }
+        | AttestationError::Builder(_)
+        | AttestationError::Verifier(_)
+        | AttestationError::Parameters(_)
+        | AttestationError::OtherSubject(_)
+        | AttestationError::OtherResource { .. }
+        | AttestationError::NotVerified(_)
+        | AttestationError::Level(_) => {
+            let help = if code == ReasonCode::KeyUnknown {
+                "a key that is no longer trusted attests nothing; run the build again"
+            } else {
+                code.remedy()
+            };
+            return Failure::message(Class::Integrity, Some(code), format!("record {}: {error}", record.number), help);
         }
-        _ => (Class::Integrity, code.remedy().to_owned()),
     };
-    Failure::message(class, Some(code), format!("record {}: {error}", record.number), help)
+    Failure::message(Class::Refused, Some(code), format!("record {}: {error}", record.number), help)
 }
