@@ -104,7 +104,7 @@ whole() {
     for duty in runner root log; do
         "$orgo" --home "$2" key show "$duty" --pem >"$duty.pem" || refuse "$2 has no $duty key"
     done
-    "$orgo" -C "$1" --home "$2" prove "$3" --to "$PWD/proof" >/dev/null
+    "$orgo" -C "$1" --home "$2" prove "$3" --tlog "$PWD/proof" >/dev/null
     set -- "$1" "$3" runner:runner.pem root:root.pem log:log.pem
     repo=$1 record=$2
     shift 2

@@ -125,4 +125,9 @@ fn references_on_the_command_line_are_checked() {
     repo.orgo(&["key", "new", "log"]).ok();
     let two = repo.orgo(&["key", "use", "log", "env:A"]).exits(3).stderr;
     assert!(two.contains("two sources"), "{two}");
+    let file = repo.beside("one");
+    run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file));
+    let [runner, git] = ["runner", "git"].map(|role| format!("{role}=file:{}", file.display()));
+    let one = repo.orgo(&["init", "--key", &runner, "--key", &git, "--json"]).exits(3).json();
+    assert_eq!(one["problems"][0]["code"], "KEY_SCOPE_MISMATCH", "one key, one duty: {one}");
 }

@@ -16,7 +16,8 @@ fn ledger(more: u32) -> Repo {
     let user = UserDir::at(repo.home());
     let key = |role| user.key_or_development(role).unwrap();
     let (runner, git, roots) = (key(Role::Runner), key(Role::Git), [key(Role::Root)]);
-    let signers = Signers { runner: &runner, git: &git, roots: &roots };
+    let log = key(Role::Log);
+    let signers = Signers { runner: &runner, git: &git, log: &log, roots: &roots };
     let tenant = Name::new("acme").unwrap();
     let trust = Trust::development(&tenant, &signers, "2026-01-01T00:00:00Z");
     let ledger = Ledger::open(&repo.root(), AUDIT).unwrap();
@@ -25,7 +26,7 @@ fn ledger(more: u32) -> Repo {
         let mut record = Statement::<TrustRecord>::parse(&trust).unwrap().predicate;
         record.facts.version = version;
         let statement = Statement::new(record).to_bytes().unwrap();
-        let entry = Entry { kind: Name::new("trust").unwrap(), statement, evidence: vec![] };
+        let entry = Entry::new::<TrustRecord>(statement, vec![]);
         let append = Append {
             entries: vec![entry],
             subject: format!("acme trust version {version}"),

@@ -4,7 +4,7 @@
     read_ledger.py REPO BRANCH DUTY:FILE... [--proof FILE --record N]
 
 DUTY is `runner`, `root` or `log`, FILE a public key (PEM, or as ssh-keygen writes it). Keys come from a place that you
-trust, not from REPO. Every record must be signed by a runner, a trust record by a runner and a root and by nobody else;
+trust, not from REPO. Every record must be signed by a runner, one that changes the trust also by a root, and by nobody else;
 the checkpoint by a log key. The signatures of commits are for `git verify-commit`; everything else is checked here:
 
 * the history is linear, has one root, and every file has mode 100644;
@@ -30,9 +30,15 @@ import merkle
 from stock import Refused, load_key, need, sha256, strict_json, verify_envelope, verify_statement
 
 KINDS = {
+    "abandoned": "https://orgo.dev/attestation/abandoned/v1",
+    "admin": "https://orgo.dev/attestation/admin-change/v1",
     "build": "https://orgo.dev/attestation/build-record/v1",
+    "revocation": "https://orgo.dev/attestation/revocation/v1",
+    "started": "https://orgo.dev/attestation/started/v1",
     "trust": "https://orgo.dev/attestation/trust/v1",
 }
+# Kinds that change whom one trusts: a root key signs them too.
+OF_TRUST = {"revocation", "trust"}
 RECORD = re.compile(r"records/(0|[1-9]\d*)/(0|[1-9]\d*)/(0|[1-9]\d*)\.([a-z][a-z0-9-]*)\.(json|dsse)")
 EVIDENCE = re.compile(r"evidence/([0-9a-f]{2})/([0-9a-f]{2})/([0-9a-f]{64})")
 
@@ -110,11 +116,11 @@ def read_record(statement, envelope, path, kind, keys):
     detached = strict_json(envelope, f"the envelope of {path}")
     need("payload" not in detached, f"{path}: the envelope has a payload of its own")
     joined = detached | {"payload": base64.b64encode(statement).decode()}
-    allowed = keys["runner"] + (keys["root"] if kind == "trust" else [])
+    allowed = keys["runner"] + (keys["root"] if kind in OF_TRUST else [])
     payload, signers = verify_envelope(joined, allowed, path)
     need(payload == statement, f"{path}: the payload is another one")
     need(signers & {key.keyid for key in keys["runner"]}, f"{path}: no runner signed")
-    if kind == "trust":
+    if kind in OF_TRUST:
         need(signers & {key.keyid for key in keys["root"]}, f"{path}: no root key signed")
     said = verify_statement(payload, path)
     need(said["predicateType"] == KINDS.get(kind), f"{path}: another predicate type than that of its kind")

@@ -115,6 +115,11 @@ registry! {
     UpstreamFailed "UPSTREAM_FAILED" Author "a stage was not started because one before it failed" "correct the stage before it"
     RunCancelled "RUN_CANCELLED" Operator "the run was cancelled" "run again; finished stages are kept"
     RunAbandoned "RUN_ABANDONED" Operator "a run was started and never ended" "run again; finished stages are kept"
+    // Keys and holds.
+    KeyRevoked "KEY_REVOKED" Security "a key was revoked, and this record stands where its signature does not count" "sign the record again with a key in force; look at what else the key signed"
+    KeyRevokedAtIndex "KEY_REVOKED_AT_INDEX" Security "a record stands in the log after the revocation of the key that signed it" "treat it as forged: the claimed time counts for nothing"
+    KeyExpired "KEY_EXPIRED" Security "a key was used outside the window in which it is trusted" "rotate the key before its window ends"
+    HoldInForce "HOLD_IN_FORCE" Operator "a hold keeps this back" "look at who holds it and why: `orgo admin list`; release it with `orgo admin release`"
     StoreCorrupt "STORE_CORRUPT" Operator "an object in the store does not hash to its name" "nothing: the object was removed and its stage runs again; check the disk if it recurs"
     OutputNondeterministic "OUTPUT_NONDETERMINISTIC" Author "the same key produced different outputs" "find what the stage reads that it does not declare"
     IsolationUnavailable "ISOLATION_UNAVAILABLE" Operator "this machine or version cannot give the isolation that a stage declares" "run where it can be given, or declare `isolation \"open\"`"

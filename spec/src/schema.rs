@@ -9,7 +9,9 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Value as Json, json};
 
 use crate::canonical::{self, Value};
-use crate::record::{BuildRecord, GateFacts, Statement, TrustRecord};
+use crate::record::{
+    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, RevocationRecord, StartedRecord, Statement, TrustRecord,
+};
 use crate::{ReasonCode, artifact};
 
 /// Where schemas are published.
@@ -45,6 +47,10 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("pipeline", schema_for!(crate::pipeline::Pipeline)),
         ("project", schema_for!(crate::project::Project)),
         ("trust-record", statement::<TrustRecord>()),
+        ("revocation-record", statement::<RevocationRecord>()),
+        ("started-record", statement::<StartedRecord>()),
+        ("abandoned-record", statement::<AbandonedRecord>()),
+        ("admin-record", statement::<AdminRecord>()),
     ]);
     schemas
 }

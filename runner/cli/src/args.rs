@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
 
-use crate::command::{key, record, verify};
+use crate::command::{key, proof, record, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -74,6 +74,8 @@ pub(crate) enum Command {
     Log(Log),
     /// List, show, compare and hand out records
     Record(record::Record),
+    /// Write a proof about one record that travels alone
+    Prove(proof::Prove),
     /// Verify the ledger: signatures, history, evidence, gates
     Verify(verify::Verify),
     /// List, make and show keys, and say where they are

@@ -9,6 +9,7 @@ pub(crate) mod key;
 mod ledger;
 mod log;
 mod plan;
+pub(crate) mod proof;
 mod query;
 pub(crate) mod record;
 mod run;
@@ -70,6 +71,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),
+        Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Query(args)) => query::run(&context, &args),

@@ -157,6 +157,19 @@ impl PrivateKey {
     }
 }
 
+/// Holds keys that are to be used together to the rule that one key has one duty.
+///
+/// # Errors
+/// [`KeyError::Role`] for the first key that stands under two duties.
+pub fn distinct(keys: &[&PrivateKey]) -> Result<(), KeyError> {
+    for (at, key) in keys.iter().enumerate() {
+        if let Some(other) = keys[..at].iter().find(|k| k.public == key.public && k.role != key.role) {
+            return Err(KeyError::Role { have: other.role, need: key.role });
+        }
+    }
+    Ok(())
+}
+
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateKey({} {:?})", self.role, self.public)

@@ -9,19 +9,29 @@
 //! after what was written has been read back through a fresh handle and verified.
 
 mod append;
+mod build;
 pub(crate) mod layout;
-mod record;
+pub(crate) mod log;
+pub(crate) mod record;
+mod seal;
+mod seen;
+mod signers;
 mod trust;
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use orgo_spec::log::Checkpoint;
+use orgo_spec::record::{AdminRecord, StartedRecord, Statement};
 use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use append::{Append, Appended, Entry, Signers};
+pub use log::Log;
 pub use record::{KindError, Record};
-pub use trust::{Trust, TrustError};
+pub(crate) use seal::moment;
+pub use seen::Seen;
+pub use trust::{Moment, Trust, TrustError};
 
 use crate::git::{Commit, Git, GitError, ObjectId};
 use crate::key::KeyError;
@@ -60,6 +70,18 @@ pub struct Head {
     pub root: Digest,
     /// The trust in force.
     pub trust: Trust,
+    /// The Merkle log of its records.
+    pub log: Log,
+    /// The time of the newest commit, in seconds since 1970.
+    pub seconds: i64,
+}
+
+impl Head {
+    /// The name of the ledger's log.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.log.checkpoint.origin().to_owned()
+    }
 }
 
 /// A record as it is stored. Nothing is verified.
@@ -175,26 +197,72 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] if one of them is damaged.
     pub fn head(&self) -> Result<Option<Head>, LedgerError> {
-        let Some(commit) = self.git.tip(&self.reference)? else { return Ok(None) };
-        let tree = self.git.commit(commit)?.tree;
+        match self.git.tip(&self.reference)? {
+            Some(commit) => self.head_at(commit).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The state that a commit of a ledger has, as [`Ledger::head`] tells it.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if something is damaged.
+    pub fn head_at(&self, commit: ObjectId) -> Result<Head, LedgerError> {
+        let stored = self.git.commit(commit)?;
+        let tree = stored.tree;
         let count = count(&self.git, tree)?;
         let root = read_record(&self.git, tree, 0)?.id();
-        let damaged = |why: String| LedgerError::Damaged { path: layout::ALLOWED_SIGNERS.to_owned(), why };
-        let signers = match self.git.entry(tree, layout::ALLOWED_SIGNERS)? {
-            Some(entry) => self.git.blob(entry.id)?,
-            None => return Err(damaged("it is missing".to_owned())),
+        let trust = trust_in(&self.git, tree)?;
+        // Who signed the checkpoint is judged by the trust in force before the commit.
+        let judge = match stored.parents.first() {
+            Some(parent) if trust.number() >= self.count_at(*parent)? => {
+                trust_in(&self.git, self.git.commit(*parent)?.tree)?
+            }
+            _ => trust.clone(),
         };
-        let (number, id) =
-            Trust::named_in(&signers).ok_or_else(|| damaged("its first line names no trust record".to_owned()))?;
-        let record = read_record(&self.git, tree, number)?;
-        if record.id() != id {
-            return Err(damaged(format!("record {number} is not the one it was generated from")));
+        let origin = Checkpoint::origin_for(trust.tenant(), &root);
+        let log = Log::read(&self.git, tree, count, &judge, &origin)?;
+        Ok(Head { commit, tree, count, root, trust, log, seconds: stored.seconds })
+    }
+
+    fn count_at(&self, commit: ObjectId) -> Result<u64, LedgerError> {
+        match self.git.commit(commit) {
+            Ok(commit) => count(&self.git, commit.tree),
+            // The border of a shallow clone: nothing before it can be asked.
+            Err(GitError::Missing(_)) => Ok(u64::MAX),
+            Err(error) => Err(error.into()),
         }
-        let trust = Trust::read(number, &record.statement)?;
-        if trust.allowed_signers() != signers {
-            return Err(damaged(format!("it is not what trust record {number} generates")));
+    }
+
+    /// The runs that began and have not ended: number and statement of each, oldest first. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of them is damaged.
+    pub fn open_runs(&self, head: &Head) -> Result<Vec<Statement<StartedRecord>>, LedgerError> {
+        let Some(folder) = self.git.entry(head.tree, "open")? else { return Ok(Vec::new()) };
+        let mut runs = Vec::new();
+        for (name, entry) in self.git.tree(folder.id)?.iter() {
+            let path = format!("open/{name}");
+            let bytes = bounded(&self.git, entry.id, MAX_RECORD_BYTES, &path)?;
+            let statement = Statement::parse(&bytes).map_err(|e| LedgerError::Damaged { path, why: e.to_string() })?;
+            runs.push(statement);
         }
-        Ok(Some(Head { commit, tree, count, root, trust }))
+        Ok(runs)
+    }
+
+    /// The holds in force. Nothing is verified.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if one of them is damaged.
+    pub fn holds(&self, head: &Head) -> Result<Vec<Statement<AdminRecord>>, LedgerError> {
+        let Some(folder) = self.git.entry(head.tree, "holds")? else { return Ok(Vec::new()) };
+        let mut holds = Vec::new();
+        for (name, entry) in self.git.tree(folder.id)?.iter() {
+            let path = format!("holds/{name}");
+            let bytes = bounded(&self.git, entry.id, MAX_RECORD_BYTES, &path)?;
+            holds.push(Statement::parse(&bytes).map_err(|e| LedgerError::Damaged { path, why: e.to_string() })?);
+        }
+        Ok(holds)
     }
 
     fn tree(&self) -> Result<ObjectId, LedgerError> {
@@ -227,6 +295,22 @@ impl Ledger {
     /// [`LedgerError::Damaged`] if it does not hash to its name.
     pub fn evidence(&self, digest: &Digest) -> Result<Option<Vec<u8>>, LedgerError> {
         read_evidence(&self.git, self.tree()?, digest)
+    }
+
+    /// The commit after which record `number` was appended: the newest that has not more than `number` records.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoRecord`] if there is no such commit: before record 1 there is none.
+    pub fn commit_before(&self, number: u64) -> Result<Option<ObjectId>, LedgerError> {
+        let mut at = self.git.tip(&self.reference)?;
+        while let Some(id) = at {
+            let commit = self.git.commit(id)?;
+            if count(&self.git, commit.tree)? <= number {
+                return Ok(Some(id));
+            }
+            at = commit.parents.first().copied();
+        }
+        if number == 0 { Ok(None) } else { Err(LedgerError::NoRecord(number.to_string())) }
     }
 
     /// Finds a record by `latest`, by number, or by at least four digits of its id, with or without `sha256:`.
@@ -306,7 +390,7 @@ impl Ledger {
     /// [`LedgerError`] if a trust record cannot be read.
     pub fn key(&self, id: &KeyId) -> Result<Option<PublicKey>, LedgerError> {
         for (number, kind) in self.list()?.into_iter().rev() {
-            if kind.as_str() == Trust::KIND
+            if kind.as_str() == Trust::KIND // a revocation brings no key
                 && let Some(key) = Trust::read(number, &self.record(number)?.statement)?.key(id)
             {
                 return Ok(Some(key));
@@ -331,8 +415,37 @@ impl Ledger {
     }
 }
 
+/// The trust in force as a tree says it: the one that `trust/allowed_signers` names, checked by digest.
+pub(crate) fn trust_in(git: &Git, tree: ObjectId) -> Result<Trust, LedgerError> {
+    let damaged = |why: String| LedgerError::Damaged { path: layout::ALLOWED_SIGNERS.to_owned(), why };
+    let signers = match git.entry(tree, layout::ALLOWED_SIGNERS)? {
+        Some(entry) => bounded(git, entry.id, MAX_RECORD_BYTES, layout::ALLOWED_SIGNERS)?,
+        None => return Err(damaged("it is missing".to_owned())),
+    };
+    let named = Trust::named_in(&signers).ok_or_else(|| damaged("its first line names no record".to_owned()))?;
+    let read = |(number, id): (u64, Digest)| {
+        let record = read_record(git, tree, number)?;
+        if record.id() == id {
+            Ok(record)
+        } else {
+            Err(damaged(format!("record {number} is not the one it was generated from")))
+        }
+    };
+    let declared = Trust::read(named.declared.0, &read(named.declared)?.statement)?;
+    let trust = if named.changed == named.declared {
+        declared
+    } else {
+        declared.revoke(named.changed.0, &read(named.changed)?.statement)?
+    };
+    let trust = trust.with_history(named.history);
+    if trust.allowed_signers() != signers {
+        return Err(damaged(format!("it is not what record {} generates", named.changed.0)));
+    }
+    Ok(trust)
+}
+
 /// How many records a tree has: one more than the highest number, found by the names of three folders.
-fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
+pub(crate) fn count(git: &Git, tree: ObjectId) -> Result<u64, LedgerError> {
     let mut at = match git.entry(tree, "records")? {
         Some(entry) => entry.id,
         None => return Ok(0),

@@ -12,20 +12,25 @@
 mod anchor;
 mod chain;
 mod judgement;
+mod log;
+mod marks;
+mod proof;
 mod record;
 mod report;
 mod step;
 
 use std::path::Path;
 
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
+pub use proof::{ProofRefused, Proved, RecordProof, Shown, prove};
 pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};
 
-use crate::git::Git;
-use crate::ledger::LedgerError;
+use crate::git::ObjectId;
+use crate::ledger::{Ledger, LedgerError, Seen};
+use chain::Start;
 
 /// What a verification is asked for.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +41,12 @@ pub struct VerifyOptions {
     pub pin: Option<Pin>,
     /// Whether a ledger without an anchor is refused.
     pub ci: bool,
+    /// How far this clone saw the ledger before, whoever looked.
+    pub seen: Option<Seen>,
+    /// Only what came after this commit; what it says of its own state is taken from it.
+    pub after: Option<ObjectId>,
+    /// Whose ledger it must be.
+    pub tenant: Option<Name>,
 }
 
 /// Verifies the ledger on `reference` of the repository at `path`.
@@ -44,13 +55,60 @@ pub struct VerifyOptions {
 /// [`LedgerError`] if there is no such repository or branch, or for a fault of the environment. What is wrong
 /// with the ledger is in the report.
 pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<VerifyReport, LedgerError> {
-    let git = Git::open(path)?;
+    let ledger = Ledger::open(path, reference)?;
+    let git = ledger.git();
     let tip = git.tip(reference)?.ok_or_else(|| LedgerError::Empty(reference.to_owned()))?;
     let mut report = VerifyReport::new(reference, tip);
-    chain::verify(&git, tip, options.pin.as_ref(), &mut report)?;
+    let start = match options.after {
+        None => Start::root(),
+        Some(commit) => {
+            report.root = Some(ledger.head_at(commit)?.root);
+            Start::after(&ledger, commit)?
+        }
+    };
+    report.from = start.count();
+    let known =
+        options.after.map(|commit| ledger.head_at(commit)).transpose()?.map(|h| h.trust.facts().revoked.clone());
+    let trust = chain::verify(git, tip, start, options, &mut report)?;
+    if let (Some(trust), Some(known)) = (&trust, known)
+        && trust.facts().revoked != known
+    {
+        // A revocation reaches back: everything is looked at again.
+        return verify(path, reference, &VerifyOptions { after: None, ..options.clone() });
+    }
+    if let Some(trust) = &trust {
+        report.tenant = Some(trust.tenant().clone());
+        report.development = trust.is_development();
+    }
+    open_runs(&ledger, tip, &mut report)?;
+    if let (Some(wanted), Some(found)) = (&options.tenant, &report.tenant)
+        && wanted != found
+    {
+        let message = format!("the ledger is of the tenant `{found}`, not of `{wanted}`");
+        report.push(Finding::new(ReasonCode::TenantMismatch, Severity::Invalid, message));
+    }
     anchor(&mut report, options);
     report.finish();
     Ok(report)
+}
+
+/// Tells of runs that began and did not end: those that nobody need wait for any more are abandoned.
+fn open_runs(ledger: &Ledger, tip: ObjectId, report: &mut VerifyReport) -> Result<(), LedgerError> {
+    // A ledger that does not verify was told about already.
+    let Ok(head) = ledger.head_at(tip) else { return Ok(()) };
+    let now = crate::ledger::moment(head.seconds.max(crate::clock::Clock::system().now_ms() / 1000));
+    for started in ledger.open_runs(&head)? {
+        let (facts, run) = (&started.predicate.facts, &started.predicate.run);
+        report.counts.open_runs += 1;
+        if run.expires_at < now {
+            let message = format!(
+                "the run {} of `{}` on {} began at {} and never ended: ABANDONED",
+                run.build_id, facts.pipeline.name, run.host, run.created_at
+            );
+            report.push(Finding::new(ReasonCode::RunAbandoned, Severity::Notice, message));
+        }
+    }
+    Ok(())
 }
 
 /// Compares the ledger's root with what came from outside.

@@ -258,6 +258,9 @@ pub struct BuildRun {
     pub host: String,
     /// Stages; only those that ran, if there are many.
     pub stages: Vec<StageRun>,
+    /// The id of the record of its start, if one was written before the first stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Digest>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// The case that the run belongs to.

@@ -43,6 +43,7 @@ fn run() -> BuildRun {
         executor: Program { digest: Digest::EMPTY, name: "orgo".into(), version: "0.1.0".into() },
         host: "machine".into(),
         stages: vec![],
+        started: None,
         started_at: at(),
         workflow_id: "case".into(),
     }
@@ -241,12 +242,20 @@ fn trust_gives_every_role_enough_keys_and_every_key_one_role() {
         let secret = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
         PublicKey::from_bytes(secret.verifying_key().as_bytes()).expect("a fresh key is not weak")
     };
-    let mut root = vec![key(3), key(4)];
-    root.sort_unstable();
+    let trusted = |seed: u8| TrustedKey::new(key(seed), Class::Development);
+    let mut root = vec![trusted(3), trusted(4)];
+    root.sort_unstable_by_key(|t| t.key);
     let trust = TrustRecord {
         facts: TrustFacts {
             class: Class::Development,
-            keys: TrustKeys { git: vec![key(1)], root, runner: vec![key(2)] },
+            keys: TrustKeys {
+                approver: Vec::new(),
+                git: vec![trusted(1)],
+                log: vec![trusted(5)],
+                root,
+                runner: vec![trusted(2)],
+            },
+            revoked: Vec::new(),
             root_threshold: 2,
             schema_version: TrustRecord::SCHEMA_VERSION.into(),
             tenant_id: name("acme"),
@@ -258,13 +267,32 @@ fn trust_gives_every_role_enough_keys_and_every_key_one_role() {
     assert_eq!(Statement::<TrustRecord>::parse(&bytes).expect("its own bytes").predicate, trust);
 
     type Change = fn(&mut TrustFacts);
-    let changes: [(Change, ReasonCode); 6] = [
+    let changes: [(Change, ReasonCode); 13] = [
         (|f| f.root_threshold = 0, ReasonCode::SigThresholdNotMet),
         (|f| f.root_threshold = 3, ReasonCode::SigThresholdNotMet),
         (|f| f.keys.runner.clear(), ReasonCode::SigThresholdNotMet),
         (|f| f.keys.git = f.keys.runner.clone(), ReasonCode::KeyScopeMismatch),
         (|f| f.keys.root.reverse(), ReasonCode::SchemaInvalid),
         (|f| f.keys.git.extend(f.keys.git.clone()), ReasonCode::KeyScopeMismatch),
+        (|f| f.keys.log.clear(), ReasonCode::SigThresholdNotMet),
+        (|f| f.class = Class::Production, ReasonCode::KeyScopeMismatch),
+        (|f| f.keys.git[0].not_after = Some("2026-01-01".into()), ReasonCode::SchemaInvalid),
+        (|f| f.keys.git[0].not_after = Some("2026-13-01T00:00:00Z".into()), ReasonCode::SchemaInvalid),
+        (|f| f.keys.runner[0].kinds = vec![name("trust"), name("build")], ReasonCode::SchemaInvalid),
+        (
+            |f| {
+                let key = f.keys.git[0].key;
+                f.revoked = vec![Revoked { key, reason: RevocationReason::Lost, since: 1 }];
+            },
+            ReasonCode::KeyRevoked,
+        ),
+        (
+            |f| {
+                let revoked = Revoked { key: f.keys.git[0].key, reason: RevocationReason::Lost, since: 1 };
+                f.revoked = vec![revoked.clone(), revoked];
+            },
+            ReasonCode::SchemaInvalid,
+        ),
     ];
     for (i, (change, expected)) in changes.into_iter().enumerate() {
         let mut other = trust.clone();

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use orgo_host::verify::{Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify};
-use orgo_spec::Digest;
+use orgo_spec::{Digest, Name};
 use serde_json::json;
 
-use super::{Context, ledger};
+use super::{Context, ledger, proof};
 use crate::failure::{Class, Failure};
 use crate::output::plain;
 
@@ -33,19 +33,55 @@ pub(crate) struct Verify {
     /// Refuse a ledger whose root is neither named nor pinned
     #[arg(long)]
     ci: bool,
+    /// Look at every record again, also at those that were verified before
+    #[arg(long)]
+    full: bool,
+    /// Look only at what was appended from this record on
+    #[arg(long, value_name = "NUMBER", conflicts_with = "full")]
+    since: Option<u64>,
+    /// Refuse a ledger that is not this tenant's
+    #[arg(long, value_name = "NAME")]
+    tenant: Option<String>,
+    /// Verify one record, with its place in the log, instead of all
+    #[arg(long, value_name = "RECORD", conflicts_with_all = ["full", "since", "proof", "pin"])]
+    record: Option<String>,
+    /// Verify a proof that `orgo prove` wrote: no repository is needed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["full", "since", "pin", "branch", "repository"])]
+    proof: Option<PathBuf>,
 }
 
 /// Verifies the ledger and prints what was found.
 pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
+    let root = args.root.as_deref().map(root_of).transpose()?;
+    let tenant = args.tenant.as_deref().map(|t| {
+        Name::new(t).map_err(|e| Failure::usage(e.to_string(), "a name has letters, digits, `.`, `_` and `-`"))
+    });
+    let tenant = tenant.transpose()?;
+    if let Some(file) = &args.proof {
+        return proof::verify_file(context, file, root, tenant.as_ref(), args.ci);
+    }
     let mut opened = ledger::open(context, args.repository.as_deref(), args.branch.as_deref())?;
     let git = opened.ledger.git();
     let pin = opened.pins.get(git, &opened.branch)?.cloned();
-    let root = args.root.as_deref().map(root_of).transpose()?;
-    let options = VerifyOptions { root, pin: pin.clone(), ci: args.ci };
+    if let Some(record) = &args.record {
+        let root = root.or(pin.as_ref().map(|p| p.root));
+        return proof::verify_record(context, &opened.ledger, record, root, tenant.as_ref(), args.ci);
+    }
+    let seen = opened.ledger.seen()?;
+    let after = match (args.full, args.since) {
+        (true, _) => None,
+        (false, Some(number)) => opened.ledger.commit_before(number)?,
+        (false, None) => opened.ledger.verified()?.and_then(|v| v.commit.parse().ok()),
+    };
+    let options = VerifyOptions { root, pin: pin.clone(), ci: args.ci, seen, after, tenant };
     let report = verify(git.path(), opened.ledger.reference(), &options)?;
 
     let sound = matches!(report.verdict, Verdict::Verified | Verdict::NotAnchored);
     let pinned = sound && (args.pin || pin.is_some());
+    if sound && args.since.is_none() {
+        let tip = report.tip.parse().expect("the id of a commit");
+        opened.ledger.remember_verified(tip)?;
+    }
     if let Some(root) = report.root.filter(|_| pinned) {
         // Remembered as well: how far the ledger had come, so that it cannot be rewound unnoticed.
         opened.pins.set(opened.ledger.git(), &opened.branch, root, Some(report.tip.clone()))?;
@@ -83,6 +119,12 @@ fn print(context: &Context, report: &VerifyReport, pinned: bool) {
     }
     if let Some(tenant) = &report.tenant {
         out.line(format!("  tenant      {tenant}"));
+    }
+    if let Some((size, root)) = &report.checkpoint {
+        out.line(format!("  log         {size} leaves, root {root}"));
+    }
+    if report.from > 0 {
+        out.line(format!("  before      {} records, verified earlier (`--full` looks at them again)", report.from));
     }
     let counts = &report.counts;
     let kinds: Vec<_> = counts.records.iter().map(|(kind, n)| format!("{n} {kind}")).collect();

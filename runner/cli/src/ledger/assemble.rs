@@ -305,6 +305,7 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
         executor: Program { digest: outcome.executor.digest, name: "orgo".to_owned(), version },
         host: plain(&orgo_host::machine::name()),
         stages: stages.collect(),
+        started: None,
         started_at: rfc3339(outcome.started_ms),
         workflow_id: outcome.run.clone(),
     }

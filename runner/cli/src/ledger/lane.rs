@@ -5,7 +5,7 @@ use std::rc::Rc;
 use orgo_host::clock::Clock;
 use orgo_host::git::{Git, GitError, Source};
 use orgo_host::key::{PrivateKey, Role, UserDir};
-use orgo_host::ledger::{Ledger, Trust};
+use orgo_host::ledger::{Ledger, Signers, Trust};
 use orgo_spec::ReasonCode;
 use orgo_spec::project::{LOCAL_LEDGER, Project};
 use orgo_spec::record::{Class as RecordClass, Lane};
@@ -21,12 +21,20 @@ pub(crate) struct Desk {
     pub(crate) branch: String,
     pub(crate) runner: PrivateKey,
     pub(crate) git: PrivateKey,
+    pub(crate) log: PrivateKey,
     /// The trust in force when the run began.
     pub(crate) trust: Trust,
     pub(crate) source: Source,
     pub(crate) class: RecordClass,
     /// Why the lane is not the protected one; said in one line.
     pub(crate) because: Option<String>,
+}
+
+impl Desk {
+    /// The keys that sign what the run appends.
+    pub(crate) fn signers(&self) -> Signers<'_> {
+        Signers { runner: &self.runner, git: &self.git, log: &self.log, roots: &[] }
+    }
 }
 
 /// Opens the ledger that a run may write to. The protected lane needs a runner key of the trust in force,
@@ -73,7 +81,7 @@ pub(crate) fn open_desk(
                 ReasonCode::TenantMismatch,
                 format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
             )),
-            Some((runner, git_key)) if demanded != Some(Lane::Local) => {
+            Some((runner, git_key, log)) if demanded != Some(Lane::Local) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {
                     lane: Lane::Protected,
@@ -81,6 +89,7 @@ pub(crate) fn open_desk(
                     branch: project.ledger.clone(),
                     runner,
                     git: git_key,
+                    log,
                     source,
                     class,
                     trust: head.trust,
@@ -106,7 +115,7 @@ pub(crate) fn open_desk(
             ledger.head()?.expect("begun above")
         }
     };
-    let Some((runner, git_key)) = own_key(home, &head.trust)? else {
+    let Some((runner, git_key, log)) = own_key(home, &head.trust)? else {
         return Err(Failure::message(
             Class::Integrity,
             Some(ReasonCode::KeyUnknown),
@@ -121,6 +130,7 @@ pub(crate) fn open_desk(
         branch: LOCAL_LEDGER.to_owned(),
         runner,
         git: git_key,
+        log,
         source,
         class,
         trust: head.trust,
@@ -136,15 +146,16 @@ fn class_of(trust: &Trust) -> RecordClass {
     if trust.is_development() { RecordClass::Development } else { RecordClass::Production }
 }
 
-/// The user's runner and git keys, if the trust lists both.
-fn own_key(home: &UserDir, trust: &Trust) -> Result<Option<(PrivateKey, PrivateKey)>, Failure> {
+/// The user's runner, git and log keys, if the trust lists all of them.
+fn own_key(home: &UserDir, trust: &Trust) -> Result<Option<(PrivateKey, PrivateKey, PrivateKey)>, Failure> {
     use orgo_host::key::KeyError;
-    let key = |role| match home.key(role) {
-        Ok(key) => Ok(Some(key)),
-        Err(KeyError::Missing { .. }) => Ok(None),
+    let key = |role: Role| match home.key(role) {
+        Ok(key) if trust.role_of(&key.public().id()) == Some(role.as_str()) => Ok(Some(key)),
+        Ok(_) | Err(KeyError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
     };
-    let (Some(runner), Some(git)) = (key(Role::Runner)?, key(Role::Git)?) else { return Ok(None) };
-    let listed = trust.runners().keys().contains(runner.public()) && trust.git_keys().contains(git.public());
-    Ok(listed.then_some((runner, git)))
+    Ok(match (key(Role::Runner)?, key(Role::Git)?, key(Role::Log)?) {
+        (Some(runner), Some(git), Some(log)) => Some((runner, git, log)),
+        _ => None,
+    })
 }

@@ -5,7 +5,7 @@ use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::Store;
-use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Predicate, Statement, Status};
+use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Statement, Status};
 use orgo_spec::signature::Unverified;
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -60,17 +60,12 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         ("Source-Dirty".to_owned(), facts.source.dirty.to_string()),
     ];
     let append = Append {
-        entries: vec![Entry {
-            kind: Name::new(BuildRecord::KIND).expect("a kind is a name"),
-            statement,
-            evidence: assembly.evidence,
-        }],
+        entries: vec![Entry::new::<BuildRecord>(statement, assembly.evidence)],
         subject: assembly.headline,
         trailers,
         seconds: outcome.ended_ms / 1000,
     };
-    let signers = orgo_host::ledger::Signers { runner: &desk.runner, git: &desk.git, roots: &[] };
-    let appended = desk.ledger.append(&append, &signers)?;
+    let appended = desk.ledger.append(&append, &desk.signers())?;
     let (number, id) = appended.records[0];
     Ok(recorded(number, id, false))
 }

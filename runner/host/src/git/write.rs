@@ -51,26 +51,30 @@ impl Git {
     pub fn write_tree(
         &self,
         base: Option<ObjectId>,
-        files: &BTreeMap<String, ObjectId>,
+        files: &BTreeMap<String, Option<ObjectId>>,
         written: &mut Vec<ObjectId>,
     ) -> Result<ObjectId, GitError> {
         let files: Vec<_> = files.iter().map(|(path, id)| (path.as_str(), *id)).collect();
-        self.write_folder(base, &files, written)
+        let id = self.write_folder(base, &files, written)?;
+        id.ok_or_else(|| GitError::of(git2::Error::from_str("the tree of a ledger would be empty")))
     }
 
     fn write_folder(
         &self,
         base: Option<ObjectId>,
-        files: &[(&str, ObjectId)],
+        files: &[(&str, Option<ObjectId>)],
         written: &mut Vec<ObjectId>,
-    ) -> Result<ObjectId, GitError> {
+    ) -> Result<Option<ObjectId>, GitError> {
         let tree = base.map(|id| self.inner.find_tree(id).map_err(GitError::reading(id))).transpose()?;
         let mut builder = self.inner.treebuilder(tree.as_ref()).map_err(GitError::of)?;
-        let mut folders: BTreeMap<&str, Vec<(&str, ObjectId)>> = BTreeMap::new();
+        let mut folders: BTreeMap<&str, Vec<(&str, Option<ObjectId>)>> = BTreeMap::new();
         for (path, id) in files {
             match path.split_once('/') {
                 Some((folder, rest)) => folders.entry(folder).or_default().push((rest, *id)),
-                None => drop(builder.insert(*path, *id, MODE_FILE).map_err(GitError::of)?),
+                None => match id {
+                    Some(id) => drop(builder.insert(*path, *id, MODE_FILE).map_err(GitError::of)?),
+                    None => builder.remove(*path).map_err(GitError::of)?,
+                },
             }
         }
         for (folder, files) in folders {
@@ -81,12 +85,17 @@ impl Git {
                     return Err(GitError::Damaged { id: entry.id(), why: format!("`{folder}` is not a folder") });
                 }
             };
-            let id = self.write_folder(base, &files, written)?;
-            builder.insert(folder, id, MODE_TREE).map_err(GitError::of)?;
+            match self.write_folder(base, &files, written)? {
+                Some(id) => drop(builder.insert(folder, id, MODE_TREE).map_err(GitError::of)?),
+                None => builder.remove(folder).map_err(GitError::of)?,
+            }
+        }
+        if builder.is_empty() {
+            return Ok(None);
         }
         let id = builder.write().map_err(GitError::of)?;
         written.push(id);
-        Ok(id)
+        Ok(Some(id))
     }
 
     /// Stores a commit that `sign` signs.

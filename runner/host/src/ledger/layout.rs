@@ -1,9 +1,16 @@
 //! Where things lie in a ledger's tree (design 7). Every path of the format is made or read here.
 
+use orgo_spec::log::Tile;
 use orgo_spec::{Digest, Name};
 
 /// The generated list of keys that stock git verifies commits with.
 pub(crate) const ALLOWED_SIGNERS: &str = "trust/allowed_signers";
+/// The generated list of keys that stock tools refuse.
+pub(crate) const REVOKED_KEYS: &str = "trust/revoked_keys";
+/// The signed size and root of the log.
+pub(crate) const CHECKPOINT: &str = "log/checkpoint";
+/// The right edge of the log's tree.
+pub(crate) const EDGE: &str = "log/edge";
 
 /// What a file under `records/` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +33,22 @@ impl Part {
 /// What a path of a ledger's tree is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    Record { number: u64, kind: Name, part: Part },
+    Record {
+        number: u64,
+        kind: Name,
+        part: Part,
+    },
     Evidence(Digest),
     Latest,
     AllowedSigners,
+    RevokedKeys,
+    Checkpoint,
+    Edge,
+    Tile(Tile),
+    /// A run that has not ended, by its id.
+    Open(String),
+    /// A hold in force, by what it covers.
+    Hold(Name),
 }
 
 /// The folder of record `number`: 256 records a folder, 256 folders a folder.
@@ -54,15 +73,36 @@ pub(crate) fn evidence_path(digest: &Digest) -> String {
 /// `.`, `_` or `-` is percent-encoded, so that no reference can stand in the way of another as a folder.
 pub(crate) fn latest_path(pipeline: &Name, reference: &str) -> String {
     let short = reference.strip_prefix("refs/heads/").filter(|r| !r.starts_with("refs/")).unwrap_or(reference);
+    let file = encoded(short);
+    format!("latest/{pipeline}/{file}.json")
+}
+
+/// A name as a file name: every byte but letters, digits, `.`, `_` and `-` is written `%XX`.
+pub(crate) fn encoded(name: &str) -> String {
     let mut file = String::new();
-    for byte in short.bytes() {
+    for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
             file.push(char::from(byte));
         } else {
             file.push_str(&format!("%{byte:02X}"));
         }
     }
-    format!("latest/{pipeline}/{file}.json")
+    file
+}
+
+/// The file of a full tile of the log.
+pub(crate) fn tile_path(tile: &Tile) -> String {
+    format!("log/{}", tile.path())
+}
+
+/// The file that shows a run that has not ended.
+pub(crate) fn open_path(build_id: &str) -> String {
+    format!("open/{build_id}.json")
+}
+
+/// The file that shows a hold in force.
+pub(crate) fn hold_path(object: &Name) -> String {
+    format!("holds/{object}.json")
 }
 
 /// Reads a file name of the form `<n mod 256>.<kind>.<part>`.
@@ -89,8 +129,15 @@ pub(crate) const MAX_FOLDERS: u64 = 1 << 32;
 
 /// Reads a path of the tree; `None` for a path that the format does not know.
 pub(crate) fn place(path: &str) -> Option<Place> {
-    if path == ALLOWED_SIGNERS {
-        return Some(Place::AllowedSigners);
+    match path {
+        ALLOWED_SIGNERS => return Some(Place::AllowedSigners),
+        REVOKED_KEYS => return Some(Place::RevokedKeys),
+        CHECKPOINT => return Some(Place::Checkpoint),
+        EDGE => return Some(Place::Edge),
+        _ => {}
+    }
+    if let Some(tile) = path.strip_prefix("log/").filter(|p| p.starts_with("tile/")) {
+        return tile.parse().ok().filter(Tile::is_full).map(Place::Tile);
     }
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
@@ -103,6 +150,8 @@ pub(crate) fn place(path: &str) -> Option<Place> {
             let digest = Digest::from_hex(hex).ok()?;
             (evidence_path(&digest) == format!("evidence/{first}/{second}/{hex}")).then_some(Place::Evidence(digest))
         }
+        ["open", file] => file.strip_suffix(".json").map(|id| Place::Open(id.to_owned())),
+        ["holds", file] => Some(Place::Hold(Name::new(file.strip_suffix(".json")?).ok()?)),
         ["latest", pipeline, file] => {
             Name::new(pipeline).ok()?;
             file.ends_with(".json").then_some(Place::Latest)

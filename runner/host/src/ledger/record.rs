@@ -1,17 +1,57 @@
 //! The kinds of records that a ledger may hold.
 
-use orgo_spec::record::{BuildRecord, Predicate, RecordError, Statement, TrustRecord};
-use orgo_spec::{Name, ReasonCode};
+use orgo_spec::record::{
+    AbandonedRecord, AdminAction, AdminRecord, BuildRecord, Predicate, RecordError, RevocationRecord, StartedRecord,
+    Statement, TrustRecord,
+};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::layout;
 
-/// A record of any kind, parsed strictly.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Record {
+/// Makes [`Record`]: one line adds a kind.
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident($type:ty),)*) => {
+        /// A record of any kind, parsed strictly.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Record { $($(#[$doc])* $variant(Box<Statement<$type>>),)* }
+
+        impl Record {
+            /// Every kind, as file names spell it.
+            pub const KINDS: &'static [&'static str] = &[$(<$type>::KIND,)*];
+
+            /// Parses the statement of a record of `kind`.
+            ///
+            /// # Errors
+            /// [`KindError`] for an unknown kind and for bytes that are not of it.
+            pub fn parse(kind: &str, statement: &[u8]) -> Result<Self, KindError> {
+                match kind {
+                    $(<$type>::KIND => Ok(Self::$variant(Box::new(Statement::parse(statement)?))),)*
+                    other => Err(KindError::Unknown(other.to_owned())),
+                }
+            }
+
+            /// Whose record it is.
+            #[must_use]
+            pub fn tenant(&self) -> &Name {
+                match self { $(Self::$variant(statement) => statement.predicate.tenant(),)* }
+            }
+        }
+    };
+}
+
+kinds! {
     /// A run that ended.
-    Build(Box<Statement<BuildRecord>>),
+    Build(BuildRecord),
+    /// A run that is about to do its first work.
+    Started(StartedRecord),
+    /// A run that began and did not end.
+    Abandoned(AbandonedRecord),
     /// A declaration of trust.
-    Trust(Box<Statement<TrustRecord>>),
+    Trust(TrustRecord),
+    /// A revocation of keys.
+    Revocation(RevocationRecord),
+    /// An administrative change.
+    Admin(AdminRecord),
 }
 
 /// Why bytes are not a record of a kind.
@@ -36,36 +76,49 @@ impl KindError {
     }
 }
 
+/// What a record does to a file that shows the present state: `open/…` and `holds/…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// The file shows this record from now on; it may not be there before.
+    Set(String),
+    /// The file goes away; it must be there before.
+    Clear(String),
+    /// The file goes away, if it is there.
+    ClearIfThere(String),
+}
+
 impl Record {
-    /// Parses the statement of a record of `kind`.
-    ///
-    /// # Errors
-    /// [`KindError`] for an unknown kind and for bytes that are not of it.
-    pub fn parse(kind: &str, statement: &[u8]) -> Result<Self, KindError> {
-        match kind {
-            BuildRecord::KIND => Ok(Self::Build(Box::new(Statement::parse(statement)?))),
-            TrustRecord::KIND => Ok(Self::Trust(Box::new(Statement::parse(statement)?))),
-            other => Err(KindError::Unknown(other.to_owned())),
-        }
-    }
-
-    /// Whose record it is.
-    #[must_use]
-    pub fn tenant(&self) -> &Name {
-        match self {
-            Self::Build(statement) => statement.predicate.tenant(),
-            Self::Trust(statement) => statement.predicate.tenant(),
-        }
-    }
-
     /// The path under `latest/` that shows it: builds of a named reference have one.
     pub(crate) fn latest_path(&self) -> Option<String> {
+        let Self::Build(statement) = self else { return None };
+        let facts = &statement.predicate.facts;
+        Some(layout::latest_path(&facts.pipeline.name, facts.source.reference.as_deref()?))
+    }
+
+    /// The id of the start that it ends.
+    pub(crate) fn start(&self) -> Option<Digest> {
         match self {
-            Self::Build(statement) => {
-                let facts = &statement.predicate.facts;
-                Some(layout::latest_path(&facts.pipeline.name, facts.source.reference.as_deref()?))
+            Self::Build(s) => s.predicate.run.started,
+            Self::Abandoned(s) => Some(s.predicate.facts.started),
+            Self::Started(_) | Self::Trust(_) | Self::Revocation(_) | Self::Admin(_) => None,
+        }
+    }
+
+    /// What it does to the files that show the present state.
+    pub(crate) fn mark(&self) -> Option<Mark> {
+        match self {
+            Self::Started(s) => Some(Mark::Set(layout::open_path(&s.predicate.run.build_id))),
+            // A run may still end after somebody gave it up.
+            Self::Build(s) if s.predicate.run.started.is_some() => {
+                Some(Mark::ClearIfThere(layout::open_path(&s.predicate.run.build_id)))
             }
-            Self::Trust(_) => None,
+            Self::Abandoned(s) => Some(Mark::Clear(layout::open_path(&s.predicate.facts.build_id))),
+            Self::Admin(s) => match s.predicate.facts.action {
+                AdminAction::Change => None,
+                AdminAction::Hold => Some(Mark::Set(layout::hold_path(&s.predicate.facts.object))),
+                AdminAction::Release => Some(Mark::Clear(layout::hold_path(&s.predicate.facts.object))),
+            },
+            Self::Build(_) | Self::Trust(_) | Self::Revocation(_) => None,
         }
     }
 }

@@ -1,24 +1,39 @@
-//! The trust in force: which keys may sign what, as a trust record says.
+//! The trust in force: which keys may sign what, as a trust record and the revocations after it say.
 
 use std::collections::BTreeSet;
 
-use orgo_spec::record::{Class, Predicate, RecordError, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun};
+use orgo_spec::log::NoteKey;
+use orgo_spec::record::{
+    Class, Predicate, RecordError, RevocationRecord, Revoked, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun,
+    TrustedKey,
+};
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Quorum, QuorumError, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::Signers;
+use crate::key::{KeyClass, PrivateKey};
 
-/// The trust that one trust record declares.
+/// The trust in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trust {
+    /// The record that changed it last: a trust record or a revocation.
     number: u64,
     id: Digest,
-    tenant: Name,
-    version: u32,
-    class: Class,
+    /// Number and id of the trust record that it rests on.
+    declared: (u64, Digest),
+    /// Every record that ever changed the trust, this one last.
+    history: Vec<(u64, Digest)>,
+    facts: TrustFacts,
     root: Quorum,
     runners: Quorum,
     git: BTreeSet<PublicKey>,
+}
+
+/// Where and when something is signed: what the scopes of keys are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment<'m> {
+    /// RFC 3339, UTC, whole seconds: the time of the commit.
+    pub time: &'m str,
 }
 
 /// Why a trust record declares no usable trust.
@@ -37,6 +52,14 @@ pub enum TrustError {
     Tenant { found: Name, expected: Name },
     #[error("a ledger begins with a trust record, and this is record {0}")]
     NotFirst(u64),
+    #[error("it leaves out a revocation: the key {0} was revoked")]
+    Forgets(String),
+    #[error("it revokes the key {key} from record {since} on, which is not there yet")]
+    Future { key: String, since: u64 },
+    #[error("it is about another trust than the one in force")]
+    OtherTrust,
+    #[error("it leaves the role {0} without a key")]
+    Empties(&'static str),
 }
 
 impl TrustError {
@@ -45,10 +68,11 @@ impl TrustError {
     pub fn code(&self) -> ReasonCode {
         match self {
             Self::Record(error) => error.code(),
-            Self::Quorum { .. } => ReasonCode::SigThresholdNotMet,
+            Self::Quorum { .. } | Self::Empties(_) => ReasonCode::SigThresholdNotMet,
             Self::Envelope(error) => error.code(),
             Self::Tenant { .. } => ReasonCode::TenantMismatch,
-            Self::NotFirst(_) | Self::Version { .. } => ReasonCode::RootNotTrusted,
+            Self::NotFirst(_) | Self::Version { .. } | Self::OtherTrust => ReasonCode::RootNotTrusted,
+            Self::Forgets(_) | Self::Future { .. } => ReasonCode::KeyRevoked,
         }
     }
 }
@@ -56,8 +80,14 @@ impl TrustError {
 impl Trust {
     /// The kind of trust records.
     pub const KIND: &'static str = TrustRecord::KIND;
-    /// How `trust/allowed_signers` begins.
-    const LIST_HEAD: &'static str = "# generated from trust record ";
+    /// The kind of revocations.
+    pub const REVOCATION: &'static str = RevocationRecord::KIND;
+
+    /// Whether records of this kind change the trust in force.
+    #[must_use]
+    pub fn is_changed_by(kind: &str) -> bool {
+        kind == Self::KIND || kind == Self::REVOCATION
+    }
 
     /// Reads the statement of trust record `number`.
     ///
@@ -65,20 +95,78 @@ impl Trust {
     /// [`TrustError`] for a document that is not one, and for roles that nobody could fill or that share keys.
     pub fn read(number: u64, statement: &[u8]) -> Result<Self, TrustError> {
         let facts = Statement::<TrustRecord>::parse(statement)?.predicate.facts;
-        let quorum = |role, threshold: u32, keys: &[PublicKey]| {
+        let id = Digest::of(statement);
+        Self::of(number, id, (number, id), Vec::new(), facts)
+    }
+
+    fn of(
+        number: u64,
+        id: Digest,
+        declared: (u64, Digest),
+        mut history: Vec<(u64, Digest)>,
+        facts: TrustFacts,
+    ) -> Result<Self, TrustError> {
+        let quorum = |role, threshold: u32, keys: &[TrustedKey]| {
             let threshold = usize::try_from(threshold).unwrap_or(usize::MAX);
-            Quorum::new(threshold, keys.iter().copied()).map_err(|error| TrustError::Quorum { role, error })
+            Quorum::new(threshold, keys.iter().map(|k| k.key)).map_err(|error| TrustError::Quorum { role, error })
         };
+        history.push((number, id));
         Ok(Self {
             number,
-            id: Digest::of(statement),
-            tenant: facts.tenant_id,
-            version: facts.version,
-            class: facts.class,
+            id,
+            declared,
+            history,
             root: quorum("root", facts.root_threshold, &facts.keys.root)?,
             runners: quorum("runner", 1, &facts.keys.runner)?,
             git: quorum("git", 1, &facts.keys.git)?.keys().clone(),
+            facts,
         })
+    }
+
+    /// The trust after the revocation with that number and statement.
+    ///
+    /// # Errors
+    /// [`TrustError`] if it is no revocation of this trust, leaves one out, or leaves a duty without a key.
+    pub fn revoke(&self, number: u64, statement: &[u8]) -> Result<Self, TrustError> {
+        let facts = Statement::<RevocationRecord>::parse(statement)?.predicate.facts;
+        if facts.tenant_id != self.facts.tenant_id {
+            return Err(TrustError::Tenant { found: facts.tenant_id, expected: self.facts.tenant_id.clone() });
+        }
+        if facts.trust != self.declared.1 {
+            return Err(TrustError::OtherTrust);
+        }
+        self.remembers(&facts.revoked)?;
+        if let Some(r) = facts.revoked.iter().find(|r| r.since > number) {
+            return Err(TrustError::Future { key: r.key.id().short(), since: r.since });
+        }
+        let mut next = self.facts.clone();
+        let gone: BTreeSet<PublicKey> = facts.revoked.iter().map(|r| r.key).collect();
+        let keys = &mut next.keys;
+        for (role, list) in [
+            ("", &mut keys.approver),
+            ("git", &mut keys.git),
+            ("log", &mut keys.log),
+            ("root", &mut keys.root),
+            ("runner", &mut keys.runner),
+        ] {
+            list.retain(|k| !gone.contains(&k.key));
+            if list.is_empty() && !role.is_empty() {
+                return Err(TrustError::Empties(role));
+            }
+        }
+        // Fewer root keys than the threshold: all that are left must sign.
+        next.root_threshold = next.root_threshold.min(u32::try_from(next.keys.root.len()).unwrap_or(u32::MAX));
+        next.revoked = facts.revoked;
+        Self::of(number, Digest::of(statement), self.declared, self.history.clone(), next)
+    }
+
+    /// Whether `revoked` keeps every revocation of this trust, as far back as it reached.
+    fn remembers(&self, revoked: &[Revoked]) -> Result<(), TrustError> {
+        let kept = |r: &Revoked| revoked.iter().any(|k| k.key == r.key && k.since <= r.since);
+        match self.facts.revoked.iter().find(|r| !kept(r)) {
+            Some(r) => Err(TrustError::Forgets(r.key.id().short())),
+            None => Ok(()),
+        }
     }
 
     /// The statement of a development trust: one key a duty, made by themselves.
@@ -87,13 +175,19 @@ impl Trust {
     /// Never: the document has no numbers that JSON cannot hold.
     #[must_use]
     pub fn development(tenant: &Name, signers: &Signers<'_>, created_at: &str) -> Vec<u8> {
+        let trusted = |key: &PrivateKey| TrustedKey::new(*key.public(), Class::Development);
+        let mut root: Vec<_> = signers.roots.iter().map(trusted).collect();
+        root.sort_unstable_by_key(|k| k.key);
         let keys = TrustKeys {
-            git: vec![*signers.git.public()],
-            root: signers.roots.iter().map(|k| *k.public()).collect(),
-            runner: vec![*signers.runner.public()],
+            approver: Vec::new(),
+            git: vec![trusted(signers.git)],
+            log: vec![trusted(signers.log)],
+            root,
+            runner: vec![trusted(signers.runner)],
         };
         let facts = TrustFacts {
             class: Class::Development,
+            revoked: Vec::new(),
             root_threshold: u32::try_from(keys.root.len()).unwrap_or(u32::MAX),
             keys,
             schema_version: TrustRecord::SCHEMA_VERSION.to_owned(),
@@ -105,66 +199,104 @@ impl Trust {
         statement.to_bytes().expect("small numbers only")
     }
 
-    /// Verifies trust record `number` under the trust in force; the first one judges itself.
+    /// Verifies record `number`, of a kind that changes the trust, under the trust in force; the first judges itself.
     ///
-    /// Returns the trust that judged it and the one that it declares.
+    /// Returns the trust that judged it and the one that follows.
     ///
     /// # Errors
     /// [`TrustError`] if it is not signed by everyone who must consent.
     pub(crate) fn succeed(
         current: Option<&Self>,
         number: u64,
+        kind: &str,
         record: Unverified<Self>,
     ) -> Result<(Self, Self), TrustError> {
         let mut both = None;
         record.verify_self_signed(|statement| {
-            let declared = Self::read(number, statement)?;
-            let judge = match current {
-                Some(current) => current.clone(),
-                None if number == 0 => declared.clone(),
-                None => return Err(TrustError::NotFirst(number)),
+            let (judge, next) = match (current, kind) {
+                (Some(current), Self::REVOCATION) => (current.clone(), current.revoke(number, statement)?),
+                (Some(current), _) => (current.clone(), current.replace(number, statement)?),
+                (None, Self::KIND) if number == 0 => {
+                    let first = Self::read(number, statement)?;
+                    (first.clone(), first)
+                }
+                (None, _) => return Err(TrustError::NotFirst(number)),
             };
-            if judge.tenant != declared.tenant {
-                return Err(TrustError::Tenant { found: declared.tenant, expected: judge.tenant });
-            }
-            if current.is_some() && declared.version <= judge.version {
-                return Err(TrustError::Version { found: declared.version, current: judge.version });
-            }
-            let quorums = judge.quorums_for(Self::KIND, statement);
-            both = Some((judge, declared));
+            let quorums = judge.quorums_for(kind, statement);
+            both = Some((judge, next));
             quorums
         })?;
         Ok(both.expect("set before the quorums were returned"))
     }
 
-    /// The number of the record that declares this trust.
+    /// The trust that the trust record with that number and statement puts in the place of this one.
+    ///
+    /// # Errors
+    /// [`TrustError`] if it does not follow.
+    pub fn replace(&self, number: u64, statement: &[u8]) -> Result<Self, TrustError> {
+        let mut next = Self::read(number, statement)?;
+        next.history.splice(0..0, self.history.iter().copied());
+        if next.facts.tenant_id != self.facts.tenant_id {
+            return Err(TrustError::Tenant { found: next.facts.tenant_id, expected: self.facts.tenant_id.clone() });
+        }
+        if next.facts.version <= self.facts.version {
+            return Err(TrustError::Version { found: next.facts.version, current: self.facts.version });
+        }
+        self.remembers(&next.facts.revoked)?;
+        Ok(next)
+    }
+
+    /// The number of the record that changed the trust last.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// The id of the record that declares this trust.
+    /// The id of the record that changed the trust last.
     #[must_use]
     pub fn id(&self) -> Digest {
         self.id
     }
 
+    /// Number and id of the trust record that it rests on.
+    #[must_use]
+    pub fn declared(&self) -> (u64, Digest) {
+        self.declared
+    }
+
+    /// Number and id of every record that ever changed the trust, oldest first.
+    #[must_use]
+    pub fn history(&self) -> &[(u64, Digest)] {
+        &self.history
+    }
+
+    /// The same trust with the history that a ledger says it has.
+    pub(crate) fn with_history(self, history: Vec<(u64, Digest)>) -> Self {
+        Self { history, ..self }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn facts(&self) -> &TrustFacts {
+        &self.facts
+    }
+
     /// Whose trust it is.
     #[must_use]
     pub fn tenant(&self) -> &Name {
-        &self.tenant
+        &self.facts.tenant_id
     }
 
-    /// Which version of the trust it is; every change counts it up.
+    /// Which version of the trust it is; every declaration counts it up.
     #[must_use]
     pub fn version(&self) -> u32 {
-        self.version
+        self.facts.version
     }
 
     /// Whether it is a development trust: made by itself, with keys made by themselves.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.class == Class::Development
+        self.facts.class == Class::Development
     }
 
     /// The keys that sign records; one of them suffices.
@@ -173,7 +305,7 @@ impl Trust {
         &self.runners
     }
 
-    /// The keys that sign trust records.
+    /// The keys that sign changes of trust.
     #[must_use]
     pub fn root(&self) -> &Quorum {
         &self.root
@@ -185,31 +317,86 @@ impl Trust {
         &self.git
     }
 
-    /// The role of the key with this id, if the trust lists it.
+    /// The keys that sign checkpoints of the log with that origin.
     #[must_use]
-    pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
-        let roles = [("root", self.root.keys()), ("runner", self.runners.keys()), ("git", &self.git)];
-        roles.into_iter().find(|(_, keys)| keys.iter().any(|k| k.id() == *id)).map(|(role, _)| role)
+    pub fn log_keys(&self, origin: &str) -> Vec<NoteKey> {
+        self.facts.keys.log.iter().filter_map(|k| NoteKey::new(origin, k.key).ok()).collect()
     }
 
-    /// The key with this id, if the trust lists it.
+    /// The duty of the key with this id, and the scope in which it is trusted, if the trust lists it.
+    #[must_use]
+    pub fn trusted(&self, id: &KeyId) -> Option<(&'static str, &TrustedKey)> {
+        let roles = self.facts.keys.roles();
+        roles.into_iter().find_map(|(role, keys)| Some((role, keys.iter().find(|k| k.key.id() == *id)?)))
+    }
+
+    /// The duty of the key with this id, if the trust lists it.
+    #[must_use]
+    pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
+        self.trusted(id).map(|(role, _)| role)
+    }
+
+    /// The key with this id, if the trust lists it or has revoked it.
     #[must_use]
     pub fn key(&self, id: &KeyId) -> Option<PublicKey> {
-        let roles = [self.root.keys(), self.runners.keys(), &self.git];
-        roles.into_iter().flatten().find(|k| k.id() == *id).copied()
+        let revoked = || self.facts.revoked.iter().map(|r| r.key).find(|k| k.id() == *id);
+        self.trusted(id).map(|(_, trusted)| trusted.key).or_else(revoked)
+    }
+
+    /// Whether the key with this id was revoked.
+    #[must_use]
+    pub fn has_revoked(&self, id: &KeyId) -> bool {
+        self.facts.revoked.iter().any(|r| r.key.id() == *id)
+    }
+
+    /// Why a key that the trust lists may not sign this after all: its kind, or the moment.
+    ///
+    /// # Errors
+    /// The reason code and what is wrong.
+    pub fn may_sign(&self, key: &PublicKey, kind: Option<&str>, at: Moment<'_>) -> Result<(), (ReasonCode, String)> {
+        let short = || key.id().short();
+        let Some((_, trusted)) = self.trusted(&key.id()) else {
+            return Err((ReasonCode::KeyUnknown, format!("the trust in force does not list the key {}", short())));
+        };
+        if let Some(kind) = kind.filter(|kind| !trusted.covers(kind)) {
+            return Err((ReasonCode::KeyScopeMismatch, format!("the key {} may not sign a `{kind}`", short())));
+        }
+        if !trusted.is_valid_at(at.time) {
+            return Err((ReasonCode::KeyExpired, format!("the key {} is not trusted at {}", short(), at.time)));
+        }
+        Ok(())
+    }
+
+    /// Whether this key may sign now, before it signs: what [`Trust::may_sign`] says, and that production trust is
+    /// not served by keys that made themselves.
+    ///
+    /// # Errors
+    /// The reason code and what is wrong.
+    pub fn admits(&self, key: &PrivateKey, kind: Option<&str>, at: Moment<'_>) -> Result<(), (ReasonCode, String)> {
+        if !self.is_development() && key.class() == KeyClass::Development {
+            let message =
+                format!("the key {} is a development key, the trust is for production", key.public().id().short());
+            return Err((ReasonCode::KeyScopeMismatch, message));
+        }
+        if self.has_revoked(&key.public().id()) {
+            return Err((ReasonCode::KeyRevoked, format!("the key {} is revoked", key.public().id().short())));
+        }
+        self.may_sign(key.public(), kind, at)
     }
 
     /// Who must have signed a record of this kind while this trust is in force.
     ///
-    /// Every record needs a runner. A trust record also needs the root of the trust in force and the root that
-    /// it declares itself: nobody is replaced without consent, and nobody becomes root without holding the key.
+    /// Every record needs a runner. A change of trust also needs the root of the trust in force, and a new trust the
+    /// root that it declares itself: nobody is replaced without consent, nobody becomes root without the key.
     ///
     /// # Errors
     /// [`TrustError`] if `statement` is to be a trust record and is not one.
     pub(crate) fn quorums_for(&self, kind: &str, statement: &[u8]) -> Result<Vec<Quorum>, TrustError> {
         let mut quorums = vec![self.runners.clone()];
-        if kind == Self::KIND {
+        if Self::is_changed_by(kind) {
             quorums.push(self.root.clone());
+        }
+        if kind == Self::KIND {
             quorums.push(Self::read(0, statement)?.root);
         }
         Ok(quorums)
@@ -232,23 +419,6 @@ impl Trust {
     /// The address that commits carry and that stock git reports as signer.
     #[must_use]
     pub fn principal(&self) -> String {
-        format!("orgo@{}", self.tenant)
-    }
-
-    /// The bytes of `trust/allowed_signers`: what `git verify-commit` and `ssh-keygen -Y verify` read.
-    #[must_use]
-    pub fn allowed_signers(&self) -> Vec<u8> {
-        let mut text = format!("{}{} {}\n", Self::LIST_HEAD, self.number, self.id);
-        for key in &self.git {
-            text.push_str(&format!("{} namespaces=\"git\" {key}\n", self.principal()));
-        }
-        text.into_bytes()
-    }
-
-    /// Number and id of the trust record that an `allowed_signers` file says it was generated from.
-    pub(crate) fn named_in(allowed_signers: &[u8]) -> Option<(u64, Digest)> {
-        let text = std::str::from_utf8(allowed_signers).ok()?;
-        let (number, id) = text.lines().next()?.strip_prefix(Self::LIST_HEAD)?.split_once(' ')?;
-        Some((number.parse().ok()?, id.parse().ok()?))
+        format!("orgo@{}", self.facts.tenant_id)
     }
 }

@@ -4,37 +4,81 @@
 //! are carried along in order, since the trust at a commit's *parent* judges the commit; then signatures,
 //! records and evidence are verified in parallel.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orgo_spec::ReasonCode;
+use orgo_spec::log::{Checkpoint, Edge};
+use orgo_spec::signature::PublicKey;
 use rayon::prelude::*;
 
-use super::anchor::Pin;
+use super::VerifyOptions;
+use super::log::LogWalk;
 use super::report::{Finding, Severity, VerifyReport};
 use super::step::{Link, Step};
 use crate::git::{Commit, Git, GitError, ObjectId};
-use crate::ledger::{LedgerError, Trust};
+use crate::ledger::{Ledger, LedgerError, Trust};
 
 /// Commits per batch: bounds memory at any length of the ledger.
 const BATCH: usize = 8192;
 /// Commits per task: each task opens the repository once.
 const TASK: usize = 128;
 
+/// Where a verification begins.
+pub(super) struct Start {
+    /// The commit before the first that is verified; none from the root on.
+    pub(super) after: Option<ObjectId>,
+    trust: Option<Arc<Trust>>,
+    count: u64,
+    log: LogWalk,
+    tree: Option<(ObjectId, i64)>,
+}
+
+impl Start {
+    /// From the root on.
+    pub(super) fn root() -> Self {
+        Self { after: None, trust: None, count: 0, log: LogWalk::after(Edge::new()), tree: None }
+    }
+
+    /// After a commit, with the state that it says it has.
+    pub(super) fn after(ledger: &Ledger, commit: ObjectId) -> Result<Self, LedgerError> {
+        let head = ledger.head_at(commit)?;
+        Ok(Self {
+            after: Some(commit),
+            count: head.count,
+            log: LogWalk::after(head.log.edge.clone()),
+            tree: Some((head.tree, head.seconds)),
+            trust: Some(Arc::new(head.trust)),
+        })
+    }
+
+    /// How many records lie before it.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+/// Verifies every commit from `start` to `tip`; returns the trust in force at the end.
 pub(super) fn verify(
     git: &Git,
     tip: ObjectId,
-    pin: Option<&Pin>,
+    start: Start,
+    options: &VerifyOptions,
     report: &mut VerifyReport,
-) -> Result<(), LedgerError> {
-    let Some(chain) = walk(git, tip, report)? else { return Ok(()) };
-    if let Some(seen) = pin.and_then(|p| p.seen.as_deref())
+) -> Result<Option<Arc<Trust>>, LedgerError> {
+    let Start { after, mut trust, mut count, mut log, tree } = start;
+    let Some(chain) = walk(git, tip, after, tree, report)? else { return Ok(trust) };
+    let known = |seen: &str| after.is_some_and(|a| a.to_string() == seen);
+    if let Some(seen) = options.pin.as_ref().and_then(|p| p.seen.as_deref())
+        && after.is_none()
         && !chain.iter().any(|link| link.id.to_string() == seen)
+        && !known(seen)
     {
         let message = format!("commit {seen} verified before and is no longer in the ledger");
         report.push(Finding::invalid(ReasonCode::AuditRewound, message));
     }
-    let mut trust: Option<Arc<Trust>> = None;
-    let mut count = 0;
+    let mut signed_by: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
+    let seen = options.seen.as_ref();
     for batch in chain.chunks(BATCH) {
         let steps = in_parallel(git, batch, |git, link| Step::read(git, *link))?;
         let mut judged = Vec::with_capacity(steps.len());
@@ -46,17 +90,53 @@ pub(super) fn verify(
             }
             judged.push(step);
         }
-        let results = in_parallel(git, &judged, |git, step| step.verify(git))?;
-        for (findings, counts) in results {
-            report.findings.extend(findings);
-            report.counts.add(&counts);
+        let origin = match (&trust, report.root) {
+            (Some(trust), Some(root)) => Checkpoint::origin_for(trust.tenant(), &root),
+            _ => String::new(),
+        };
+        let results = in_parallel(git, &judged, |git, step| step.verify(git, &origin))?;
+        for (step, verified) in judged.iter().zip(results) {
+            report.findings.extend(verified.findings);
+            report.counts.add(&verified.counts);
+            log.step(&verified.log, step.records.len(), &mut report.findings);
+            if let Some(seen) = seen.filter(|s| s.size == log.size())
+                && log.root().is_some_and(|root| root != seen.root)
+            {
+                let message = format!(
+                    "this clone saw {} records with the root {}; the same number now has another root",
+                    seen.size, seen.root
+                );
+                report.push(Finding::invalid(ReasonCode::CheckpointFork, message).at_commit(step.link.id));
+            }
+            for (number, key) in verified.signers {
+                signed_by.entry(key).or_default().push(number);
+            }
         }
     }
-    if let Some(trust) = trust {
-        report.tenant = Some(trust.tenant().clone());
-        report.development = trust.is_development();
+    if let Some(seen) = seen.filter(|s| s.size > count) {
+        let message = format!("this clone saw {} records; there are {count}", seen.size);
+        report.push(Finding::invalid(ReasonCode::AuditRewound, message));
     }
-    Ok(())
+    report.checkpoint = log.root().map(|root| (log.size(), root));
+    if let Some(trust) = &trust {
+        revoked_before(trust, &signed_by, report);
+    }
+    Ok(trust)
+}
+
+/// What a key signed before it was revoked, from the record on that the revocation reaches back to.
+fn revoked_before(trust: &Trust, signed_by: &BTreeMap<PublicKey, Vec<u64>>, report: &mut VerifyReport) {
+    for revoked in &trust.facts().revoked {
+        let numbers = signed_by.get(&revoked.key).map_or(&[][..], Vec::as_slice);
+        for number in numbers.iter().filter(|n| **n >= revoked.since) {
+            let message = format!(
+                "the key {}, which is revoked from record {} on, signed it",
+                revoked.key.id().short(),
+                revoked.since
+            );
+            report.push(Finding::invalid(ReasonCode::KeyRevoked, message).at_record(*number));
+        }
+    }
 }
 
 /// Applies `work` to every item, in order, with a repository handle per task.
@@ -76,11 +156,17 @@ fn in_parallel<T: Sync, R: Send>(
     Ok(parts.into_iter().flatten().collect())
 }
 
-/// Every commit from the root to the tip; none if the way is broken, which is then a finding.
-fn walk(git: &Git, tip: ObjectId, report: &mut VerifyReport) -> Result<Option<Vec<Link>>, LedgerError> {
-    let mut ids: Vec<(ObjectId, ObjectId)> = Vec::new();
+/// Every commit after `after` (from the root, if none) to the tip; none if the way is broken, which is then a finding.
+fn walk(
+    git: &Git,
+    tip: ObjectId,
+    after: Option<ObjectId>,
+    before: Option<(ObjectId, i64)>,
+    report: &mut VerifyReport,
+) -> Result<Option<Vec<Link>>, LedgerError> {
+    let mut ids: Vec<(ObjectId, ObjectId, i64)> = Vec::new();
     let mut next = Some(tip);
-    while let Some(id) = next {
+    while let Some(id) = next.filter(|id| Some(*id) != after) {
         let broken = match git.commit_bytes(id) {
             Ok(bytes) => match Commit::parse(&bytes) {
                 Ok(commit) => {
@@ -88,7 +174,7 @@ fn walk(git: &Git, tip: ObjectId, report: &mut VerifyReport) -> Result<Option<Ve
                         let message = format!("the commit has {} parents", commit.parents.len());
                         report.push(Finding::invalid(ReasonCode::AuditNotLinear, message).at_commit(id));
                     }
-                    ids.push((id, commit.tree));
+                    ids.push((id, commit.tree, commit.seconds));
                     next = commit.parents.first().copied();
                     continue;
                 }
@@ -104,8 +190,18 @@ fn walk(git: &Git, tip: ObjectId, report: &mut VerifyReport) -> Result<Option<Ve
         report.push(broken.at_commit(id));
         return Ok(None);
     }
+    if let Some(after) = after
+        && next.is_none()
+    {
+        let message = format!("commit {after} was seen before and is no longer in the ledger");
+        report.push(Finding::invalid(ReasonCode::AuditRewound, message));
+        return Ok(None);
+    }
     ids.reverse();
-    let mut before = None;
-    let links = ids.into_iter().map(|(id, tree)| Link { id, tree, before: before.replace(tree) });
+    let mut before = before;
+    let links = ids.into_iter().map(|(id, tree, seconds)| {
+        let parent = before.replace((tree, seconds));
+        Link { id, tree, before: parent.map(|p| p.0), seconds, before_seconds: parent.map(|p| p.1) }
+    });
     Ok(Some(links.collect()))
 }

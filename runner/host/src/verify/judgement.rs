@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use orgo_spec::signature::{EnvelopeError, KeyId, Unverified};
+use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Unverified};
 use orgo_spec::{Digest, ReasonCode};
 
 use super::record;
 use super::report::{Counts, Finding, Severity};
 use super::step::{Files, Step};
 use crate::git::{Git, GitError, ObjectId};
-use crate::ledger::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, bounded, layout, read_evidence};
+use crate::ledger::record::Mark;
+use crate::ledger::{
+    LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Moment, Record, Trust, bounded, layout, read_evidence,
+};
 
 /// The findings about one commit while they are being made.
 pub(super) struct Judgement<'s> {
@@ -24,6 +27,12 @@ pub(super) struct Judgement<'s> {
 pub(super) struct RecordJudged {
     /// Its id, if its bytes could be read.
     pub(super) id: Option<Digest>,
+    /// The digest of its envelope, if that could be read.
+    pub(super) envelope: Option<Digest>,
+    /// Who signed it, if that verified.
+    pub(super) signers: Vec<PublicKey>,
+    /// What it does to the files that show the present state.
+    pub(super) mark: Option<(Mark, Option<Digest>)>,
     /// The path under `latest/` that must show it.
     pub(super) latest: Option<String>,
     /// Whether it could be parsed, so that `latest` is known.
@@ -31,12 +40,12 @@ pub(super) struct RecordJudged {
 }
 
 impl Judgement<'_> {
-    fn push(&mut self, finding: Finding) {
+    pub(super) fn push(&mut self, finding: Finding) {
         self.findings.push(finding.at_commit(self.step.link.id));
     }
 
     /// Reads a blob; what cannot be read becomes a finding.
-    fn blob(&mut self, id: ObjectId, limit: usize, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
+    pub(super) fn blob(&mut self, id: ObjectId, limit: usize, path: &str) -> Result<Option<Vec<u8>>, LedgerError> {
         match bounded(self.git, id, limit, path) {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) => {
@@ -48,11 +57,23 @@ impl Judgement<'_> {
     }
 
     /// Verifies the commit's signature; returns what its trailers say about records.
-    pub(super) fn commit(&mut self, trust: &Trust) -> Result<Option<Vec<String>>, LedgerError> {
+    pub(super) fn commit(
+        &mut self,
+        trust: &Trust,
+        at: Moment<'_>,
+        first: u64,
+        signers: &mut Vec<(u64, PublicKey)>,
+    ) -> Result<Option<Vec<String>>, LedgerError> {
         let commit = self.git.commit(self.step.link.id)?;
         match commit.verify() {
             Err(shape) => self.push(Finding::invalid(shape.code(), shape.to_string())),
-            Ok(signature) if trust.git_keys().contains(signature.key()) => self.counts.signatures += 1,
+            Ok(signature) if trust.git_keys().contains(signature.key()) => {
+                self.counts.signatures += 1;
+                signers.push((first, *signature.key()));
+                if let Err((code, message)) = trust.may_sign(signature.key(), None, at) {
+                    self.push(Finding::invalid(code, format!("the commit: {message}")));
+                }
+            }
             Ok(signature) => {
                 let (code, what) = stranger(trust, &signature.key().id());
                 self.push(Finding::invalid(code, format!("the commit is signed by {what}")));
@@ -77,18 +98,25 @@ impl Judgement<'_> {
         Ok(())
     }
 
-    /// Verifies that the list for stock tools is the one that the trust generates.
-    pub(super) fn signers_file(&mut self, trust: &Trust) -> Result<(), LedgerError> {
-        let path = layout::ALLOWED_SIGNERS;
-        let expected = self.step.next.as_deref().map(Trust::allowed_signers);
-        let found = match self.step.allowed_signers {
-            Some(id) => self.blob(id, MAX_RECORD_BYTES, path)?,
-            None => None,
-        };
-        if found != expected {
-            let number = self.step.next.as_deref().unwrap_or(trust).number();
-            let message = format!("the file is not what trust record {number} generates");
-            self.push(Finding::invalid(ReasonCode::RecordAltered, message).at_path(path));
+    /// Verifies that the lists for stock tools are those that the trust generates.
+    pub(super) fn signers_files(&mut self, trust: &Trust) -> Result<(), LedgerError> {
+        let next = self.step.next.as_deref();
+        let revoked = next.and_then(Trust::revoked_keys);
+        // A list that stays as it was is not written again.
+        let revoked = revoked.filter(|_| next.is_some_and(|n| n.revoked_keys() != trust.revoked_keys()));
+        for (path, expected, found) in [
+            (layout::ALLOWED_SIGNERS, next.map(Trust::allowed_signers), self.step.allowed_signers),
+            (layout::REVOKED_KEYS, revoked, self.step.revoked_keys),
+        ] {
+            let found = match found {
+                Some(id) => self.blob(id, MAX_RECORD_BYTES, path)?,
+                None => None,
+            };
+            if found != expected {
+                let number = next.unwrap_or(trust).number();
+                let message = format!("the file is not what record {number} generates");
+                self.push(Finding::invalid(ReasonCode::RecordAltered, message).at_path(path));
+            }
         }
         Ok(())
     }
@@ -99,6 +127,7 @@ impl Judgement<'_> {
         number: u64,
         files: &Files,
         trust: &Trust,
+        at: Moment<'_>,
         path: &str,
     ) -> Result<RecordJudged, LedgerError> {
         *self.counts.records.entry(files.kind.to_string()).or_default() += 1;
@@ -120,6 +149,7 @@ impl Judgement<'_> {
         };
         let unjudged = RecordJudged { id: Some(Digest::of(&statement)), ..RecordJudged::default() };
         let Some(envelope) = self.blob(envelope, MAX_RECORD_BYTES, path)? else { return Ok(unjudged) };
+        let unjudged = RecordJudged { envelope: Some(Digest::of(&envelope)), ..unjudged };
         let quorums = match trust.quorums_for(files.kind.as_str(), &statement) {
             Ok(quorums) => quorums,
             Err(error) => {
@@ -134,6 +164,13 @@ impl Judgement<'_> {
             }
             Ok(verified) => {
                 self.counts.signatures += verified.signers().len() as u64;
+                let signers: Vec<PublicKey> = verified.signers().iter().copied().collect();
+                // A new root is not listed yet; what it signs is its own declaration.
+                for key in signers.iter().filter(|k| trust.trusted(&k.id()).is_some()) {
+                    if let Err((code, message)) = trust.may_sign(key, Some(files.kind.as_str()), at) {
+                        self.push(here(Finding::invalid(code, message)));
+                    }
+                }
                 let (git, tree) = (self.git, self.step.link.tree);
                 let evidence = |digest: &Digest| match read_evidence(git, tree, digest) {
                     // What is there and wrong was found where it was added.
@@ -145,7 +182,13 @@ impl Judgement<'_> {
                     self.push(here(finding));
                 }
                 self.counts.add(&judged.counts);
-                Ok(RecordJudged { latest: judged.latest, complete: judged.readable, ..unjudged })
+                Ok(RecordJudged {
+                    latest: judged.latest,
+                    mark: judged.mark,
+                    complete: judged.readable,
+                    signers,
+                    ..unjudged
+                })
             }
         }
     }
@@ -174,9 +217,12 @@ impl Judgement<'_> {
 }
 
 /// A key that may not sign: one of another role, or one that nobody knows.
-fn stranger(trust: &Trust, key: &KeyId) -> (ReasonCode, String) {
+pub(super) fn stranger(trust: &Trust, key: &KeyId) -> (ReasonCode, String) {
     match trust.role_of(key) {
         Some(role) => (ReasonCode::KeyScopeMismatch, format!("key {}, whose role is {role}", key.short())),
+        None if trust.has_revoked(key) => {
+            (ReasonCode::KeyRevokedAtIndex, format!("key {}, which was revoked before", key.short()))
+        }
         None => (ReasonCode::KeyUnknown, format!("key {}, which the trust in force does not list", key.short())),
     }
 }

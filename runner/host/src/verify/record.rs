@@ -6,7 +6,8 @@ use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, Sta
 use orgo_spec::{Digest, ReasonCode};
 
 use super::report::{Counts, Finding, Severity};
-use crate::ledger::{LedgerError, Record, Trust};
+use crate::ledger::record::Mark;
+use crate::ledger::{LedgerError, Record, Trust, TrustError};
 
 /// Finds a piece of evidence that hashes to its name; none if it is not there.
 pub(crate) type Evidence<'e> = dyn Fn(&Digest) -> Result<Option<Vec<u8>>, LedgerError> + 'e;
@@ -18,6 +19,8 @@ pub(crate) struct Judged {
     pub(crate) counts: Counts,
     /// The path under `latest/` that must show this record.
     pub(crate) latest: Option<String>,
+    /// What it does to the files that show the present state, and the id of the start that it is about.
+    pub(crate) mark: Option<(Mark, Option<Digest>)>,
     /// Whether it could be parsed.
     pub(crate) readable: bool,
 }
@@ -48,15 +51,15 @@ pub(crate) fn judge(
     }
     judged.readable = true;
     judged.latest = record.latest_path();
+    judged.mark = record.mark().map(|mark| (mark, record.start()));
     match record {
-        Record::Build(statement) => judged.build(&statement, trust, evidence)?,
-        Record::Trust(statement) => {
-            let version = statement.predicate.facts.version;
-            if number != trust.number() && version <= trust.version() {
-                let message = format!("version {version} of the trust does not follow version {}", trust.version());
-                judged.invalid(ReasonCode::RootNotTrusted, message);
-            }
-        }
+        Record::Build(build) => judged.build(&build, trust, evidence)?,
+        // The first trust record judges itself.
+        Record::Trust(_) if number == trust.number() => {}
+        Record::Trust(_) => judged.follows(trust.replace(number, statement)),
+        Record::Revocation(_) => judged.follows(trust.revoke(number, statement)),
+        Record::Started(started) => judged.class(trust, started.predicate.facts.class),
+        Record::Abandoned(_) | Record::Admin(_) => {}
     }
     Ok(judged)
 }
@@ -71,6 +74,19 @@ impl Judged {
         self.findings.push(Finding::new(ReasonCode::EvidenceMissing, Severity::Missing, message));
     }
 
+    /// Whether a change of trust follows from the trust in force.
+    fn follows(&mut self, next: Result<Trust, TrustError>) {
+        if let Err(error) = next {
+            self.invalid(error.code(), error.to_string());
+        }
+    }
+
+    fn class(&mut self, trust: &Trust, class: Class) {
+        if trust.is_development() && class != Class::Development {
+            self.invalid(ReasonCode::KeyScopeMismatch, "the record claims production under a development trust");
+        }
+    }
+
     /// What the record's own type cannot check: what it says about others.
     fn build(
         &mut self,
@@ -79,9 +95,7 @@ impl Judged {
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
         let facts = &statement.predicate.facts;
-        if trust.is_development() && facts.class != Class::Development {
-            self.invalid(ReasonCode::KeyScopeMismatch, "the record claims production under a development trust");
-        }
+        self.class(trust, facts.class);
         let compiled = facts.outputs().is_some_and(|o| o.kristal.is_some());
         if compiled && !facts.gates.iter().any(|g| g.decision == Decision::Pass) {
             self.invalid(ReasonCode::OutputWithoutPass, "the run compiled without a gate that passed");

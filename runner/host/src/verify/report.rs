@@ -109,13 +109,16 @@ pub struct Counts {
     pub evidence: u64,
     /// Gates that gave the same verdict when they were decided again.
     pub gates: u64,
-    /// Of these, gates that this program decided under another version than the recorded one.
+    /// Runs that began and have not ended.
+    pub open_runs: u64,
+    /// Of the gates, those that this program decided under another version than the recorded one.
     pub gates_under_another_version: u64,
 }
 
 impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
-        let Self { commits, records, signatures, evidence, gates, gates_under_another_version } = other;
+        let Self { commits, records, signatures, evidence, gates, gates_under_another_version, open_runs } = other;
+        self.open_runs += open_runs;
         self.commits += commits;
         self.signatures += signatures;
         self.evidence += evidence;
@@ -146,6 +149,11 @@ pub struct VerifyReport {
     /// Whose ledger it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Name>,
+    /// The first record that was looked at: what lies before was verified earlier.
+    pub from: u64,
+    /// Size and root of the log, as the records make them; none if a record could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<(u64, Digest)>,
     /// Whether the trust in force is a development trust.
     pub development: bool,
     /// What the root was compared with.
@@ -165,6 +173,8 @@ impl VerifyReport {
             tip: tip.to_string(),
             root: None,
             tenant: None,
+            from: 0,
+            checkpoint: None,
             development: false,
             anchor: Anchor::None,
             verdict: Verdict::Invalid,

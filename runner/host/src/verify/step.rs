@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orgo_spec::signature::Unverified;
+use orgo_spec::log::Tile;
+use orgo_spec::signature::{PublicKey, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::judgement::{Judgement, unreadable, unreadable_in};
+use super::log::LogFacts;
 use super::report::{Counts, Finding};
 use crate::git::{Change, Git, MODE_FILE, ObjectId};
 use crate::ledger::layout::{self, Part, Place};
-use crate::ledger::{LedgerError, MAX_RECORD_BYTES, Trust, bounded};
+use crate::ledger::{LedgerError, MAX_RECORD_BYTES, Moment, Trust, bounded};
 
 /// A commit's place in the chain.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,10 @@ pub(super) struct Link {
     pub(super) tree: ObjectId,
     /// The tree of its parent.
     pub(super) before: Option<ObjectId>,
+    /// Its time, in seconds since 1970.
+    pub(super) seconds: i64,
+    /// The time of its parent.
+    pub(super) before_seconds: Option<i64>,
 }
 
 /// The files of one record.
@@ -32,10 +38,16 @@ pub(super) struct Files {
 /// A commit with what it adds.
 pub(super) struct Step {
     pub(super) link: Link,
-    records: BTreeMap<u64, Files>,
+    pub(super) records: BTreeMap<u64, Files>,
     pub(super) evidence: Vec<(Digest, ObjectId)>,
     pub(super) latest: BTreeMap<String, ObjectId>,
     pub(super) allowed_signers: Option<ObjectId>,
+    pub(super) revoked_keys: Option<ObjectId>,
+    pub(super) checkpoint: Option<ObjectId>,
+    pub(super) edge: Option<ObjectId>,
+    pub(super) tiles: BTreeMap<Tile, ObjectId>,
+    /// Files that show the present state: what they show now, or that they are gone.
+    pub(super) marks: BTreeMap<String, Option<ObjectId>>,
     /// What judges this commit: the trust in force at its parent; for the first commit, its own.
     trust: Option<Arc<Trust>>,
     /// Whether `trust/allowed_signers` must be the one of a trust that this commit brings.
@@ -52,6 +64,11 @@ impl Step {
             evidence: Vec::new(),
             latest: BTreeMap::new(),
             allowed_signers: None,
+            revoked_keys: None,
+            checkpoint: None,
+            edge: None,
+            tiles: BTreeMap::new(),
+            marks: BTreeMap::new(),
             trust: None,
             next: None,
             findings: Vec::new(),
@@ -62,6 +79,10 @@ impl Step {
                 let finding = unreadable(error)?;
                 step.findings.push(finding.at_commit(link.id));
             }
+        }
+        if link.before_seconds.is_some_and(|before| link.seconds < before) {
+            let message = "the commit is older than its parent";
+            step.findings.push(Finding::invalid(ReasonCode::AuditNotLinear, message).at_commit(link.id));
         }
         if step.records.is_empty() && step.findings.is_empty() {
             step.invalid(ReasonCode::AuditNotLinear, "the commit adds no record", "records");
@@ -78,9 +99,14 @@ impl Step {
         let Change { path, before, after } = change;
         let Some(after) = after else {
             let code = match layout::place(&path) {
+                Some(Place::Open(_) | Place::Hold(_)) => {
+                    self.marks.insert(path, None);
+                    return;
+                }
                 Some(Place::Record { .. }) => ReasonCode::RecordMissing,
                 Some(Place::Evidence(_)) => ReasonCode::EvidenceMissing,
-                Some(Place::Latest | Place::AllowedSigners) | None => ReasonCode::AuditNotLinear,
+                Some(Place::Checkpoint | Place::Edge | Place::Tile(_)) => ReasonCode::LogInconsistent,
+                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys) | None => ReasonCode::AuditNotLinear,
             };
             return self.invalid(code, "the commit removes what was recorded", path);
         };
@@ -93,8 +119,13 @@ impl Step {
             None => self.invalid(ReasonCode::RepoUnsafe, "the format knows no such path", path),
             Some(Place::Latest) => drop(self.latest.insert(path, after.id)),
             Some(Place::AllowedSigners) => self.allowed_signers = Some(after.id),
+            Some(Place::RevokedKeys) => self.revoked_keys = Some(after.id),
+            Some(Place::Checkpoint) => self.checkpoint = Some(after.id),
+            Some(Place::Edge) => self.edge = Some(after.id),
             Some(_) if before.is_some() => self.invalid(ReasonCode::AuditNotLinear, edited, path),
             Some(Place::Evidence(digest)) => self.evidence.push((digest, after.id)),
+            Some(Place::Tile(tile)) => drop(self.tiles.insert(tile, after.id)),
+            Some(Place::Open(_) | Place::Hold(_)) => drop(self.marks.insert(path, Some(after.id))),
             Some(Place::Record { number, kind, part }) => {
                 let files =
                     self.records.entry(number).or_insert(Files { kind: kind.clone(), statement: None, envelope: None });
@@ -126,14 +157,16 @@ impl Step {
     pub(super) fn carry(&mut self, git: &Git, trust: Option<Arc<Trust>>) -> Result<Option<Arc<Trust>>, LedgerError> {
         self.trust = trust;
         let declared: Vec<u64> =
-            self.records.iter().filter(|(_, f)| f.kind.as_str() == Trust::KIND).map(|(n, _)| *n).collect();
+            self.records.iter().filter(|(_, f)| Trust::is_changed_by(f.kind.as_str())).map(|(n, _)| *n).collect();
         for number in declared {
             let Some(unverified) = self.unverified(git, number)? else { continue };
-            let Ok((judge, declared)) = Trust::succeed(self.trust.as_deref(), number, unverified) else {
+            let kind = self.records[&number].kind.clone();
+            let current = self.next.as_deref().or(self.trust.as_deref());
+            let Ok((judge, next)) = Trust::succeed(current, number, kind.as_str(), unverified) else {
                 continue; // `verify` says why
             };
             self.trust.get_or_insert(Arc::new(judge));
-            self.next = Some(Arc::new(declared));
+            self.next = Some(Arc::new(next));
         }
         if self.trust.is_none() {
             let message = "no trust is in force: the ledger does not begin with a trust record that verifies";
@@ -167,26 +200,38 @@ impl Step {
         self.records.values().any(|f| f.statement == Some(id))
     }
 
-    /// Verifies everything that the commit adds.
-    pub(super) fn verify(&self, git: &Git) -> Result<(Vec<Finding>, Counts), LedgerError> {
+    /// Verifies everything that the commit adds; `origin` is the name of the ledger's log.
+    pub(super) fn verify(&self, git: &Git, origin: &str) -> Result<Verified, LedgerError> {
         let mut out = Judgement { git, step: self, findings: self.findings.clone(), counts: Counts::default() };
         out.counts.commits = 1;
-        let Some(trust) = &self.trust else { return Ok((out.findings, out.counts)) };
-        let trailers = out.commit(trust)?;
+        let mut log = LogFacts { commit: self.link.id, ..LogFacts::default() };
+        let Some(trust) = &self.trust else { return Ok(Verified::of(out, log, Vec::new())) };
+        let time = crate::ledger::moment(self.link.seconds);
+        let at = Moment { time: &time };
+        let mut signers = Vec::new();
+        let first = self.records.keys().next().copied().unwrap_or_default();
+        let trailers = out.commit(trust, at, first, &mut signers)?;
         out.evidence()?;
-        out.signers_file(trust)?;
+        out.signers_files(trust)?;
         let (mut listed, mut complete) = (Vec::new(), true);
         let mut latest = BTreeMap::new();
+        let mut marks = Vec::new();
         for (number, files) in &self.records {
-            let at = layout::record_path(*number, &files.kind, Part::Statement);
-            let judged = out.record(*number, files, trust, &at)?;
+            let path = layout::record_path(*number, &files.kind, Part::Statement);
+            let judged = out.record(*number, files, trust, at, &path)?;
             if let Some(id) = judged.id {
                 listed.push(format!("{number} {id}"));
+                if let Some(envelope) = judged.envelope {
+                    let leaf = crate::ledger::log::leaf(*number, &files.kind, id, envelope)?;
+                    log.leaves.push((*number, leaf.hash()));
+                }
             }
+            signers.extend(judged.signers.into_iter().map(|key| (*number, key)));
             complete &= judged.complete;
             if let Some(path) = judged.latest {
                 latest.insert(path, files.statement);
             }
+            marks.extend(judged.mark.map(|mark| (*number, mark, files.statement)));
         }
         if let Some(trailers) = trailers
             && listed.len() == self.records.len()
@@ -196,6 +241,24 @@ impl Step {
             out.findings.push(Finding::invalid(ReasonCode::RecordAltered, message).at_commit(self.link.id));
         }
         out.latest(&latest, complete);
-        Ok((out.findings, out.counts))
+        out.marks(&marks, complete)?;
+        out.log(trust, at, origin, &mut log)?;
+        Ok(Verified::of(out, log, signers))
+    }
+}
+
+/// What came of verifying one commit.
+pub(super) struct Verified {
+    pub(super) findings: Vec<Finding>,
+    pub(super) counts: Counts,
+    /// What the commit does to the log, for the walk along all commits.
+    pub(super) log: LogFacts,
+    /// Who signed which record; of the commit and its checkpoint, beside its first record.
+    pub(super) signers: Vec<(u64, PublicKey)>,
+}
+
+impl Verified {
+    fn of(judgement: Judgement<'_>, log: LogFacts, signers: Vec<(u64, PublicKey)>) -> Self {
+        Self { findings: judgement.findings, counts: judgement.counts, log, signers }
     }
 }

@@ -8,9 +8,10 @@ use orgo_host::git::{Git, Identity, ObjectId};
 use orgo_host::key::{PrivateKey, Role, UserDir};
 use orgo_host::ledger::{AUDIT, Append, Appended, Entry, Ledger, Signers};
 use orgo_host::verify::{VerifyOptions, VerifyReport, verify};
+use orgo_spec::log::{Checkpoint, CheckpointError, Edge, Leaf, NoteKey, SignedCheckpoint};
 use orgo_spec::record::{
     Actor, BuildFacts, BuildRecord, BuildRun, Class, Compiler, Decision, GateFacts, GateRecord, Lane, Outcome, Outputs,
-    PipelineRef, Program, Source, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun, ValidatorFacts,
+    PipelineRef, Program, Source, Statement, TrustFacts, TrustKeys, TrustRecord, TrustRun, TrustedKey, ValidatorFacts,
 };
 use orgo_spec::signature::{Envelope, SshSignature};
 use orgo_spec::{Digest, Name, ReasonCode};
@@ -43,17 +44,18 @@ pub(crate) struct Keys {
     pub(crate) root: [PrivateKey; 1],
     pub(crate) runner: PrivateKey,
     pub(crate) git: PrivateKey,
+    pub(crate) log: PrivateKey,
 }
 
 impl Keys {
     pub(crate) fn new(home: &Path) -> Self {
         let user = UserDir::at(home);
         let key = |role| user.key_or_development(role).expect("a development key");
-        Self { root: [key(Role::Root)], runner: key(Role::Runner), git: key(Role::Git) }
+        Self { root: [key(Role::Root)], runner: key(Role::Runner), git: key(Role::Git), log: key(Role::Log) }
     }
 
     pub(crate) fn signers(&self) -> Signers<'_> {
-        Signers { runner: &self.runner, git: &self.git, roots: &self.root }
+        Signers { runner: &self.runner, git: &self.git, log: &self.log, roots: &self.root }
     }
 }
 
@@ -149,13 +151,15 @@ impl World {
             tree = match content {
                 Some(bytes) => {
                     let blob = git.write_blob(bytes).expect("stored");
-                    let files = BTreeMap::from([((*path).to_owned(), blob)]);
+                    let files = BTreeMap::from([((*path).to_owned(), Some(blob))]);
                     git.write_tree(Some(tree), &files, &mut Vec::new()).expect("stored")
                 }
                 None => self.without(tree, path),
             };
         }
-        let who = Identity { name: "orgo".to_owned(), email: "orgo@acme".to_owned(), seconds: NOW };
+        let seconds = parent.map_or(NOW, |p| git.commit(p).map_or(NOW, |c| c.seconds));
+        let tree = self.relogged(tree);
+        let who = Identity { name: "orgo".to_owned(), email: "orgo@acme".to_owned(), seconds };
         let commit = match sign {
             Some(key) => {
                 let sign = |bytes: &[u8]| -> Result<SshSignature, orgo_host::git::GitError> {
@@ -174,6 +178,41 @@ impl World {
             }
         };
         must(&self.repo(), "git", &["update-ref", AUDIT, &commit.to_string()]);
+    }
+
+    /// The tree with the log that its records make, signed by the log key; as it is where a record has no envelope.
+    fn relogged(&self, tree: ObjectId) -> ObjectId {
+        let git = self.git();
+        let listed = must(&self.repo(), "git", &["ls-tree", "-r", "--name-only", &tree.to_string(), "records"]);
+        let mut paths: Vec<(u64, &str)> = Vec::new();
+        for path in listed.lines().filter(|p| p.ends_with(".json")) {
+            let parts: Vec<&str> = path.split('/').collect();
+            let number = |text: &str| text.split('.').next().and_then(|n| n.parse::<u64>().ok()).expect("a number");
+            paths.push(((number(parts[1]) * 256 + number(parts[2])) * 256 + number(parts[3]), path));
+        }
+        paths.sort_unstable();
+        let mut edge = Edge::new();
+        let mut root = None;
+        for (_, path) in paths {
+            let digest = |path: &str| {
+                let entry = git.entry(tree, path).expect("readable")?;
+                Some(Digest::of(&git.blob(entry.id).expect("a blob")))
+            };
+            let statement = digest(path).expect("listed");
+            let Some(envelope) = digest(&path.replace(".json", ".dsse")) else { return tree };
+            root.get_or_insert(statement);
+            edge.push(Leaf::new(path, statement, envelope).expect("a leaf").hash());
+        }
+        let Some(root) = root else { return tree };
+        let origin = Checkpoint::origin_for(&name("acme"), &root);
+        let key = NoteKey::new(&origin, *self.keys.log.public()).expect("a name");
+        let checkpoint = Checkpoint::new(&origin, edge.size(), edge.root()).expect("small");
+        let signed: Result<_, CheckpointError> =
+            SignedCheckpoint::sign(&checkpoint, &key, |text| Ok(self.keys.log.sign_note(text).expect("a log key").1));
+        let note = signed.expect("signed").to_text();
+        let files = [("log/edge", edge.to_text()), ("log/checkpoint", note)];
+        let files = files.map(|(path, text)| (path.to_owned(), Some(git.write_blob(text.as_bytes()).expect("stored"))));
+        git.write_tree(Some(tree), &BTreeMap::from(files), &mut Vec::new()).expect("stored")
     }
 
     fn without(&self, tree: ObjectId, path: &str) -> ObjectId {
@@ -230,11 +269,20 @@ pub(crate) fn trust(keys: &Keys, tenant: &str) -> Vec<u8> {
 }
 
 pub(crate) fn trust_version(keys: &Keys, tenant: &str, version: u32) -> Vec<u8> {
-    let root = keys.root.iter().map(|k| *k.public()).collect();
-    let keys = TrustKeys { git: vec![*keys.git.public()], root, runner: vec![*keys.runner.public()] };
+    let trusted = |key: &PrivateKey| TrustedKey::new(*key.public(), Class::Development);
+    let mut root: Vec<_> = keys.root.iter().map(trusted).collect();
+    root.sort_unstable_by_key(|k| k.key);
+    let keys = TrustKeys {
+        approver: Vec::new(),
+        git: vec![trusted(&keys.git)],
+        log: vec![trusted(&keys.log)],
+        root,
+        runner: vec![trusted(&keys.runner)],
+    };
     let facts = TrustFacts {
         class: Class::Development,
         keys,
+        revoked: Vec::new(),
         root_threshold: 1,
         schema_version: TrustRecord::SCHEMA_VERSION.to_owned(),
         tenant_id: name(tenant),
@@ -308,6 +356,7 @@ pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) ->
         executor: Program { digest, name: compiler, version },
         host: "test".to_owned(),
         stages: Vec::new(),
+        started: None,
         started_at: now.to_owned(),
         workflow_id: "w".to_owned(),
     };
@@ -332,7 +381,7 @@ pub(crate) fn build_of(
     let mut statement = record(n, pipeline, gate, report);
     change(&mut statement);
     let statement = statement.to_bytes().expect("no large numbers");
-    let entry = Entry { kind: name("build"), statement, evidence: vec![facts, report.to_vec()] };
+    let entry = Entry::new::<BuildRecord>(statement, vec![facts, report.to_vec()]);
     let subject = format!("{pipeline} run {n}");
     let trailers = vec![("Source-Commit".to_owned(), COMMIT.to_owned())];
     Append { entries: vec![entry], subject, trailers, seconds: NOW + i64::from(n) }

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use orgo_host::clock::{Clock, rfc3339};
 use orgo_host::file::{At, write_atomic};
-use orgo_host::ledger::{Head, StoredRecord};
+use orgo_host::key::Role;
+use orgo_host::ledger::{Head, Moment, StoredRecord};
 use orgo_spec::ReasonCode;
+use orgo_spec::record::{BuildRecord, Predicate};
 use orgo_spec::signature::{Envelope, PAYLOAD_TYPE, PublicKey, Signature, pae, sigstore_bundle};
 use serde_json::{Value, json};
 
@@ -127,11 +130,18 @@ fn itself(opened: &Opened, head: &Head, record: &StoredRecord, form: Form) -> Re
 
 /// What follows from the record in SLSA's words, signed now.
 fn attested(context: &Context, head: &Head, record: &StoredRecord, asked: &Asked<'_>) -> Result<Handout, Failure> {
-    let runner = context.home()?.key(orgo_host::key::Role::Runner)?;
+    let runner = context.home()?.key(Role::Runner)?;
     let payload = match asked.form {
         Form::Vsa => attest::summary(head, record, asked.stage, runner.public())?,
         Form::Slsa | Form::Dsse | Form::Bundle => attest::provenance(head, record, runner.public())?,
     };
+    // The key signed the record then; whether it may sign today is another question.
+    let now = rfc3339(Clock::system().now_ms());
+    let time = format!("{}Z", now.get(..19).unwrap_or_default());
+    head.trust.admits(&runner, Some(BuildRecord::KIND), Moment { time: &time }).map_err(|(code, message)| {
+        let help = "sign with a runner key in force: run the build again, and export that record";
+        Failure::message(Class::Refused, Some(code), message, help)
+    })?;
     let (key, bytes) = runner.sign_payload(&payload)?;
     let envelope = Envelope::new([(key, bytes)]);
     let signature = Signature { key_id: key.id(), bytes };

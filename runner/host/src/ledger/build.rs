@@ -1,0 +1,229 @@
+//! Building the commit: numbers, the log, the files that show the present state; then reading it back.
+
+use orgo_spec::Digest;
+use orgo_spec::log::{Checkpoint, CheckpointError, Edge, NoteError, NoteKey, SignedCheckpoint};
+use orgo_spec::record::AdminRecord;
+use orgo_spec::signature::Unverified;
+
+use super::append::{Append, Built, Signers};
+use super::layout::{self, Part};
+use super::log::{Log, grow, leaf};
+use super::record::Mark;
+use super::seal::{Sealed, SealedRecord};
+use super::{Head, LedgerError, Trust, read_evidence, read_record};
+use crate::git::{Git, Identity, ObjectId};
+use crate::key::KeyError;
+use crate::verify::{Severity, judge};
+
+/// One commit to build.
+pub(super) struct Build<'b> {
+    pub(super) git: &'b Git,
+    pub(super) append: &'b Append,
+    /// What it follows; none for the first commit.
+    pub(super) head: Option<&'b Head>,
+    /// The trust that judges it.
+    pub(super) trust: &'b Trust,
+    pub(super) signers: &'b Signers<'b>,
+}
+
+/// Why a checkpoint could not be signed.
+enum SignError {
+    Key(KeyError),
+    Checkpoint(CheckpointError),
+}
+
+impl From<NoteError> for SignError {
+    fn from(error: NoteError) -> Self {
+        Self::Checkpoint(error.into())
+    }
+}
+
+impl From<CheckpointError> for SignError {
+    fn from(error: CheckpointError) -> Self {
+        Self::Checkpoint(error)
+    }
+}
+
+impl From<SignError> for LedgerError {
+    fn from(error: SignError) -> Self {
+        match error {
+            SignError::Key(error) => Self::Key(error),
+            SignError::Checkpoint(error) => Self::Refused { code: error.code(), message: error.to_string() },
+        }
+    }
+}
+
+impl Build<'_> {
+    /// Builds the commit and reads it back through a fresh handle, before any reference moves.
+    pub(super) fn commit(&self, sealed: &Sealed) -> Result<Built, LedgerError> {
+        let first = self.head.map_or(0, |h| h.count);
+        let mut files = sealed.files.clone();
+        let mut written = sealed.written.clone();
+        // What another writer settled meanwhile need not be said again.
+        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r)).collect();
+        let mut message = format!("{}\n\n", one_line(&self.append.subject));
+        for (key, value) in &self.append.trailers {
+            message.push_str(&format!("{}: {}\n", one_line(key), one_line(value)));
+        }
+        let mut leaves = Vec::with_capacity(live.len());
+        let mut trust = None;
+        for (number, record) in (first..).zip(&live) {
+            self.refuse_held(record)?;
+            files.insert(layout::record_path(number, &record.kind, Part::Statement), Some(record.statement));
+            files.insert(layout::record_path(number, &record.kind, Part::Envelope), Some(record.envelope));
+            if let Some(path) = &record.latest {
+                files.insert(path.clone(), Some(record.statement));
+            }
+            match &record.mark {
+                Some(Mark::Set(path)) => drop(files.insert(path.clone(), Some(record.statement))),
+                Some(Mark::Clear(path)) => drop(files.insert(path.clone(), None)),
+                Some(Mark::ClearIfThere(path)) => {
+                    if self.is_there(path)? || files.get(path).is_some_and(Option::is_some) {
+                        files.insert(path.clone(), None);
+                    }
+                }
+                None => {}
+            }
+            if Trust::is_changed_by(record.kind.as_str()) {
+                let statement = self.git.blob(record.statement)?;
+                let before = trust.as_ref().unwrap_or(self.trust);
+                let next = match (self.head, record.kind.as_str()) {
+                    (_, Trust::REVOCATION) => before.revoke(number, &statement)?,
+                    (None, _) => Trust::read(number, &statement)?,
+                    (Some(_), _) => before.replace(number, &statement)?,
+                };
+                trust = Some(next);
+            }
+            leaves.push(leaf(number, &record.kind, record.id, record.envelope_digest)?.hash());
+            message.push_str(&format!("Orgo-Record: {number} {}\n", record.id));
+        }
+        let mut store = |path: String, bytes: &[u8]| -> Result<(), LedgerError> {
+            let id = self.git.write_blob(bytes)?;
+            written.push(id);
+            files.insert(path, Some(id));
+            Ok(())
+        };
+        if let Some(trust) = &trust {
+            store(layout::ALLOWED_SIGNERS.to_owned(), &trust.allowed_signers())?;
+            if let Some(revoked) = trust.revoked_keys() {
+                store(layout::REVOKED_KEYS.to_owned(), &revoked)?;
+            }
+        }
+        let empty = Edge::new();
+        let origin = match self.head {
+            Some(head) => head.origin(),
+            None => Checkpoint::origin_for(self.trust.tenant(), &live[0].id),
+        };
+        let edge = self.head.map_or(&empty, |h| &h.log.edge);
+        let grown = grow(self.git, self.head.map(|h| h.tree), edge, &leaves)?;
+        for (path, bytes) in &grown.tiles {
+            store(path.clone(), bytes)?;
+        }
+        store(layout::EDGE.to_owned(), grown.edge.to_text().as_bytes())?;
+        store(layout::CHECKPOINT.to_owned(), &self.sign_checkpoint(&origin, &grown.edge)?)?;
+
+        let tree = self.git.write_tree(self.head.map(|h| h.tree), &files, &mut written)?;
+        let seconds = self.append.seconds.max(self.head.map_or(i64::MIN, |h| h.seconds));
+        let who = Identity { name: "orgo".to_owned(), email: self.trust.principal(), seconds };
+        let commit = self.git.write_commit(tree, self.head.map(|h| h.commit), &who, &message, |bytes| {
+            self.signers.git.sign_commit(bytes).map_err(LedgerError::from)
+        })?;
+        written.push(commit);
+        self.read_back(commit, first, &live, &origin)?;
+        Ok(Built { commit, records: (first..).zip(live.iter().map(|r| r.id)).collect(), written })
+    }
+
+    fn is_there(&self, path: &str) -> Result<bool, LedgerError> {
+        Ok(match self.head {
+            Some(head) => self.git.entry(head.tree, path)?.is_some(),
+            None => false,
+        })
+    }
+
+    /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
+    fn is_settled(&self, record: &SealedRecord) -> bool {
+        match &record.mark {
+            Some(Mark::Clear(path)) if path.starts_with("open/") => !self.is_there(path).unwrap_or(true),
+            _ => false,
+        }
+    }
+
+    /// The signer honours holds (supply-chain 2.5): what is held is not signed.
+    fn refuse_held(&self, record: &SealedRecord) -> Result<(), LedgerError> {
+        let held: &[&str] = match record.kind.as_str() {
+            "admin" | Trust::REVOCATION => &[],
+            Trust::KIND => &[AdminRecord::HOLD_ROTATION, AdminRecord::HOLD_RECORDS],
+            _ => &[AdminRecord::HOLD_RECORDS],
+        };
+        for object in held {
+            if self.is_there(&format!("holds/{object}.json"))? {
+                return Err(LedgerError::Refused {
+                    code: orgo_spec::ReasonCode::HoldInForce,
+                    message: format!("a hold on `{object}` is in force: nothing of kind `{}` is signed", record.kind),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn sign_checkpoint(&self, origin: &str, edge: &Edge) -> Result<Vec<u8>, LedgerError> {
+        let malformed = |e: &dyn std::fmt::Display| LedgerError::Damaged {
+            path: layout::CHECKPOINT.to_owned(),
+            why: e.to_string(),
+        };
+        let checkpoint = Checkpoint::new(origin, edge.size(), edge.root()).map_err(|e| malformed(&e))?;
+        let key = NoteKey::new(origin, *self.signers.log.public()).map_err(|e| malformed(&e))?;
+        let signed: Result<SignedCheckpoint, SignError> = SignedCheckpoint::sign(&checkpoint, &key, |text| {
+            self.signers.log.sign_note(text).map(|(_, signature)| signature).map_err(SignError::Key)
+        });
+        Ok(signed?.to_text().into_bytes())
+    }
+
+    /// Verifies the commit, its records and the log: what would not verify later is refused now.
+    fn read_back(
+        &self,
+        commit: ObjectId,
+        first: u64,
+        records: &[&SealedRecord],
+        origin: &str,
+    ) -> Result<(), LedgerError> {
+        let git = self.git.reopen()?;
+        let check = || -> Result<ObjectId, String> {
+            let stored = git.commit(commit).map_err(|e| e.to_string())?;
+            let signature = stored.verify().map_err(|e| e.to_string())?;
+            if !self.trust.git_keys().contains(signature.key()) {
+                return Err("the commit is signed by another key".to_owned());
+            }
+            for (number, record) in (first..).zip(records) {
+                let found = read_record(&git, stored.tree, number).map_err(|e| e.to_string())?;
+                if found.id() != record.id || found.kind != record.kind {
+                    return Err(format!("record {number} has other bytes"));
+                }
+                let envelope = found.envelope.ok_or_else(|| format!("record {number} has no envelope"))?;
+                Unverified::<()>::new(found.statement, envelope).verify(&record.quorums).map_err(|e| e.to_string())?;
+                for digest in &record.evidence {
+                    let read = read_evidence(&git, stored.tree, digest).map_err(|e| e.to_string())?;
+                    read.ok_or_else(|| format!("the evidence {digest} is missing"))?;
+                }
+            }
+            let count = first + records.len() as u64;
+            Log::read(&git, stored.tree, count, self.trust, origin).map_err(|e| e.to_string())?;
+            Ok(stored.tree)
+        };
+        let tree = check().map_err(LedgerError::NotDurable)?;
+        for (number, record) in (first..).zip(records) {
+            let statement = read_record(&git, tree, number)?.statement;
+            let evidence = |digest: &Digest| read_evidence(&git, tree, digest);
+            let judged = judge(record.kind.as_str(), number, &statement, self.trust, &evidence)?;
+            if let Some(finding) = judged.findings.into_iter().find(|f| f.severity == Severity::Invalid) {
+                return Err(LedgerError::Refused { code: finding.code, message: finding.message });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text as one line without control characters: nothing that a caller passes can forge a trailer.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+}
