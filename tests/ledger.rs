@@ -107,6 +107,64 @@ fn an_exported_record_is_accepted_by_strangers() {
     assert_eq!(envelope["payloadType"], "application/vnd.in-toto+json");
 }
 
+/// The payload of an envelope or bundle that a command printed.
+fn payload(printed: &str) -> serde_json::Value {
+    let whole: serde_json::Value = serde_json::from_str(printed).unwrap();
+    let envelope = whole.get("dsseEnvelope").unwrap_or(&whole);
+    let payload = data_encoding::BASE64.decode(envelope["payload"].as_str().unwrap().as_bytes()).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn provenance_is_handed_out_of_passed_runs_by_the_key_that_signed_their_record() {
+    let repo = Repo::with_pipeline(
+        r#"
+        pipeline "p" { stage "a" { files "in"; run "cp" "in" "o"; out "o"; } }
+        pipeline "q" { stage "b" { run "false"; } }
+        "#,
+    );
+    let export = |args: &[&str]| repo.orgo(&[&["record", "export", "latest"], args].concat());
+    repo.write("in", "1");
+    repo.orgo(&["run", "p"]).ok();
+    assert!(export(&["--as", "slsa"]).exits(1).stderr.contains("TREE_DIRTY"));
+    repo.commit("second");
+    repo.orgo(&["run", "p"]).ok();
+
+    let printed = export(&["--as", "slsa"]).ok();
+    assert!(printed.stderr.contains("signed now with your runner key"), "{}", printed.stderr);
+    let statement = payload(&printed.stdout);
+    assert_eq!(statement["predicateType"], "https://slsa.dev/provenance/v1");
+    assert_eq!(statement["subject"][0]["name"], "a");
+    assert_eq!(printed.stdout, export(&["--as", "slsa"]).ok().stdout, "one record, one sequence of bytes");
+    let folder = repo.beside("slsa");
+    let told = export(&["--as", "slsa", "--to", folder.to_str().unwrap(), "--json"]).ok().json();
+    assert_eq!((&told["schema"], &told["form"]), (&"orgo.record-export/1".into(), &"slsa".into()));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../interop/dsse_openssl.sh");
+    assert!(Command::new("sh").arg(script).arg(&folder).output().unwrap().status.success());
+
+    let bundle = export(&["--as", "bundle"]).ok();
+    assert_eq!(bundle.json()["mediaType"], "application/vnd.dev.sigstore.bundle.v0.3+json");
+    assert_eq!(payload(&bundle.stdout), payload(&export(&[]).ok().stdout), "the record itself");
+    assert!(export(&["--as", "vsa"]).exits(1).stderr.contains("GATE_UNKNOWN"), "no gate decided anything");
+    export(&["--as", "slsa", "--stage", "a"]).exits(2);
+    repo.orgo(&["record", "export", "0", "--as", "slsa"]).exits(2);
+
+    std::fs::remove_file(repo.home().join("keys/runner.key")).unwrap();
+    repo.orgo(&["key", "new", "runner"]).ok();
+    assert!(export(&["--as", "slsa"]).exits(1).stderr.contains("KEY_SCOPE_MISMATCH"), "another key");
+}
+
+#[test]
+fn a_run_that_failed_has_no_provenance() {
+    let repo = Repo::with_pipeline(r#"pipeline "p" { stage "a" { run "false"; } }"#);
+    repo.orgo(&["run"]).exits(1);
+    for form in ["slsa", "vsa"] {
+        let refused = repo.orgo(&["record", "export", "latest", "--as", form]).exits(1);
+        assert!(refused.stderr.contains("OUTPUT_WITHOUT_PASS"), "{}", refused.stderr);
+    }
+    repo.orgo(&["record", "export", "latest", "--as", "bundle"]).ok();
+}
+
 #[test]
 fn keys_are_made_on_purpose_and_shown_without_their_secret() {
     let repo = Repo::empty();

@@ -160,6 +160,12 @@ registry! {
     FileHashMismatch "FILE_HASH_MISMATCH" Security "a file does not hash to what its manifest says" "fetch the pack again; treat it as tampering if it persists"
     PackPathEscape "PACK_PATH_ESCAPE" Security "a manifest names a path outside the pack" "refuse the pack"
     InvalidQuery "INVALID_QUERY" Author "a query is not well formed" "see `orgo query --help`"
+    // Attestations.
+    BuilderNotTrusted "BUILDER_NOT_TRUSTED" Security "provenance names a builder that is not trusted with the key that signed it" "list the pair of builder and key, if it is legitimate"
+    ParametersUnexpected "PARAMETERS_UNEXPECTED" Security "provenance has another build type, or external parameters that are unknown or not the expected ones" "build it again as expected, or correct the expectation"
+    ResourceUriMismatch "RESOURCE_URI_MISMATCH" Security "a verification summary is about another resource" "ask for a summary of the artifact as this resource"
+    VerifierNotAuthorized "VERIFIER_NOT_AUTHORIZED" Security "a verification summary names a verifier that is not trusted with the key that signed it" "list the pair of verifier and key, if it is legitimate"
+    LevelNotVerified "LEVEL_NOT_VERIFIED" Security "a verification summary does not have a level that is demanded" "have the artifact verified for that level"
 }
 
 impl std::fmt::Display for ReasonCode {

@@ -5,27 +5,38 @@
 //! in this order: first what happened, then the circumstances (times, hosts, ids) in which it did.
 //!
 //! Adding a kind is one file: a type that implements [`Predicate`].
+//!
+//! What other programs ask for in their own words is derived from records: [`Provenance`] and [`Vsa`].
 
 mod admin;
+mod attest;
 mod build;
 mod gate;
 mod revocation;
+mod slsa;
 mod stage;
 mod started;
 mod statement;
 mod trust;
+mod vsa;
 
 pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun};
+pub use attest::{AttestationError, Authorities, Descriptor, DigestSet, runner_id, source_uri};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
     PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
+pub use slsa::{
+    BuildDefinition, BuildMetadata, Builder, ExternalParameters, ParametersExpect, Provenance, ProvenanceExpect,
+    ProvenancePredicate, RunDetails, SourceParameter,
+};
 pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
 pub use started::{AbandonedFacts, AbandonedRecord, AbandonedRun, StartedFacts, StartedRecord, StartedRun};
 pub use statement::{Predicate, RecordError, RecordId, STATEMENT_TYPE, Statement, Subject};
 pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun, TrustedKey};
+pub use vsa::{Verifier, Vsa, VsaExpect, VsaPredicate, resource_uri};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,6 +2,7 @@
 //!
 //! * [`PublicKey`], [`KeyId`]: one key has one spelling; weak keys do not load.
 //! * [`Envelope`]: the DSSE envelope of a record without its payload (supply-chain 2.1).
+//! * [`sigstore_bundle`]: the same wrapped for clients of sigstore.
 //! * [`SshSignature`]: the signature of a git commit or of an approval (namespaces keep them apart).
 //! * [`Unverified`] → [`Verified`]: bytes that claim to be signed, and bytes that are. Only the second opens.
 //!
@@ -10,6 +11,7 @@
 //! The one exception to "before" is a trust document that names the keys it is signed with; its bytes are
 //! pinned by digest from outside, and its type is [`Unverified::verify_self_signed`].
 
+mod bundle;
 mod dsse;
 mod key;
 mod sshsig;
@@ -17,6 +19,7 @@ mod sshsig;
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
 
+pub use bundle::{BUNDLE_MEDIA_TYPE, sigstore_bundle};
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PAYLOAD_TYPE, Signature, pae};
 pub use key::{KeyError, KeyId, PublicKey};
 pub use sshsig::{Namespace, SshSignature, SshSignatureError};

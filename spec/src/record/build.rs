@@ -389,6 +389,20 @@ impl BuildRecord {
     pub const SCHEMA_VERSION: &str = "1.0.0";
     /// Stages are listed up to this many; then they go to pages.
     pub const MAX_LISTED_STAGES: usize = 256;
+
+    /// What the run claims, by name and SHA-256: artifacts, then files of Exchange and pack (`exchange/<path>`,
+    /// `pack/<path>`). Empty unless it succeeded.
+    #[must_use]
+    pub fn claims(&self) -> Vec<(String, Digest)> {
+        let Some(outputs) = &self.facts.outputs else { return Vec::new() };
+        let mut claims: Vec<_> = outputs.artifacts.iter().map(|a| (a.name.clone(), a.digest)).collect();
+        if let Some(kristal) = &outputs.kristal {
+            for (folder, files) in [("exchange", &kristal.exchange_hashes), ("pack", &kristal.payload_hashes)] {
+                claims.extend(files.iter().map(|f| (format!("{folder}/{}", f.name), f.digest)));
+            }
+        }
+        claims
+    }
 }
 
 impl Predicate for BuildRecord {
@@ -442,21 +456,13 @@ impl Predicate for BuildRecord {
 
     /// The clean source by commit and tree (a dirty one by the pipeline's definition), then what is claimed.
     fn subjects(&self) -> Vec<Subject> {
-        let BuildFacts { source, pipeline, outputs, .. } = &self.facts;
+        let BuildFacts { source, pipeline, .. } = &self.facts;
         let mut subjects = if source.dirty {
             vec![Subject::sha256(format!("pipeline/{}", pipeline.name), pipeline.definition)]
         } else {
             vec![Subject::commit(&source.commit), Subject::tree(&source.tree)]
         };
-        let Some(outputs) = outputs else { return subjects };
-        subjects.extend(outputs.artifacts.iter().map(|a| Subject::sha256(&a.name, a.digest)));
-        if let Some(kristal) = &outputs.kristal {
-            let files = |folder: &'static str, files: &[Artifact]| {
-                files.iter().map(|f| Subject::sha256(format!("{folder}/{}", f.name), f.digest)).collect::<Vec<_>>()
-            };
-            subjects.extend(files("exchange", &kristal.exchange_hashes));
-            subjects.extend(files("pack", &kristal.payload_hashes));
-        }
+        subjects.extend(self.claims().into_iter().map(|(name, digest)| Subject::sha256(name, digest)));
         subjects
     }
 

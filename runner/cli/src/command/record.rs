@@ -1,12 +1,13 @@
 //! `orgo record`: list, show, compare and hand out the records of a ledger.
 
+mod attest;
 mod diff;
 mod export;
 mod submit;
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use orgo_host::ledger::{Head, StoredRecord};
 use orgo_spec::signature::Unverified;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use crate::output::plain;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  orgo record list\n  orgo record show latest\n  orgo record diff 3 4\n  orgo record export latest --to handout"
+    after_help = "Examples:\n  orgo record list\n  orgo record show latest\n  orgo record diff 3 4\n  orgo record export latest --to handout\n  orgo record export latest --as slsa --to provenance\n  orgo record export latest --as vsa --stage compile-exchange"
 )]
 pub(crate) struct Record {
     #[command(subcommand)]
@@ -50,14 +51,49 @@ enum RecordCommand {
     },
     /// Append what waits in a spool, and what only this clone has, to the ledger at a remote
     Submit(submit::Submit),
-    /// Write a record as a standard DSSE envelope
+    /// Write a record as other programs read it
+    #[command(
+        after_help = "`slsa` and `vsa` are made from a record of a run that passed, and signed with your runner key; that must be the key\nthat signed the record. Their names are those of SLSA 1.1: provenance and verification summary.\n\nExamples:\n  orgo record export latest\n  orgo record export latest --as slsa --to provenance\n  orgo record export latest --as vsa --stage compile-exchange --to summary\n  orgo record export latest --as bundle --to handout"
+    )]
     Export {
         /// `latest`, a number, or the beginning of an id
         record: String,
-        /// A folder for `envelope.json`, `pae`, `signature` and `key.pem`; without it, the envelope is printed
+        /// As what
+        #[arg(long = "as", value_name = "FORM", value_enum, default_value_t = Form::Dsse)]
+        form: Form,
+        /// With `--as vsa`: the stage behind the gate, if gates of several stages passed
+        #[arg(long, value_name = "NAME")]
+        stage: Option<String>,
+        /// A folder for `envelope.json` (or `bundle.json`), `pae`, `signature` and `key.pem`; without it, the
+        /// envelope or bundle is printed
         #[arg(long, value_name = "DIR")]
         to: Option<PathBuf>,
     },
+}
+
+/// What a record is handed out as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// The record itself, a standard DSSE envelope
+    Dsse,
+    /// SLSA provenance of what the run made, a DSSE envelope signed now
+    Slsa,
+    /// A SLSA verification summary of what a gate let pass, a DSSE envelope signed now
+    Vsa,
+    /// The record itself, a sigstore bundle (v0.3) with the key's id as hint
+    Bundle,
+}
+
+impl Form {
+    /// As the command line spells it.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dsse => "dsse",
+            Self::Slsa => "slsa",
+            Self::Vsa => "vsa",
+            Self::Bundle => "bundle",
+        }
+    }
 }
 
 /// Runs `orgo record`.
@@ -71,7 +107,10 @@ pub(super) fn run(context: &Context, args: &Record) -> Result<(), Failure> {
         RecordCommand::List { limit } => list(context, &opened, *limit),
         RecordCommand::Show { record } => show(context, &opened, record),
         RecordCommand::Diff { old, new } => diff::run(context, &opened, old, new),
-        RecordCommand::Export { record, to } => export::run(context, &opened, record, to.as_deref()),
+        RecordCommand::Export { record, form, stage, to } => {
+            let asked = export::Asked { which: record, form: *form, stage: stage.as_deref(), to: to.as_deref() };
+            export::run(context, &opened, &asked)
+        }
     }
 }
 
