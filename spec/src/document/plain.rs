@@ -68,8 +68,7 @@ impl Reader<'_> {
     fn node(&mut self, depth: usize) -> Option<Node> {
         let from = self.at;
         let name = self.text_token()?;
-        let mut node =
-            Node { name, args: Vec::new(), props: Vec::new(), children: Vec::new(), span: Span::default() };
+        let mut node = Node { name, args: Vec::new(), props: Vec::new(), children: Vec::new(), span: Span::default() };
         let mut to = self.at;
         loop {
             let blank = self.blanks();
@@ -207,9 +206,38 @@ last"#;
     #[test]
     fn what_is_not_plain_is_left_to_the_crate() {
         for text in [
-            "a \"\\n\"", "a \"\"\"\n\"\"\"", "/- a", "a /* */ b", "a \\\n b", "(t)a", "a 1.5", "a 1_0", "a 0x1", "a #inf",
-            "a true", "true", "a{b}", "a {b} c", "a { }", "é", "a \"é\"", "a\u{2028}b", "a =1", "a b= 1", "\u{feff}a",
-            "a \"x\"y", "a 1x", "a b\"c\"", "a {", "a }", "a\r\nb", "a // x\u{202e}", "1", "a 1=2", "a \"b", "a #true1",
+            "a \"\\n\"",
+            "a \"\"\"\n\"\"\"",
+            "/- a",
+            "a /* */ b",
+            "a \\\n b",
+            "(t)a",
+            "a 1.5",
+            "a 1_0",
+            "a 0x1",
+            "a #inf",
+            "a true",
+            "true",
+            "a{b}",
+            "a {b} c",
+            "a { }",
+            "é",
+            "a \"é\"",
+            "a\u{2028}b",
+            "a =1",
+            "a b= 1",
+            "\u{feff}a",
+            "a \"x\"y",
+            "a 1x",
+            "a b\"c\"",
+            "a {",
+            "a }",
+            "a\r\nb",
+            "a // x\u{202e}",
+            "1",
+            "a 1=2",
+            "a \"b",
+            "a #true1",
         ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
