@@ -11,6 +11,7 @@
 mod append;
 pub(crate) mod layout;
 mod record;
+mod secret;
 mod trust;
 
 use std::path::{Path, PathBuf};

@@ -30,7 +30,11 @@ impl From<LedgerError> for Failure {
             return Self::message(Class::Environment, None, message, "see what the system says, then try again");
         };
         let again = matches!(code, ReasonCode::AuditCasExhausted | ReasonCode::RecordNotDurable);
-        let class = if again { Class::Environment } else { Class::Integrity };
+        let class = match code {
+            _ if again => Class::Environment,
+            ReasonCode::SecretInRecord => Class::Refused,
+            _ => Class::Integrity,
+        };
         Self::message(class, Some(code), message, code.remedy())
     }
 }

@@ -7,6 +7,7 @@ use orgo_spec::signature::{Envelope, PublicKey, Quorum, Unverified};
 use orgo_spec::{Digest, Name};
 
 use super::layout::{self, Part};
+use super::secret::refuse_secrets;
 use super::{
     Head, Ledger, LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, read_evidence, read_record,
 };
@@ -149,6 +150,7 @@ impl Ledger {
         for entry in &append.entries {
             let kind = entry.kind.clone();
             limit("the record", entry.statement.len(), MAX_RECORD_BYTES)?;
+            refuse_secrets("the record", &entry.statement)?;
             // Nothing is signed unread.
             let record = Record::parse(kind.as_str(), &entry.statement)
                 .map_err(|e| LedgerError::Refused { code: e.code(), message: e.to_string() })?;
@@ -166,6 +168,7 @@ impl Ledger {
             let mut evidence = Vec::new();
             for bytes in &entry.evidence {
                 limit("a piece of evidence", bytes.len(), MAX_EVIDENCE_BYTES)?;
+                refuse_secrets("a piece of evidence", bytes)?;
                 let digest = Digest::of(bytes);
                 files.insert(layout::evidence_path(&digest), store(bytes)?);
                 evidence.push(digest);

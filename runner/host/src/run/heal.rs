@@ -19,10 +19,8 @@ use crate::store::{ObjectError, Store};
 /// [`ObjectError::Missing`] if no copy below `out/` hashes to it.
 pub(super) fn heal(digest: Digest, upstream: &[Upstream], store: &Store) -> Result<(), ObjectError> {
     for made in upstream {
-        let same = made
-            .outputs
-            .iter()
-            .find(|o| matches!(o.kind, OutputKind::File { blob, .. } if blob.digest == digest));
+        let same =
+            made.outputs.iter().find(|o| matches!(o.kind, OutputKind::File { blob, .. } if blob.digest == digest));
         let Some(output) = same else { continue };
         let Ok(folder) = Folder::open(&made.shown) else { continue };
         let Some(file) = folder.read(&output.path)? else { continue };

@@ -382,10 +382,8 @@ impl<'p> Planner<'p> {
         let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
         let keyed = key::stage_key(stage, &inputs)
             .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
-        let outputs = stage
-            .from
-            .iter()
-            .filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
+        let outputs =
+            stage.from.iter().filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
         let contents = Contents {
             upstream: outputs.collect(),
             files: parts.files,
