@@ -126,6 +126,11 @@ impl Repo {
         self.command(args).output().expect("the binary starts").into()
     }
 
+    /// Runs `orgo` here with these variables in its environment.
+    pub fn orgo_with(&self, env: &[(&str, &str)], args: &[&str]) -> Done {
+        self.command(args).envs(env.iter().copied()).output().expect("the binary starts").into()
+    }
+
     /// Starts `orgo` here and does not wait.
     pub fn start(&self, args: &[&str]) -> Child {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")

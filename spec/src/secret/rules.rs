@@ -96,14 +96,14 @@ fn private_key(_: &[u8], rest: &[u8]) -> Option<Match> {
     if !near.split(|b| !is_base64(*b)).any(|word| word.len() >= 32) {
         return None;
     }
-    let letters = || run(body, |b| is_base64(b) || b.is_ascii_whitespace() || matches!(b, b'=' | b'\\' | b':' | b','));
-    // Only as far as the next dashes, so that a text of nothing but beginnings is read once.
+    // As far as the next dashes, whatever a log puts before each line, but not out of a JSON text.
+    let body = &body[..body.iter().position(|b| *b == b'"').unwrap_or(body.len())];
     let length = match body.windows(5).position(|window| window == b"-----") {
         Some(at) => match body[at..].strip_prefix(b"-----END ").and_then(|b| b.strip_prefix(label)) {
             Some(end) if end.starts_with(b"-----") => at + 14 + label.len(),
             _ => at,
         },
-        None => letters(),
+        None => run(body, |b| is_base64(b) || b.is_ascii_whitespace() || matches!(b, b'=' | b'\\' | b':' | b',')),
     };
     Some(("private-key", 0..head + length))
 }

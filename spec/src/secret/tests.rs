@@ -44,6 +44,12 @@ fn every_rule_finds_its_secret() {
             "<PEMPGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n<LINE>\n</PEMPGP PRIVATE KEY BLOCK-----",
             "<PEMPGP PRIVATE KEY BLOCK-----\nVersion: 1\n\n<LINE>\n</PEMPGP PRIVATE KEY BLOCK-----",
         ),
+        ("private-key", "{\"a\":\"<PEMPRIVATE KEY-----\\n<LINE>\",\"b\":\"-----\"}", "<PEMPRIVATE KEY-----\\n<LINE>"),
+        (
+            "private-key",
+            "| <PEMPRIVATE KEY-----\n| <LINE>\n| <LINE>\n| </PEMPRIVATE KEY-----",
+            "<PEMPRIVATE KEY-----\n| <LINE>\n| <LINE>\n| </PEMPRIVATE KEY-----",
+        ),
         ("orgo-key", "public ssh-ed25519 AAAA\nsecret <HEX64>\n", "<HEX64>"),
         ("orgo-key", r#""orgo private key 1\nsecret <HEX64>\n""#, "<HEX64>"),
         ("aws-key", "AKIA<CAP16>, <40>\n", "AKIA<CAP16>, <40>"),
