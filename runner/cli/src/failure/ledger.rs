@@ -30,10 +30,10 @@ impl From<LedgerError> for Failure {
             return Self::message(Class::Environment, None, message, "see what the system says, then try again");
         };
         let again = matches!(code, ReasonCode::AuditCasExhausted | ReasonCode::RecordNotDurable);
-        let class = match code {
+        let class = match code == ReasonCode::SecretInRecord {
             _ if again => Class::Environment,
-            ReasonCode::SecretInRecord => Class::Refused,
-            _ => Class::Integrity,
+            true => Class::Refused,
+            false => Class::Integrity,
         };
         Self::message(class, Some(code), message, code.remedy())
     }
