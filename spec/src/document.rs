@@ -9,6 +9,7 @@
 
 mod fields;
 mod kdl;
+mod nesting;
 mod plain;
 mod problem;
 mod scalar;

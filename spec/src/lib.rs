@@ -9,6 +9,7 @@
 //! * [`project`], [`pipeline`]: what engineers write.
 //! * [`record`]: signed facts about runs and trust.
 //! * [`schema`]: JSON Schemas and the table of reason codes, generated from the types.
+//! * [`secret`]: what must never be signed or kept: found, and replaced.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
 //! * [`Digest`], [`Name`], [`ReasonCode`]: the vocabulary of everything else.
 //!
@@ -29,6 +30,7 @@ pub mod project;
 mod reason;
 pub mod record;
 pub mod schema;
+pub mod secret;
 pub mod signature;
 
 pub use decimal::{Amount, Decimal, DecimalError};

@@ -89,6 +89,8 @@ registry! {
     LogInconsistent "LOG_INCONSISTENT" Security "the log does not continue the one that an earlier checkpoint speaks of" "compare with another clone; treat it as tampering"
     LogMalformed "LOG_MALFORMED" Security "a leaf, tile, edge, checkpoint or proof of the log is not well formed" "restore the file from another clone"
     CheckpointFork "CHECKPOINT_FORK" Security "two checkpoints of one log give different roots to trees of one size" "keep both checkpoints as evidence; treat it as tampering"
+    RefAmbiguous "REF_AMBIGUOUS" Security "a short name is that of a branch and of something else that git finds under it" "rename or delete the other one: `git tag -d NAME`, then delete it where it was fetched from"
+    SecretInRecord "SECRET_IN_RECORD" Security "something that looks like a secret was about to be signed" "rename or restructure what holds it (the message says where), revoke the secret if it is one, and run again; there is no exception list: see `docs/guide/secrets.md`"
     RepoUnsafe "REPO_UNSAFE" Security "the repository has a shape that could run foreign code or mislead readers" "remove it before building"
     // Declarations.
     CycleInGraph "CYCLE_IN_GRAPH" Author "stages depend on each other in a circle" "remove one of the edges"

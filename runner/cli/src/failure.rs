@@ -12,6 +12,7 @@
 //! | 130  | cancelled   | somebody interrupted                                       |
 
 mod ledger;
+mod shown;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 use orgo_spec::ReasonCode;
 use orgo_spec::document::DocumentError;
 use serde_json::{Value, json};
+use shown::Shown;
 
 /// The class of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,14 +132,19 @@ impl Failure {
         let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
         let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false);
         let mut text = String::new();
-        let mut show = |d: &dyn Diagnostic| {
-            let _ = handler.render_report(&mut text, d); // writing to memory does not fail
+        let mut show = |d: Shown<'_>| {
+            let _ = handler.render_report(&mut text, &d); // writing to memory does not fail
             text.push('\n');
         };
         match &self.what {
             What::Told => {}
-            What::Documents(errors) => errors.iter().flat_map(DocumentError::diagnostics).for_each(&mut show),
-            What::Report(report) => show(report.as_ref()),
+            What::Documents(errors) => {
+                for error in errors {
+                    let source = Shown::source(error.document());
+                    error.diagnostics().for_each(|d| show(Shown::new(d, Some(&source))));
+                }
+            }
+            What::Report(report) => show(Shown::new(report.as_ref(), None)),
         }
         text.truncate(text.trim_end().len());
         text

@@ -1,8 +1,14 @@
 //! What commands print: results to standard output, everything else to standard error.
 
+mod escape;
+
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
+use orgo_spec::secret::{Redactor, scan};
 use serde_json::Value;
+
+pub(crate) use escape::{DIM, GREEN, RED, RESET, YELLOW, masked, plain};
 
 /// How a command prints.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +25,7 @@ impl Output {
     /// Prints a line of the result, unless the result is JSON.
     pub(crate) fn line(self, text: impl AsRef<str>) {
         if !self.json {
-            write(&mut anstream::stdout(), text.as_ref());
+            write(&mut anstream::stdout(), &escape::painted(text.as_ref()));
         }
     }
 
@@ -27,19 +33,33 @@ impl Output {
     pub(crate) fn document(self, value: &Value) {
         if self.json {
             let text = serde_json::to_string_pretty(value).expect("a JSON value serializes");
-            write(&mut std::io::stdout(), &text);
+            write(&mut std::io::stdout(), &escape::json(&text));
         }
     }
 
     /// Prints a remark that is not the result.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
-            write(&mut anstream::stderr(), text.as_ref());
+            write(&mut anstream::stderr(), &escape::painted(&without_secrets(text.as_ref())));
         }
     }
 }
 
-/// Prints an error.
+/// Prints one JSON object on a line of standard error.
+pub(crate) fn log(value: &Value) {
+    write(&mut std::io::stderr(), &escape::json(&without_secrets(&value.to_string())));
+}
+
+/// A remark without what looks like a secret: remarks name files and arguments, and end in the logs of a CI service.
+pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
+    if scan(text.as_bytes()).next().is_none() {
+        return Cow::Borrowed(text);
+    }
+    let clean = Redactor::default().redact(text.as_bytes());
+    Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
+}
+
+/// Prints an error, whose foreign parts are escaped already.
 pub(crate) fn error(text: &str) {
     write(&mut anstream::stderr(), text);
 }
@@ -55,13 +75,4 @@ fn write(to: &mut impl Write, text: &str) {
     bytes.extend_from_slice(text.as_bytes());
     bytes.push(b'\n');
     let _ = to.write_all(&bytes);
-}
-
-/// Text from elsewhere, made safe for terminals: control characters are shown escaped.
-pub(crate) fn plain(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() && c != '\n' && c != '\t' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }
-        })
-        .collect()
 }

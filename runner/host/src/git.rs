@@ -2,12 +2,15 @@
 //!
 //! libgit2 runs no hooks, no filter programs and no file-system monitor, so a hostile configuration has
 //! nothing to start here. What could *mislead* a reader is refused when a repository is opened:
-//! grafts, replacement references, a work tree elsewhere, and folders of another owner (supply-chain T-69).
+//! grafts, replacement references, objects, work trees and repositories elsewhere, configuration that the tree
+//! provides, and folders of another owner (supply-chain T-69).
 //!
 //! Object hashes are verified on every read (libgit2's strict mode, SHA-1 with collision detection).
 
 mod commit;
+mod name;
 mod remote;
+mod shape;
 mod source;
 mod tree;
 mod write;
@@ -42,6 +45,8 @@ pub enum GitError {
     NotARepository(PathBuf),
     #[error("the repository `{path}` is refused: {why}")]
     Unsafe { path: PathBuf, why: String },
+    #[error("`{name}` is a branch here, and git finds `{other}` under the same name")]
+    Ambiguous { name: String, other: String },
     #[error("the repository has no commit yet")]
     Unborn,
     #[error("there is no object {0}")]
@@ -60,6 +65,7 @@ impl GitError {
     pub fn code(&self) -> Option<ReasonCode> {
         match self {
             Self::Unsafe { .. } => Some(ReasonCode::RepoUnsafe),
+            Self::Ambiguous { .. } => Some(ReasonCode::RefAmbiguous),
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::Missing(_) => Some(ReasonCode::RecordMissing),
             Self::NotARepository(_) | Self::Unborn | Self::Git(_) | Self::Io { .. } => None,
@@ -112,25 +118,17 @@ impl Git {
     }
 
     fn checked(opened: Result<git2::Repository, git2::Error>, path: &Path) -> Result<Self, GitError> {
-        let refuse = |why: &str| Err(GitError::Unsafe { path: path.to_owned(), why: why.to_owned() });
         let inner = match opened {
             Ok(inner) => inner,
             Err(e) if e.code() == ErrorCode::NotFound => return Err(GitError::NotARepository(path.to_owned())),
-            Err(e) if e.code() == ErrorCode::Owner => return refuse("its folder belongs to another user"),
+            Err(e) if e.code() == ErrorCode::Owner => {
+                let why = "its folder belongs to another user".to_owned();
+                return Err(GitError::Unsafe { path: path.to_owned(), why });
+            }
             Err(e) => return Err(GitError::of(e)),
         };
-        if inner.commondir().join("info/grafts").exists() {
-            return refuse("it has grafts (`info/grafts`), which show another history than the one that is signed");
-        }
-        if inner.references_glob("refs/replace/*").map_err(GitError::of)?.next().is_some() {
-            return refuse("it has replacement objects (`refs/replace/`), which show other content than is signed");
-        }
-        // `core.worktree` can point the work tree at any folder; a linked work tree is the only honest case.
-        if let Some(root) = inner.workdir()
-            && !inner.is_worktree()
-            && root.canonicalize().ok() != inner.path().parent().and_then(|p| p.canonicalize().ok())
-        {
-            return refuse("its work tree lies elsewhere (`core.worktree`)");
+        if let Some(why) = shape::unsafe_shape(&inner)? {
+            return Err(GitError::Unsafe { path: path.to_owned(), why });
         }
         Ok(Self { inner, trees: RefCell::default() })
     }

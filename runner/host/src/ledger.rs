@@ -14,6 +14,7 @@ pub(crate) mod layout;
 pub(crate) mod log;
 pub(crate) mod record;
 mod seal;
+mod secret;
 mod seen;
 mod signers;
 mod spool;

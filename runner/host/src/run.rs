@@ -11,6 +11,7 @@ mod look;
 mod outcome;
 mod problem;
 mod recall;
+mod redact;
 mod signals;
 mod worker;
 

@@ -3,6 +3,7 @@
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
+use super::nesting::{MAX_DEPTH, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
@@ -26,6 +27,10 @@ pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
     if let Some(nodes) = super::plain::parse(document.text()) {
         return Ok(nodes);
     }
+    if let Some(problem) = nests_too_deep(document.text()) {
+        problems.push(problem);
+        return Err(problems.into_error());
+    }
     match parse_with_crate(document.text()) {
         Ok(nodes) => Ok(nodes),
         Err(error) => {
@@ -40,6 +45,25 @@ pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
             }
             Err(problems.into_error())
         }
+    }
+}
+
+/// Why the text must not be followed to its depth; none if it may.
+fn nests_too_deep(text: &str) -> Option<Problem> {
+    match too_deep(text) {
+        Ok(None) => None,
+        Ok(Some(at)) => Some(
+            Problem::new(
+                ReasonCode::InputTooDeep,
+                format!("braces, parentheses or comments nest deeper than {MAX_DEPTH}"),
+                at,
+            )
+            .help("close what was opened before; within texts, too, open and close as many braces"),
+        ),
+        Err(at) => Some(
+            Problem::new(ReasonCode::DocumentInvalid, "the text that begins here is not closed", at)
+                .help("end it with the same quotes, on the same line unless it begins with `\"\"\"`"),
+        ),
     }
 }
 

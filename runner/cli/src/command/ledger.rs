@@ -27,11 +27,16 @@ pub(super) fn open(context: &Context, path: Option<&Path>, branch: Option<&str>)
     // A repository whose declarations cannot be read has a ledger all the same.
     let project = Repository::open(path).ok().map(|r| r.project.ledger);
     let mut branches: Vec<&str> = match branch {
-        Some(branch) => vec![branch.trim_start_matches("refs/heads/")],
+        Some(branch) => vec![branch.strip_prefix("refs/heads/").unwrap_or(branch)],
         None => project.as_deref().into_iter().chain([DEFAULT_LEDGER, LOCAL_LEDGER]).collect(),
     };
     branches.dedup();
+    // In full, a name says what it means.
+    let full = branch.is_some_and(|b| b.starts_with("refs/heads/"));
     for branch in &branches {
+        if !full {
+            git.branch(branch)?;
+        }
         for reference in [format!("refs/heads/{branch}"), format!("refs/remotes/origin/{branch}")] {
             if git.tip(&reference)?.is_some() {
                 let ledger = Ledger::open(git.path(), &reference)?;

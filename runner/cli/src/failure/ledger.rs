@@ -39,7 +39,11 @@ impl From<LedgerError> for Failure {
             ReasonCode::SpoolUnusable,
         ];
         let again = environment.contains(&code);
-        let class = if again { Class::Environment } else { Class::Integrity };
+        let class = match code == ReasonCode::SecretInRecord || code == ReasonCode::HoldInForce {
+            _ if again => Class::Environment,
+            true => Class::Refused,
+            false => Class::Integrity,
+        };
         Self::message(class, Some(code), message, code.remedy())
     }
 }

@@ -78,7 +78,7 @@ pub(crate) fn open_desk(
         Err(error) => return Err(error.into()),
     };
     let git = Rc::new(git);
-    let audit = Ledger::of(Rc::clone(&git), &full(&project.ledger));
+    let audit = Ledger::of(Rc::clone(&git), &git.branch(&project.ledger)?);
     let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();
     let refusal = match audit.head()? {
         None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
@@ -90,6 +90,7 @@ pub(crate) fn open_desk(
                 let named = source.changed.first().map_or(String::new(), |p| format!(" (`{p}` differs)"));
                 Some((ReasonCode::TreeDirty, format!("the tree has changes that are not committed{named}")))
             }
+            Some(_) if let Some(error) = ambiguous(&git, &source) => Some((ReasonCode::RefAmbiguous, error)),
             Some(_) if git.protected_reference(&source, &patterns)?.is_none() => {
                 Some((ReasonCode::KeyScopeMismatch, "the branch is not a protected one".to_owned()))
             }
@@ -124,7 +125,8 @@ pub(crate) fn open_desk(
             code.remedy(),
         ));
     }
-    let ledger = Ledger::of(git, &full(LOCAL_LEDGER));
+    let local = git.branch(LOCAL_LEDGER)?;
+    let ledger = Ledger::of(Rc::clone(&git), &local);
     let head = match ledger.head()? {
         Some(head) => head,
         None => {
@@ -158,6 +160,12 @@ pub(crate) fn open_desk(
 
 fn full(branch: &str) -> String {
     format!("refs/heads/{branch}")
+}
+
+/// What the short name of the branch that is built could also mean.
+fn ambiguous(git: &Git, source: &Source) -> Option<String> {
+    let branch = source.reference.as_deref()?.strip_prefix("refs/heads/")?;
+    git.branch(branch).err().map(|e| e.to_string())
 }
 
 fn class_of(trust: &Trust) -> RecordClass {

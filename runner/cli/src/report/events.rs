@@ -12,6 +12,7 @@ use orgo_spec::record::Decision;
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
+use crate::output::without_secrets;
 
 /// Writes events to a file.
 pub(super) struct Events<'p> {
@@ -58,7 +59,7 @@ impl<'p> Events<'p> {
             "datacontenttype": "application/json",
             "data": data,
         });
-        if let Err(e) = writeln!(self.file, "{event}") {
+        if let Err(e) = writeln!(self.file, "{}", without_secrets(&event.to_string())) {
             self.broken.get_or_insert(e);
         }
     }

@@ -7,13 +7,7 @@ use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::record::Decision;
 
-use crate::output::{Output, plain};
-
-const DIM: &str = "\u{1b}[2m";
-const RED: &str = "\u{1b}[31;1m";
-const GREEN: &str = "\u{1b}[32;1m";
-const YELLOW: &str = "\u{1b}[33;1m";
-const RESET: &str = "\u{1b}[0m";
+use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
 
 /// Reports to people on standard error; the summary is the result and goes to standard output.
 pub(super) struct Human<'p> {

@@ -31,7 +31,7 @@ impl<'p> Structured<'p> {
         if let Value::Object(more) = more {
             line.extend(more);
         }
-        crate::output::error(&Value::Object(line).to_string());
+        crate::output::log(&Value::Object(line));
     }
 
     pub(super) fn notice(&self, notice: &Notice<'_>) {

@@ -6,6 +6,7 @@ use orgo_spec::signature::{Envelope, Quorum, Unverified};
 
 use super::append::{Append, Entry, Files, Signers};
 use super::record::Mark;
+use super::secret::refuse_secrets;
 use super::trust::Moment;
 use super::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, layout};
 use crate::git::{Git, ObjectId};
@@ -56,6 +57,7 @@ pub(super) fn seal(
     let mut sealed = Sealed { records: Vec::new(), files: Files::new(), written: Vec::new() };
     for entry in &append.entries {
         limit("the record", entry.statement.len(), MAX_RECORD_BYTES)?;
+        refuse_secrets("the record", &entry.statement)?;
         if entry.envelope.is_none() {
             has_duty("runner", signers.runner)?;
             admits(signers.runner, Some(entry.kind.as_str()))?;
@@ -97,6 +99,7 @@ impl Sealed {
         let mut evidence = Vec::new();
         for bytes in &entry.evidence {
             limit("a piece of evidence", bytes.len(), MAX_EVIDENCE_BYTES)?;
+            refuse_secrets("a piece of evidence", bytes)?;
             let digest = Digest::of(bytes);
             self.files.insert(layout::evidence_path(&digest), Some(store(bytes)?));
             evidence.push(digest);

@@ -12,6 +12,7 @@ use orgo_spec::signature::Envelope;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde::{Deserialize, Serialize};
 
+use super::secret::refuse_secrets;
 use super::{Append, Entry, LedgerError, Trust};
 use crate::file::replace;
 use crate::key::PrivateKey;
@@ -78,6 +79,8 @@ impl Spool {
                 let message = format!("a record of kind `{kind}` is appended where its keys are, not spooled");
                 return Err(refused(ReasonCode::SignerPolicy, message));
             }
+            refuse_secrets("the record", &entry.statement)?;
+            entry.evidence.iter().try_for_each(|bytes| refuse_secrets("a piece of evidence", bytes))?;
             let envelope = Envelope::new([runner.sign_payload(&entry.statement)?]).to_bytes();
             let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("records and envelopes are text");
             let file = File {

@@ -25,6 +25,7 @@ use super::gatekeeper::GatePolicy;
 use super::look::{Lookup, Planner, Prepared};
 use super::outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 use super::problem::Problem;
+use super::redact::Secrets;
 use super::worker::{Bench, Done, Job, Worker};
 
 /// How a run is to behave.
@@ -129,6 +130,7 @@ pub fn run(
         workspace,
         options,
         executor,
+        secrets: Arc::new(Secrets::of_this_process()),
         planner,
         journal,
         scheduler,
@@ -209,6 +211,7 @@ struct Engine<'p, 'r> {
     workspace: &'p Workspace,
     options: &'r RunOptions<'r>,
     executor: Executor,
+    secrets: Arc<Secrets>,
     planner: Planner<'p>,
     journal: Journal,
     scheduler: Scheduler<'p>,
@@ -452,6 +455,7 @@ impl Engine<'_, '_> {
             store: Arc::clone(self.planner.store()),
             clock: self.options.clock.clone(),
             executor: self.executor.clone(),
+            secrets: Arc::clone(&self.secrets),
             waker: waker.clone(),
             jobs: receiver,
             done: self.sender.clone(),

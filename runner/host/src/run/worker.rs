@@ -12,6 +12,7 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Blob, Output, StageKey};
 use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::secret::Redactor;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
@@ -22,6 +23,7 @@ use crate::store::{Cached, Executor, ObjectError, Store};
 use super::engine::Message;
 use super::heal::heal;
 use super::outcome::Attempt;
+use super::redact::Secrets;
 
 /// The most that is kept of what a stage prints.
 const MAX_LOG: u64 = 16 << 20;
@@ -65,6 +67,7 @@ pub(super) struct Worker {
     pub(super) store: Arc<Store>,
     pub(super) clock: Clock,
     pub(super) executor: Executor,
+    pub(super) secrets: Arc<Secrets>,
     pub(super) waker: Waker,
     pub(super) jobs: Receiver<Job>,
     pub(super) done: Sender<Message>,
@@ -101,7 +104,7 @@ impl Worker {
             let started_ms = self.clock.now_ms();
             let mut exit = None;
             let result = self.attempt(&job, &mut exit);
-            let printed = take_log(&mut self.bench.log, &self.store);
+            let printed = take_log(&mut self.bench.log, &self.secrets.redactor(&job.env), &self.store);
             let ended_ms = self.clock.now_ms();
             let (made, code, message) = match result {
                 Ok(made) => (Some(made), None, None),
@@ -187,20 +190,38 @@ fn explain(error: &PathError) -> String {
     format!("{error}: {}", error.io())
 }
 
-/// Moves what was printed into the store and empties the file.
-fn take_log(log: &mut File, store: &Store) -> Result<Option<Blob>, PathError> {
+/// Moves what was printed, without its secrets, into the store and empties the file.
+fn take_log(log: &mut File, redactor: &Redactor, store: &Store) -> Result<Option<Blob>, PathError> {
     let path = Path::new("the log");
     let size = log.metadata().at("read the status of", path)?.len();
     if size == 0 {
         return Ok(None);
     }
     let mut bytes = Vec::new();
+    let mut redaction = redactor.stream();
+    let mut piece = vec![0; usize::try_from(size).unwrap_or(usize::MAX).min(64 << 10)];
+    let mut left = MAX_LOG;
     log.rewind().at("read", path)?;
-    Read::by_ref(log).take(MAX_LOG).read_to_end(&mut bytes).at("read", path)?;
+    loop {
+        let limit = piece.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        match log.read(&mut piece[..limit]) {
+            Ok(0) => break,
+            Ok(n) => {
+                redaction.push(&piece[..n], &mut bytes);
+                left -= n as u64;
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e).at("read", path),
+        }
+    }
     if size > MAX_LOG {
+        // What could not be judged any more is dropped: it may be the first half of a secret.
+        drop(redaction);
         bytes.extend_from_slice(
-            format!("\n[the log goes on for {} bytes that were not kept]\n", size - MAX_LOG).as_bytes(),
+            format!("\n[the log goes on for about {} bytes that were not kept]\n", size - MAX_LOG).as_bytes(),
         );
+    } else {
+        redaction.finish(&mut bytes);
     }
     log.set_len(0).at("empty", path)?;
     log.rewind().at("rewind", path)?;
