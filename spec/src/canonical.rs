@@ -19,6 +19,7 @@ mod write;
 
 pub use number::format_number;
 pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
+pub(crate) use parse::typed;
 pub use text::{is_plain, plain};
 pub use value::{Object, Value};
 pub use write::{to_bytes, to_pretty, write_canonical, write_string};

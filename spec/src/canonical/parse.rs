@@ -101,6 +101,14 @@ impl JsonError {
 /// [`JsonError`] for either.
 pub fn from_slice<T: DeserializeOwned>(text: &[u8], profile: Profile) -> Result<T, JsonError> {
     parse(text, profile)?;
+    typed(text)
+}
+
+/// Reads text that [`parse`] accepted into a type.
+///
+/// # Errors
+/// [`JsonError`] if the type does not fit it.
+pub(crate) fn typed<T: DeserializeOwned>(text: &[u8]) -> Result<T, JsonError> {
     serde_json::from_slice(text).map_err(|e| {
         let line_start =
             text.split(|b| *b == b'\n').take(e.line().saturating_sub(1)).map(|l| l.len() + 1).sum::<usize>();

@@ -181,7 +181,7 @@ impl<P: Predicate> Statement<P> {
                 return Err(RecordError::Type { found: text(name), expected });
             }
         }
-        let wire: Wire<P> = canonical::from_slice(bytes, Profile::RECORD)?;
+        let wire: Wire<P> = canonical::typed(bytes)?;
         if wire.subject.is_empty() {
             return Err(RecordError::Subject("(none)".to_owned()));
         }

@@ -12,7 +12,10 @@ use orgo_spec::log::{Checkpoint, Edge, Leaf, NoteKey, Proof, SignedCheckpoint, S
 use orgo_spec::mandate::Mandate;
 use orgo_spec::pipeline::parse_pipelines;
 use orgo_spec::project::Project;
-use orgo_spec::record::{BuildRecord, GateFacts, Predicate, Statement, TrustRecord};
+use orgo_spec::record::{
+    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, Predicate, RevocationRecord, StartedRecord, Statement,
+    TrustRecord,
+};
 use orgo_spec::secret::{Redactor, scan};
 use orgo_spec::signature::{Envelope, Namespace, PublicKey, Quorum, SshSignature};
 use orgo_spec::{Decimal, Digest, Name};
@@ -72,9 +75,13 @@ pub fn statement(bytes: &[u8]) {
     let _ = canonical::from_slice::<ValidationReport>(bytes, Profile::DOCUMENT);
 }
 
-/// Trust records.
+/// Trust records, and the others about a ledger itself.
 pub fn trust(bytes: &[u8]) {
     record::<TrustRecord>(bytes);
+    record::<RevocationRecord>(bytes);
+    record::<StartedRecord>(bytes);
+    record::<AbandonedRecord>(bytes);
+    record::<AdminRecord>(bytes);
 }
 
 /// JSON in every profile.

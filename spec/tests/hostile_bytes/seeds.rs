@@ -68,8 +68,7 @@ fn build() -> Vec<u8> {
 
 fn trust() -> Vec<u8> {
     let trusted = |seed| vec![TrustedKey::new(key(seed).1, Class::Development)];
-    let keys =
-        TrustKeys { approver: vec![], git: trusted(1), log: trusted(4), root: trusted(2), runner: trusted(3) };
+    let keys = TrustKeys { approver: vec![], git: trusted(1), log: trusted(4), root: trusted(2), runner: trusted(3) };
     let facts = TrustFacts {
         class: Class::Development,
         keys,

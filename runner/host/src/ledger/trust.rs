@@ -330,6 +330,13 @@ impl Trust {
         roles.into_iter().find_map(|(role, keys)| Some((role, keys.iter().find(|k| k.key.id() == *id)?)))
     }
 
+    /// The duty of a key, and the scope in which it is trusted, if the trust lists it.
+    #[must_use]
+    pub fn lists(&self, key: &PublicKey) -> Option<(&'static str, &TrustedKey)> {
+        let roles = self.facts.keys.roles();
+        roles.into_iter().find_map(|(role, keys)| Some((role, keys.iter().find(|k| k.key == *key)?)))
+    }
+
     /// The duty of the key with this id, if the trust lists it.
     #[must_use]
     pub fn role_of(&self, id: &KeyId) -> Option<&'static str> {
@@ -355,7 +362,7 @@ impl Trust {
     /// The reason code and what is wrong.
     pub fn may_sign(&self, key: &PublicKey, kind: Option<&str>, at: Moment<'_>) -> Result<(), (ReasonCode, String)> {
         let short = || key.id().short();
-        let Some((_, trusted)) = self.trusted(&key.id()) else {
+        let Some((_, trusted)) = self.lists(key) else {
             return Err((ReasonCode::KeyUnknown, format!("the trust in force does not list the key {}", short())));
         };
         if let Some(kind) = kind.filter(|kind| !trusted.covers(kind)) {

@@ -21,7 +21,7 @@ use crate::ledger::{Ledger, LedgerError, Trust};
 
 /// Commits per batch: bounds memory at any length of the ledger.
 const BATCH: usize = 8192;
-/// Commits per task: each task opens the repository once.
+/// The most commits per task: each task opens the repository once.
 const TASK: usize = 128;
 
 /// Where a verification begins.
@@ -146,8 +146,10 @@ fn in_parallel<T: Sync, R: Send>(
     work: impl Fn(&Git, &T) -> Result<R, LedgerError> + Sync,
 ) -> Result<Vec<R>, LedgerError> {
     let path = git.path();
+    // Commits differ in size: small tasks keep every processor busy to the end.
+    let task = (items.len() / (rayon::current_num_threads() * 4)).clamp(1, TASK);
     let parts: Vec<Vec<R>> = items
-        .par_chunks(TASK)
+        .par_chunks(task)
         .map(|part| {
             let git = Git::open(path)?;
             part.iter().map(|item| work(&git, item)).collect()

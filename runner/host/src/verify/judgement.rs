@@ -166,7 +166,7 @@ impl Judgement<'_> {
                 self.counts.signatures += verified.signers().len() as u64;
                 let signers: Vec<PublicKey> = verified.signers().iter().copied().collect();
                 // A new root is not listed yet; what it signs is its own declaration.
-                for key in signers.iter().filter(|k| trust.trusted(&k.id()).is_some()) {
+                for key in signers.iter().filter(|k| trust.lists(k).is_some()) {
                     if let Err((code, message)) = trust.may_sign(key, Some(files.kind.as_str()), at) {
                         self.push(here(Finding::invalid(code, message)));
                     }
