@@ -149,7 +149,7 @@ impl Ledger {
         if head.count == seen.size && *head.log.checkpoint.root() != seen.root {
             return Err(refused(ReasonCode::CheckpointFork, "was forked"));
         }
-        let mut tiles = TreeTiles::new(&self.git, head.tree);
+        let mut tiles = TreeTiles::with_edge(&self.git, head.tree, &head.log.edge);
         let proof = consistency(seen.size, head.count, &mut tiles)
             .map_err(|e| LedgerError::Refused { code: ReasonCode::LogInconsistent, message: e.to_string() })?;
         verify_consistency(seen.size, &seen.root, head.count, head.log.checkpoint.root(), &proof)

@@ -22,7 +22,7 @@ use crate::ledger::{Ledger, LedgerError, Trust};
 /// Commits per batch: bounds memory at any length of the ledger.
 const BATCH: usize = 8192;
 /// The most commits per task: each task opens the repository once.
-const TASK: usize = 128;
+const TASK: usize = 32;
 
 /// Where a verification begins.
 pub(super) struct Start {

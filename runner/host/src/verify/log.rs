@@ -102,7 +102,7 @@ impl LogWalk {
     /// A walk that begins after `edge`.
     pub(super) fn after(edge: Edge) -> Self {
         // Where the walk does not begin at the border of a tile, the first tile of a level is not compared.
-        let levels = (0..8u32).map(|level| (edge.size() % 256u64.saturating_pow(level + 1) == 0).then(Vec::new));
+        let levels = (0..8u32).map(|level| edge.size().is_multiple_of(256u64.saturating_pow(level + 1)).then(Vec::new));
         Self { filling: levels.collect(), edge, whole: true }
     }
 
@@ -174,7 +174,7 @@ impl LogWalk {
             if let (Some(hashes), Some(hash)) = (filling.as_mut(), carried) {
                 hashes.push(hash);
             }
-            if size % width != 0 {
+            if !size.is_multiple_of(width) {
                 return;
             }
             let full = filling.replace(Vec::new()).filter(|hashes| hashes.len() == 256);

@@ -107,7 +107,7 @@ pub fn prove(ledger: &Ledger, head: &Head, number: u64) -> Result<RecordProof, L
     let mut numbers: Vec<u64> = head.trust.history().iter().map(|(n, _)| *n).chain([number]).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let mut tiles = TreeTiles::new(ledger.git(), head.tree);
+    let mut tiles = TreeTiles::with_edge(ledger.git(), head.tree, &head.log.edge);
     let mut entries = Vec::with_capacity(numbers.len());
     for number in numbers {
         let record = ledger.record(number)?;
