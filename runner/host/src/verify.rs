@@ -57,7 +57,7 @@ pub struct VerifyOptions {
 pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<VerifyReport, LedgerError> {
     let ledger = Ledger::open(path, reference)?;
     let git = ledger.git();
-    let tip = git.tip(reference)?.ok_or_else(|| LedgerError::Empty(reference.to_owned()))?;
+    let tip = git.tip(reference)?.ok_or_else(|| ledger.gone(options.seen.as_ref()))?;
     let mut report = VerifyReport::new(reference, tip);
     let start = match options.after {
         None => Start::root(),
