@@ -5,7 +5,7 @@ use orgo_spec::log::{Checkpoint, CheckpointError, Edge, NoteError, NoteKey, Sign
 use orgo_spec::record::AdminRecord;
 use orgo_spec::signature::Unverified;
 
-use super::append::{Append, Built, Signers};
+use super::append::{Append, Built, Files, Signers};
 use super::layout::{self, Part};
 use super::log::{Log, grow, leaf};
 use super::record::Mark;
@@ -61,6 +61,9 @@ impl Build<'_> {
         let mut written = sealed.written.clone();
         // What another writer settled meanwhile need not be said again.
         let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r)).collect();
+        if let Some(head) = self.head.filter(|_| live.is_empty()) {
+            return Ok(Built { commit: head.commit, records: Vec::new(), written: Vec::new() });
+        }
         let mut message = format!("{}\n\n", one_line(&self.append.subject));
         for (key, value) in &self.append.trailers {
             message.push_str(&format!("{}: {}\n", one_line(key), one_line(value)));
@@ -74,15 +77,8 @@ impl Build<'_> {
             if let Some(path) = &record.latest {
                 files.insert(path.clone(), Some(record.statement));
             }
-            match &record.mark {
-                Some(Mark::Set(path)) => drop(files.insert(path.clone(), Some(record.statement))),
-                Some(Mark::Clear(path)) => drop(files.insert(path.clone(), None)),
-                Some(Mark::ClearIfThere(path)) => {
-                    if self.is_there(path)? || files.get(path).is_some_and(Option::is_some) {
-                        files.insert(path.clone(), None);
-                    }
-                }
-                None => {}
+            if let Some(mark) = &record.mark {
+                self.mark(mark, record, &mut files)?;
             }
             if Trust::is_changed_by(record.kind.as_str()) {
                 let statement = self.git.blob(record.statement)?;
@@ -104,6 +100,7 @@ impl Build<'_> {
             Ok(())
         };
         if let Some(trust) = &trust {
+            self.refuse_revoked(trust)?;
             store(layout::ALLOWED_SIGNERS.to_owned(), &trust.allowed_signers())?;
             if let Some(revoked) = trust.revoked_keys() {
                 store(layout::REVOKED_KEYS.to_owned(), &revoked)?;
@@ -133,11 +130,39 @@ impl Build<'_> {
         Ok(Built { commit, records: (first..).zip(live.iter().map(|r| r.id)).collect(), written })
     }
 
-    fn is_there(&self, path: &str) -> Result<bool, LedgerError> {
+    fn shown(&self, path: &str) -> Result<Option<ObjectId>, LedgerError> {
         Ok(match self.head {
-            Some(head) => self.git.entry(head.tree, path)?.is_some(),
-            None => false,
+            Some(head) => self.git.entry(head.tree, path)?.map(|entry| entry.id),
+            None => None,
         })
+    }
+
+    fn is_there(&self, path: &str) -> Result<bool, LedgerError> {
+        Ok(self.shown(path)?.is_some())
+    }
+
+    /// Changes the file that shows the present state, unless the record contradicts what it shows.
+    fn mark(&self, mark: &Mark, record: &SealedRecord, files: &mut Files) -> Result<(), LedgerError> {
+        let (Mark::Set(path) | Mark::Clear(path) | Mark::ClearIfThere(path)) = mark;
+        let before = self.shown(path)?;
+        let fits = match (mark, files.get(path).copied().unwrap_or(before)) {
+            (Mark::ClearIfThere(_), None) => return Ok(()),
+            (Mark::Set(_), shown) => shown.is_none(),
+            (_, None) => false,
+            (_, Some(id)) => record.start.is_none_or(|start| self.git.blob(id).is_ok_and(|b| Digest::of(&b) == start)),
+        };
+        if !fits {
+            let message = format!("a record of kind `{}` contradicts what `{path}` shows", record.kind);
+            return Err(LedgerError::Refused { code: orgo_spec::ReasonCode::RecordAltered, message });
+        }
+        let next = matches!(mark, Mark::Set(_)).then_some(record.statement);
+        // What is set and cleared within one commit was never there.
+        if next.or(before).is_some() {
+            files.insert(path.clone(), next);
+        } else {
+            files.remove(path);
+        }
+        Ok(())
     }
 
     /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
@@ -145,6 +170,19 @@ impl Build<'_> {
         match &record.mark {
             Some(Mark::Clear(path)) if path.starts_with("open/") => !self.is_there(path).unwrap_or(true),
             _ => false,
+        }
+    }
+
+    /// No key signs the commit that revokes it: `verify` would not count the signature.
+    fn refuse_revoked(&self, next: &Trust) -> Result<(), LedgerError> {
+        let Signers { runner, git, log, roots } = self.signers;
+        let mut ids = [*runner, *git, *log].into_iter().chain(*roots).map(|key| key.public().id());
+        match ids.find(|id| next.has_revoked(id)) {
+            None => Ok(()),
+            Some(id) => Err(LedgerError::Refused {
+                code: orgo_spec::ReasonCode::KeyRevoked,
+                message: format!("the key {} would sign the commit that revokes it", id.short()),
+            }),
         }
     }
 
