@@ -3,7 +3,7 @@
 //! Signatures and shapes are judged commit by commit, in parallel; roots, edges and tiles are compared in order
 //! with the tree that grows from the records themselves.
 
-use orgo_spec::log::{Edge, SignedCheckpoint, Tile, tile_bytes};
+use orgo_spec::log::{CheckpointError, Edge, NoteKey, SignedCheckpoint, Tile, tile_bytes};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
@@ -40,6 +40,7 @@ impl Judgement<'_> {
         at: Moment<'_>,
         origin: &str,
         facts: &mut LogFacts,
+        signers: &mut Vec<(u64, PublicKey)>,
     ) -> Result<(), LedgerError> {
         let damaged = |code, message: String, path: &str| Finding::invalid(code, message).at_path(path);
         for (path, id) in [(layout::CHECKPOINT, self.step.checkpoint), (layout::EDGE, self.step.edge)] {
@@ -51,12 +52,18 @@ impl Judgement<'_> {
             && let Some(note) = self.blob(id, MAX_FILE, layout::CHECKPOINT)?
         {
             let keys = trust.log_keys(origin);
-            let read = SignedCheckpoint::parse(&note).map_err(Into::into).and_then(|signed| signed.verify_any(&keys));
-            match read {
-                Ok(checkpoint) => {
+            let signed = SignedCheckpoint::parse(&note).map_err(CheckpointError::from);
+            match signed.and_then(|signed| Ok((signed.verify_any(&keys)?, signed))) {
+                Ok((checkpoint, signed)) => {
                     self.counts.signatures += 1;
                     facts.signed = Some((checkpoint.size(), *checkpoint.root()));
-                    self.log_window(trust, at);
+                    let first = self.step.records.keys().next().copied().unwrap_or_default();
+                    for key in keys.iter().filter(|key| signed.verify(key).is_ok()).map(NoteKey::key) {
+                        signers.push((first, *key));
+                        if let Err((code, message)) = trust.may_sign(key, None, at) {
+                            self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
+                        }
+                    }
                 }
                 Err(error) => self.push(damaged(error.code(), error.to_string(), layout::CHECKPOINT)),
             }
@@ -75,17 +82,6 @@ impl Judgement<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A trust whose log keys are all outside their windows signs no checkpoint.
-    fn log_window(&mut self, trust: &Trust, at: Moment<'_>) {
-        let keys: Vec<PublicKey> = trust.facts().keys.log.iter().map(|k| k.key).collect();
-        let refusals: Vec<_> = keys.iter().filter_map(|k| trust.may_sign(k, None, at).err()).collect();
-        if refusals.len() == keys.len()
-            && let Some((code, message)) = refusals.into_iter().next()
-        {
-            self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
-        }
     }
 }
 
