@@ -95,10 +95,17 @@ pub(super) struct LogWalk {
 }
 
 impl LogWalk {
-    /// A walk that begins after `edge`.
-    pub(super) fn after(edge: Edge) -> Self {
-        // Where the walk does not begin at the border of a tile, the first tile of a level is not compared.
-        let levels = (0..8u32).map(|level| (edge.size() % 256u64.saturating_pow(level + 1) == 0).then(Vec::new));
+    /// A walk that begins after `edge`; `begun` gives the tiles that are being filled there.
+    ///
+    /// Where it cannot, the first tile of that level is not compared.
+    pub(super) fn after(edge: Edge, mut begun: impl FnMut(Tile) -> Option<Vec<Digest>>) -> Self {
+        let levels = (0..8u8).map(|level| {
+            let below = edge.size() / 256u64.saturating_pow(level.into());
+            if below.is_multiple_of(256) {
+                return Some(Vec::new());
+            }
+            Tile::new(level, below / 256, u16::try_from(below % 256).ok()?).and_then(&mut begun)
+        });
         Self { filling: levels.collect(), edge, whole: true }
     }
 
@@ -170,7 +177,7 @@ impl LogWalk {
             if let (Some(hashes), Some(hash)) = (filling.as_mut(), carried) {
                 hashes.push(hash);
             }
-            if size % width != 0 {
+            if !size.is_multiple_of(width) {
                 return;
             }
             let full = filling.replace(Vec::new()).filter(|hashes| hashes.len() == 256);
