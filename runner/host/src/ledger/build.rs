@@ -60,7 +60,7 @@ impl Build<'_> {
         let mut files = sealed.files.clone();
         let mut written = sealed.written.clone();
         // What another writer settled meanwhile need not be said again.
-        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r)).collect();
+        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r, &sealed.records)).collect();
         if let Some(head) = self.head.filter(|_| live.is_empty()) {
             return Ok(Built { commit: head.commit, records: Vec::new(), written: Vec::new() });
         }
@@ -166,9 +166,12 @@ impl Build<'_> {
     }
 
     /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
-    fn is_settled(&self, record: &SealedRecord) -> bool {
+    fn is_settled(&self, record: &SealedRecord, beside: &[SealedRecord]) -> bool {
         match &record.mark {
-            Some(Mark::Clear(path)) if path.starts_with("open/") => !self.is_there(path).unwrap_or(true),
+            Some(Mark::Clear(path)) if path.starts_with("open/") => {
+                let begins = Mark::Set(path.clone());
+                !self.is_there(path).unwrap_or(true) && beside.iter().all(|r| r.mark.as_ref() != Some(&begins))
+            }
             _ => false,
         }
     }
