@@ -2,12 +2,17 @@
 
 mod ledger {
     pub(crate) mod attack;
+    mod forgery;
     pub(crate) mod support;
 
+    mod flips;
     mod good;
+    mod proofs;
     mod tampered;
+    mod threats_envelope;
     mod threats_log;
     mod threats_present;
     mod threats_scope;
     mod threats_trust;
+    mod tiles;
 }
