@@ -183,3 +183,20 @@ fn a_change_that_no_record_explains_is_refused() {
         assert!(program(&world.repo(), "git", &["fsck", "--strict"]).status.success(), "sound for git");
     }
 }
+
+/// T-69: links, foreign repositories and programs.
+#[test]
+fn entries_that_are_no_regular_files_are_refused() {
+    let world = World::with_builds();
+    let (repo, tip) = (world.repo(), world.tip());
+    let blob = world.git().write_blob(b"x").expect("stored").to_string();
+    Forgery::of(&world).record(&build(4, "ci").entries[0], &[&world.keys.runner]).commit();
+    let message = world.git().commit(world.tip()).expect("a commit").message;
+    let listed = must(&repo, "git", &["ls-tree", AUDIT]);
+    for entry in [format!("160000 commit {tip}"), format!("120000 blob {blob}"), format!("100755 blob {blob}")] {
+        std::fs::write(repo.join("listed"), format!("{listed}{entry}\tx\n")).expect("written");
+        let tree = must(&repo, "sh", &["-c", "git mktree --missing < listed"]).trim().parse().expect("an id");
+        world.commit(Some(tip), tree, &[], &message, Some(&world.keys.git));
+        assert_eq!(codes(&world.verify()), [ReasonCode::RepoUnsafe], "{entry}");
+    }
+}
