@@ -111,6 +111,13 @@ impl Ledger {
         replace(&path, &bytes).map_err(|e| failed(e.to_string()))
     }
 
+    /// Why a ledger without commits is refused: it was deleted, if this clone ever saw it.
+    pub(crate) fn gone(&self, seen: Option<&Seen>) -> LedgerError {
+        let Some(seen) = seen else { return LedgerError::Empty(self.reference.clone()) };
+        let message = format!("`{}` is gone: this clone saw commit {} of it", self.reference, seen.commit);
+        LedgerError::Refused { code: ReasonCode::AuditRewound, message }
+    }
+
     /// Compares the ledger with what was seen of it before `head` was read.
     ///
     /// # Errors

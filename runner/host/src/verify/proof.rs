@@ -243,6 +243,11 @@ impl RecordProof {
                 "the record is of another tenant than the ledger",
             ));
         }
+        let covers = |key: &&PublicKey| judge.trusted(&key.id()).is_none_or(|(_, trusted)| trusted.covers(kind));
+        if !verified.signers().iter().all(|key| covers(&key)) {
+            let message = format!("a key that signed it may not sign a `{kind}`");
+            return Err(ProofRefused::new(ReasonCode::KeyScopeMismatch, message));
+        }
         let revoked = |key: &PublicKey| last.facts().revoked.iter().any(|r| r.key == *key && r.since <= about.number);
         if let Some(key) = verified.signers().iter().find(|key| revoked(key)) {
             let message =
