@@ -198,3 +198,22 @@ fn a_protected_run_reads_only_what_the_commit_holds() {
     assert_eq!(refused["problems"][0]["code"], "INPUT_UNTRACKED");
     repo.orgo(&["run", "--lane", "local"]).ok();
 }
+
+#[test]
+fn the_build_since_which_a_gate_decides_as_it_does_is_found() {
+    let repo = undecided();
+    repo.orgo(&["run"]).exits(1);
+    decide(&repo);
+    let passed = repo.orgo(&["run", "--json"]).ok().json();
+    repo.orgo(&["run", "--json"]).ok();
+    let blamed = repo.orgo(&["record", "blame-gate", "accept", "--json"]).ok().json();
+    assert_eq!((&blamed["since"], &blamed["decision"]), (&passed["record"]["number"], &Value::from("PASS")));
+    assert!(blamed["before"].as_u64().unwrap() < passed["record"]["number"].as_u64().unwrap());
+    let changed: Vec<&str> =
+        blamed["changes"].as_array().unwrap().iter().map(|c| c["what"].as_str().unwrap()).collect();
+    assert!(changed.contains(&"commit"), "{changed:?}");
+    let log = repo.orgo(&["record", "log", "elements", "--json"]).ok().json();
+    let ends: Vec<&str> = log["builds"].as_array().unwrap().iter().map(|b| b["status"].as_str().unwrap()).collect();
+    assert_eq!(ends.last(), Some(&"FAILED"));
+    repo.orgo(&["record", "blame-gate", "nobody"]).exits(2);
+}

@@ -18,8 +18,8 @@ mod value;
 mod write;
 
 pub use number::format_number;
-pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
 pub(crate) use parse::typed;
+pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
 pub use text::{is_plain, plain};
 pub use value::{Object, Value};
 pub use write::{to_bytes, to_pretty, write_canonical, write_string};

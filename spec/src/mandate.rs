@@ -7,8 +7,9 @@
 //! pass. One that cannot be read permits nothing.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::canonical::{JsonError, Profile};
 use crate::document::{
     Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse_kdl,
 };
@@ -47,7 +48,7 @@ pub struct Mandate {
 }
 
 /// What gates accept.
-#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Validation {
     /// Rule sets, by the digest of their file.
     pub rulesets: Vec<Ruleset>,
@@ -55,8 +56,19 @@ pub struct Validation {
     pub validators: Vec<Validator>,
 }
 
+impl Validation {
+    fn accepts(&self) -> Accepts {
+        let mut rulesets: Vec<Digest> = self.rulesets.iter().map(|r| r.sha256).collect();
+        let tool = |v: &Validator| if let Validator::Tool { sha256, .. } = v { Some(*sha256) } else { None };
+        let mut validators: Vec<Digest> = self.validators.iter().filter_map(tool).collect();
+        rulesets.sort_unstable();
+        validators.sort_unstable();
+        Accepts { builtin: self.validators.iter().any(|v| matches!(v, Validator::Builtin)), rulesets, validators }
+    }
+}
+
 /// A rule set that is accepted.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Ruleset {
     /// Where it lies; for readers, the digest decides.
     pub path: String,
@@ -65,7 +77,7 @@ pub struct Ruleset {
 }
 
 /// A validator that is accepted.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Validator {
     /// The very program that decides the gate.
@@ -111,19 +123,23 @@ impl Mandate {
         canonical::digest_of(self).expect("a mandate has no numbers beyond 2^53")
     }
 
-    /// What a gate may accept under this mandate.
+    /// What gates accept, as their facts repeat it.
     #[must_use]
     pub fn accepts(&self) -> Accepts {
-        let mut rulesets: Vec<Digest> = self.validation.rulesets.iter().map(|r| r.sha256).collect();
-        let tool = |v: &Validator| if let Validator::Tool { sha256, .. } = v { Some(*sha256) } else { None };
-        let mut validators: Vec<Digest> = self.validation.validators.iter().filter_map(tool).collect();
-        rulesets.sort_unstable();
-        validators.sort_unstable();
-        Accepts {
-            builtin: self.validation.validators.iter().any(|v| matches!(v, Validator::Builtin)),
-            rulesets,
-            validators,
+        self.validation.accepts()
+    }
+
+    /// What the mandate with this canonical form accepts: what its id is the digest of.
+    ///
+    /// # Errors
+    /// [`JsonError`] for bytes that are no mandate.
+    pub fn accepts_of(bytes: &[u8]) -> Result<Accepts, JsonError> {
+        #[derive(Deserialize)]
+        struct Part {
+            validation: Validation,
         }
+        let part: Part = canonical::from_slice(bytes, Profile::DOCUMENT)?;
+        Ok(part.validation.accepts())
     }
 }
 

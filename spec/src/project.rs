@@ -24,6 +24,8 @@ pub struct Project {
     pub ledger: String,
     /// Branches whose runs may be protected; a `*` at the end stands for anything.
     pub protected: Vec<String>,
+    /// Whether the repository may have ledgers of several tenants.
+    pub shared: bool,
     /// The object store, if it does not lie at `.orgo/store`.
     pub store: Option<RelativePath>,
 }
@@ -48,6 +50,7 @@ impl Project {
                 let tenant = fields.one::<Name>("tenant", &mut problems);
                 let ledger = fields.one::<String>("ledger", &mut problems);
                 let protected = fields.list::<String>("protected", &mut problems);
+                let shared = fields.one::<bool>("shared", &mut problems);
                 let store = fields.one("store", &mut problems);
                 fields.finish(&mut problems);
                 if let Some(reference) = &ledger {
@@ -69,6 +72,7 @@ impl Project {
                     } else {
                         protected.into_iter().map(|p| p.value).collect()
                     },
+                    shared: shared.is_some_and(|s| s.value),
                     store: store.map(|s: Spanned<RelativePath>| s.value),
                     name,
                 });

@@ -212,8 +212,9 @@ fn one(repo: &Path, record: u64) {
 fn cpu_s() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: f64 = fields[11..15].iter().map(|f| f.parse::<f64>().unwrap()).sum();
-    ticks / 100.0
+    let children: f64 = fields[13..15].iter().map(|f| f.parse::<f64>().unwrap()).sum();
+    let own = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    own.tv_sec as f64 + own.tv_nsec as f64 / 1e9 + children / 100.0
 }
 
 /// Bytes that this process and its children wrote so far.

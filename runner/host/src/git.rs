@@ -163,6 +163,20 @@ impl Git {
         }
     }
 
+    /// The full names of the references below a prefix, sorted.
+    ///
+    /// # Errors
+    /// [`GitError`] if references cannot be read.
+    pub fn branches(&self, prefix: &str) -> Result<Vec<String>, GitError> {
+        let references = self.inner.references_glob(&format!("{prefix}*")).map_err(GitError::of)?;
+        let mut names = Vec::new();
+        for reference in references {
+            names.extend(reference.map_err(GitError::of)?.name().map(str::to_owned));
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
     /// The bytes of a blob.
     ///
     /// # Errors

@@ -193,6 +193,12 @@ impl Ledger {
         &self.git
     }
 
+    /// The repository, to open another ledger in it.
+    #[must_use]
+    pub fn git_rc(&self) -> Rc<Git> {
+        Rc::clone(&self.git)
+    }
+
     /// The full name of the branch.
     #[must_use]
     pub fn reference(&self) -> &str {

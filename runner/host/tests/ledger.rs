@@ -1,8 +1,18 @@
 //! Ledgers in real repositories, judged by our verifier and by stock git, ssh-keygen and openssl.
 
 mod ledger {
+    pub(crate) mod attack;
+    mod forgery;
     pub(crate) mod support;
 
+    mod flips;
     mod good;
+    mod proofs;
     mod tampered;
+    mod threats_envelope;
+    mod threats_log;
+    mod threats_present;
+    mod threats_scope;
+    mod threats_trust;
+    mod tiles;
 }

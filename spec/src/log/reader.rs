@@ -20,6 +20,16 @@ pub trait Tiles {
     /// # Errors
     /// What reading reports.
     fn tile(&mut self, tile: Tile) -> Result<Vec<Digest>, Self::Error>;
+
+    /// The root of the perfect subtree of 2^`height` leaves that begins at leaf `index` · 2^`height`, if it can be
+    /// told more cheaply than from its tile: where that is not full, it would have to be computed in whole.
+    ///
+    /// # Errors
+    /// What reading reports.
+    fn shortcut(&mut self, height: u8, index: u64) -> Result<Option<Digest>, Self::Error> {
+        let _ = (height, index);
+        Ok(None)
+    }
 }
 
 impl<T: Tiles> Tiles for &mut T {
@@ -27,6 +37,10 @@ impl<T: Tiles> Tiles for &mut T {
 
     fn tile(&mut self, tile: Tile) -> Result<Vec<Digest>, T::Error> {
         (**self).tile(tile)
+    }
+
+    fn shortcut(&mut self, height: u8, index: u64) -> Result<Option<Digest>, Self::Error> {
+        (**self).shortcut(height, index)
     }
 }
 
@@ -92,6 +106,16 @@ impl<T: Tiles<Error: fmt::Display>> TreeReader<T> {
         let (level, inner) = (height / 8, height % 8);
         let first = index << inner;
         let Some(tile) = Tile::in_tree(level, first / u64::from(TILE_WIDTH), self.size) else { return Err(outside) };
+        if !tile.is_full() {
+            if let Some(hash) = self.tiles.shortcut(height, index).map_err(ReadError::Tiles)? {
+                return Ok(hash);
+            }
+            // From its halves: only what lies below is read, not the whole tile.
+            if inner > 0 {
+                let (left, right) = (self.node(height - 1, 2 * index)?, self.node(height - 1, 2 * index + 1)?);
+                return Ok(super::node_hash(&left, &right));
+            }
+        }
         // The full tile below says the same as a hash in a partial tile, and is more likely to be at hand.
         if inner == 0 && level > 0 && !tile.is_full() {
             let Some(below) = Tile::new(level - 1, index, TILE_WIDTH) else { return Err(outside) };

@@ -4,7 +4,7 @@ use orgo_host::clock::Clock;
 use orgo_host::file::{At, write_atomic};
 use orgo_host::ledger::Ledger;
 use orgo_spec::Name;
-use orgo_spec::project::DEFAULT_LEDGER;
+use orgo_spec::project::{DEFAULT_LEDGER, Project};
 use serde_json::json;
 
 use super::Context;
@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
             let message = format!("`{}` is a project already, with a ledger", folder.display());
             return Err(Failure::usage(message, "see what it holds: `orgo check` and `orgo record list`"));
         }
-        begin(context, &ledger, &project.ledger, &project.tenant)?;
+        begin(context, &ledger, &project)?;
         context.output.document(&json!({ "schema": "orgo.init/1", "project": project.name, "wrote": [] }));
         return Ok(());
     }
@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
     }
     let ledger = Ledger::open(&folder, &format!("refs/heads/{DEFAULT_LEDGER}"))?;
     if ledger.head()?.is_none() {
-        begin(context, &ledger, DEFAULT_LEDGER, &name)?;
+        begin(context, &ledger, &Repository::open(&folder)?.project)?;
     }
     context.output.line("next: commit these files, then `orgo check` and `orgo run`");
     context.output.document(&json!({ "schema": "orgo.init/1", "project": name, "wrote": written }));
@@ -67,8 +67,9 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
 }
 
 /// Begins the ledger with a development trust that lists the user's keys.
-fn begin(context: &Context, ledger: &Ledger, branch: &str, tenant: &Name) -> Result<(), Failure> {
-    begin_development(ledger, tenant, &context.home()?, &Clock::system())?;
+fn begin(context: &Context, ledger: &Ledger, project: &Project) -> Result<(), Failure> {
+    begin_development(ledger, project, &context.home()?, &Clock::system())?;
+    let branch = &project.ledger;
     context
         .output
         .line(format!("began the ledger `{branch}` with development keys: good for trying, never releasable"));

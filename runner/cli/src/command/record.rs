@@ -3,6 +3,7 @@
 mod attest;
 mod diff;
 mod export;
+mod history;
 mod submit;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::output::plain;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  orgo record list\n  orgo record show latest\n  orgo record diff 3 4\n  orgo record export latest --to handout\n  orgo record export latest --as slsa --to provenance\n  orgo record export latest --as vsa --stage compile-exchange"
+    after_help = "Examples:\n  orgo record list\n  orgo record show latest\n  orgo record diff 3 4\n  orgo record log elements\n  orgo record blame-gate accept\n  orgo record export latest --to handout\n  orgo record export latest --as slsa --to provenance\n  orgo record export latest --as vsa --stage compile-exchange"
 )]
 pub(crate) struct Record {
     #[command(subcommand)]
@@ -36,6 +37,22 @@ enum RecordCommand {
         /// At most this many commits
         #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
         limit: usize,
+    },
+    /// Show the builds of a pipeline, newest first: how each ended, and what its gates decided
+    Log {
+        /// The pipeline; all of them unless told
+        pipeline: Option<String>,
+        /// At most this many builds
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Find the build since which a gate decides as it does, and what had changed in it
+    BlameGate {
+        /// The gate
+        gate: String,
+        /// Only builds of this pipeline
+        #[arg(long, value_name = "NAME")]
+        pipeline: Option<String>,
     },
     /// Show a record: the very bytes that are signed
     Show {
@@ -105,6 +122,8 @@ pub(super) fn run(context: &Context, args: &Record) -> Result<(), Failure> {
     match &args.command {
         RecordCommand::Submit(_) => Ok(()), // dealt with above
         RecordCommand::List { limit } => list(context, &opened, *limit),
+        RecordCommand::Log { pipeline, limit } => history::log(context, &opened, pipeline.as_deref(), *limit),
+        RecordCommand::BlameGate { gate, pipeline } => history::blame_gate(context, &opened, gate, pipeline.as_deref()),
         RecordCommand::Show { record } => show(context, &opened, record),
         RecordCommand::Diff { old, new } => diff::run(context, &opened, old, new),
         RecordCommand::Export { record, form, stage, to } => {

@@ -130,7 +130,7 @@ pub(crate) fn open_desk(
     let head = match ledger.head()? {
         Some(head) => head,
         None => {
-            begin_development(&ledger, &project.tenant, home, clock)?;
+            begin_development(&ledger, project, home, clock)?;
             ledger.head()?.expect("begun above")
         }
     };

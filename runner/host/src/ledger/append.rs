@@ -88,6 +88,10 @@ impl Ledger {
         if self.git.tip(&self.reference)?.is_some() {
             return Err(LedgerError::Exists(self.reference.clone()));
         }
+        // Whoever removes the ledger of local runs begins a new one.
+        if let Some(seen) = self.seen()?.filter(|_| self.reference != super::LOCAL) {
+            return Err(self.gone(Some(&seen)));
+        }
         let trust = Trust::read(0, &statement)?;
         let subject = format!("{} trust begins", trust.tenant());
         let entries = vec![Entry::new::<TrustRecord>(statement, Vec::new())];
@@ -113,7 +117,7 @@ impl Ledger {
         for attempt in 0..ATTEMPTS {
             // In this order: another writer may move the branch in between, and then remember more.
             let seen = self.seen()?;
-            let head = self.head()?.ok_or_else(|| LedgerError::Empty(self.reference.clone()))?;
+            let head = self.head()?.ok_or_else(|| self.gone(seen.as_ref()))?;
             self.check_seen(seen.as_ref(), &head)?;
             let built = sealer.build(&self.git, &head)?;
             self.git.sync_objects(&built.written)?;

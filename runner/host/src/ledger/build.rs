@@ -60,7 +60,10 @@ impl Build<'_> {
         let mut files = sealed.files.clone();
         let mut written = sealed.written.clone();
         // What another writer settled meanwhile need not be said again.
-        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r)).collect();
+        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r, &sealed.records)).collect();
+        if let Some(head) = self.head.filter(|_| live.is_empty()) {
+            return Ok(Built { commit: head.commit, records: Vec::new(), written: Vec::new() });
+        }
         let mut message = format!("{}\n\n", one_line(&self.append.subject));
         for (key, value) in &self.append.trailers {
             message.push_str(&format!("{}: {}\n", one_line(key), one_line(value)));
@@ -74,15 +77,13 @@ impl Build<'_> {
             if let Some(path) = &record.latest {
                 files.insert(path.clone(), Some(record.statement));
             }
-            self.refuse_twice(record, &files)?;
-            match &record.mark {
-                Some(Mark::Set(path)) => drop(files.insert(path.clone(), Some(record.statement))),
-                Some(Mark::Clear(path) | Mark::ClearIfThere(path)) if self.is_there(path)? => {
-                    files.insert(path.clone(), None);
-                }
-                // Set and cleared within one commit: nothing to see.
-                Some(Mark::Clear(path) | Mark::ClearIfThere(path)) => drop(files.remove(path)),
-                None => {}
+            if let Some(mark) = &record.mark {
+                self.mark(mark, record, &mut files)?;
+            }
+            if trust.is_some() {
+                // Who judges what comes after it in one commit would be a matter of opinion.
+                let message = "a change of trust is the last record of its commit".to_owned();
+                return Err(LedgerError::Refused { code: ReasonCode::AuditNotLinear, message });
             }
             if Trust::is_changed_by(record.kind.as_str()) {
                 let statement = self.git.blob(record.statement)?;
@@ -104,6 +105,7 @@ impl Build<'_> {
             Ok(())
         };
         if let Some(trust) = &trust {
+            self.refuse_revoked(trust)?;
             store(layout::ALLOWED_SIGNERS.to_owned(), &trust.allowed_signers())?;
             if let Some(revoked) = trust.revoked_keys() {
                 store(layout::REVOKED_KEYS.to_owned(), &revoked)?;
@@ -133,36 +135,69 @@ impl Build<'_> {
         Ok(Built { commit, records: (first..).zip(live.iter().map(|r| r.id)).collect(), written })
     }
 
-    fn is_there(&self, path: &str) -> Result<bool, LedgerError> {
+    fn shown(&self, path: &str) -> Result<Option<ObjectId>, LedgerError> {
         Ok(match self.head {
-            Some(head) => self.git.entry(head.tree, path)?.is_some(),
-            None => false,
+            Some(head) => self.git.entry(head.tree, path)?.map(|entry| entry.id),
+            None => None,
         })
     }
 
-    /// What is set already is not set again, and what is not there is not cleared.
-    fn refuse_twice(&self, record: &SealedRecord, files: &Files) -> Result<(), LedgerError> {
-        let shown = |path: &String| match files.get(path) {
-            Some(change) => Ok(change.is_some()),
-            None => self.is_there(path),
+    fn is_there(&self, path: &str) -> Result<bool, LedgerError> {
+        Ok(self.shown(path)?.is_some())
+    }
+
+    /// Changes the file that shows the present state, unless the record contradicts what it shows.
+    fn mark(&self, mark: &Mark, record: &SealedRecord, files: &mut Files) -> Result<(), LedgerError> {
+        let (Mark::Set(path) | Mark::Clear(path) | Mark::ClearIfThere(path)) = mark;
+        let before = self.shown(path)?;
+        let fits = match (mark, files.get(path).copied().unwrap_or(before)) {
+            (Mark::ClearIfThere(_), None) => return Ok(()),
+            (Mark::Set(_), shown) => shown.is_none(),
+            (_, None) => false,
+            (_, Some(id)) => record.start.is_none_or(|start| self.git.blob(id).is_ok_and(|b| Digest::of(&b) == start)),
         };
-        let refused = |code, message: String| Err(LedgerError::Refused { code, message });
-        match &record.mark {
-            Some(Mark::Set(path)) if shown(path)? => {
-                refused(ReasonCode::HoldInForce, format!("`{path}` is in force already"))
-            }
-            Some(Mark::Clear(path)) if !shown(path)? => {
-                refused(ReasonCode::RecordMissing, format!("`{path}` is not in force"))
-            }
-            _ => Ok(()),
+        if !fits && path.starts_with("holds/") {
+            let (code, what) = match mark {
+                Mark::Set(_) => (ReasonCode::HoldInForce, "is in force already"),
+                Mark::Clear(_) | Mark::ClearIfThere(_) => (ReasonCode::RecordMissing, "is not in force"),
+            };
+            return Err(LedgerError::Refused { code, message: format!("`{path}` {what}") });
         }
+        if !fits {
+            let message = format!("a record of kind `{}` contradicts what `{path}` shows", record.kind);
+            return Err(LedgerError::Refused { code: ReasonCode::RecordAltered, message });
+        }
+        let next = matches!(mark, Mark::Set(_)).then_some(record.statement);
+        // What is set and cleared within one commit was never there.
+        if next.or(before).is_some() {
+            files.insert(path.clone(), next);
+        } else {
+            files.remove(path);
+        }
+        Ok(())
     }
 
     /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
-    fn is_settled(&self, record: &SealedRecord) -> bool {
+    fn is_settled(&self, record: &SealedRecord, beside: &[SealedRecord]) -> bool {
         match &record.mark {
-            Some(Mark::Clear(path)) if path.starts_with("open/") => !self.is_there(path).unwrap_or(true),
+            Some(Mark::Clear(path)) if path.starts_with("open/") => {
+                let begins = Mark::Set(path.clone());
+                !self.is_there(path).unwrap_or(true) && beside.iter().all(|r| r.mark.as_ref() != Some(&begins))
+            }
             _ => false,
+        }
+    }
+
+    /// No key signs the commit that revokes it: `verify` would not count the signature.
+    fn refuse_revoked(&self, next: &Trust) -> Result<(), LedgerError> {
+        let Signers { runner, git, log, roots } = self.signers;
+        let mut ids = [*runner, *git, *log].into_iter().chain(*roots).map(|key| key.public().id());
+        match ids.find(|id| next.has_revoked(id)) {
+            None => Ok(()),
+            Some(id) => Err(LedgerError::Refused {
+                code: ReasonCode::KeyRevoked,
+                message: format!("the key {} would sign the commit that revokes it", id.short()),
+            }),
         }
     }
 

@@ -84,8 +84,13 @@ pub(super) fn grow(git: &Git, tree: Option<ObjectId>, edge: &Edge, leaves: &[Dig
     let old = edge.size();
     let mut edge = edge.clone();
     leaves.iter().for_each(|leaf| edge.push(*leaf));
-    let mut reader =
-        TreeTiles { git, tree, leaves: (old..).zip(leaves.iter().copied()).collect(), made: BTreeMap::new() };
+    let mut reader = TreeTiles {
+        git,
+        tree,
+        leaves: (old..).zip(leaves.iter().copied()).collect(),
+        made: BTreeMap::new(),
+        peaks: Vec::new(),
+    };
     let mut full: Vec<Tile> = completed(old, edge.size()).collect();
     full.sort_unstable_by_key(|t| (t.level(), t.index()));
     let mut tiles = Vec::with_capacity(full.len());
@@ -105,11 +110,26 @@ pub(crate) struct TreeTiles<'g> {
     leaves: BTreeMap<u64, Digest>,
     /// Tiles that are not stored yet.
     made: BTreeMap<Tile, Vec<Digest>>,
+    /// Perfect subtrees at the right edge: height, index, root.
+    peaks: Vec<(u8, u64, Digest)>,
 }
 
 impl<'g> TreeTiles<'g> {
     pub(crate) fn new(git: &'g Git, tree: ObjectId) -> Self {
-        Self { git, tree: Some(tree), leaves: BTreeMap::new(), made: BTreeMap::new() }
+        Self { git, tree: Some(tree), leaves: BTreeMap::new(), made: BTreeMap::new(), peaks: Vec::new() }
+    }
+
+    /// The same for a log whose right edge is known.
+    pub(crate) fn with_edge(git: &'g Git, tree: ObjectId, edge: &Edge) -> Self {
+        let heights = (0..64u8).rev().filter(|height| edge.size() >> height & 1 == 1);
+        let mut begins = 0;
+        let peaks = heights.zip(edge.peaks()).map(|(height, root)| {
+            let index = begins >> height;
+            begins += 1 << height;
+            (height, index, *root)
+        });
+        let peaks = peaks.collect();
+        Self { peaks, ..Self::new(git, tree) }
     }
 
     fn compute(&mut self, tile: Tile) -> Result<Vec<Digest>, LedgerError> {
@@ -137,6 +157,14 @@ impl<'g> TreeTiles<'g> {
 
 impl Tiles for TreeTiles<'_> {
     type Error = LedgerError;
+
+    fn shortcut(&mut self, height: u8, index: u64) -> Result<Option<Digest>, LedgerError> {
+        let peak = self.peaks.iter().find(|(h, i, _)| (*h, *i) == (height, index)).map(|(_, _, root)| *root);
+        match peak {
+            None if height == 0 => self.leaf(index).map(Some),
+            peak => Ok(peak),
+        }
+    }
 
     fn tile(&mut self, tile: Tile) -> Result<Vec<Digest>, LedgerError> {
         if let Some(hashes) = self.made.get(&tile) {

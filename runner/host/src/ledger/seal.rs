@@ -30,6 +30,8 @@ pub(super) struct SealedRecord {
     pub(super) evidence: Vec<Digest>,
     pub(super) latest: Option<String>,
     pub(super) mark: Option<Mark>,
+    /// The id of the start that it ends.
+    pub(super) start: Option<Digest>,
 }
 
 /// Stores and signs the records of an append under `trust`, at the time of the commit.
@@ -61,14 +63,25 @@ pub(super) fn seal(
         if entry.envelope.is_none() {
             has_duty("runner", signers.runner)?;
             admits(signers.runner, Some(entry.kind.as_str()))?;
+            // A new root is not listed yet; what it signs is its own declaration.
+            let is_listed = |key: &&PrivateKey| trust.trusted(&key.public().id()).is_some();
+            let roots = if Trust::is_changed_by(entry.kind.as_str()) { signers.roots } else { &[] };
+            roots.iter().filter(is_listed).try_for_each(|key| admits(key, Some(entry.kind.as_str())))?;
         }
-        sealed.add(git, entry, trust, signers)?;
+        sealed.add(git, entry, trust, at, signers)?;
     }
     Ok(sealed)
 }
 
 impl Sealed {
-    fn add(&mut self, git: &Git, entry: &Entry, trust: &Trust, signers: &Signers<'_>) -> Result<(), LedgerError> {
+    fn add(
+        &mut self,
+        git: &Git,
+        entry: &Entry,
+        trust: &Trust,
+        at: Moment<'_>,
+        signers: &Signers<'_>,
+    ) -> Result<(), LedgerError> {
         let kind = entry.kind.clone();
         // Nothing is signed unread.
         let record = Record::parse(kind.as_str(), &entry.statement)
@@ -81,7 +94,11 @@ impl Sealed {
                     code: e.code(),
                     message: format!("the signature of a record that was signed elsewhere: {e}"),
                 };
-                unverified.verify(&quorums).map_err(refused)?;
+                let verified = unverified.verify(&quorums).map_err(refused)?;
+                for key in verified.signers().iter().filter(|key| trust.trusted(&key.id()).is_some()) {
+                    let scope = trust.may_sign(key, Some(kind.as_str()), at);
+                    scope.map_err(|(code, message)| LedgerError::Refused { code, message })?;
+                }
                 envelope.clone()
             }
             None => {
@@ -114,6 +131,7 @@ impl Sealed {
             evidence,
             latest: record.latest_path(),
             mark: record.mark(),
+            start: record.start(),
         });
         Ok(())
     }

@@ -111,6 +111,13 @@ impl Ledger {
         replace(&path, &bytes).map_err(|e| failed(e.to_string()))
     }
 
+    /// Why a ledger without commits is refused: it was deleted, if this clone ever saw it.
+    pub(crate) fn gone(&self, seen: Option<&Seen>) -> LedgerError {
+        let Some(seen) = seen else { return LedgerError::Empty(self.reference.clone()) };
+        let message = format!("`{}` is gone: this clone saw commit {} of it", self.reference, seen.commit);
+        LedgerError::Refused { code: ReasonCode::AuditRewound, message }
+    }
+
     /// Compares the ledger with what was seen of it before `head` was read.
     ///
     /// # Errors
@@ -149,7 +156,7 @@ impl Ledger {
         if head.count == seen.size && *head.log.checkpoint.root() != seen.root {
             return Err(refused(ReasonCode::CheckpointFork, "was forked"));
         }
-        let mut tiles = TreeTiles::new(&self.git, head.tree);
+        let mut tiles = TreeTiles::with_edge(&self.git, head.tree, &head.log.edge);
         let proof = consistency(seen.size, head.count, &mut tiles)
             .map_err(|e| LedgerError::Refused { code: ReasonCode::LogInconsistent, message: e.to_string() })?;
         verify_consistency(seen.size, &seen.root, head.count, head.log.checkpoint.root(), &proof)

@@ -94,7 +94,9 @@ impl Spool {
                 trailers: append.trailers.clone(),
             };
             let id = Digest::of(&entry.statement).hex();
-            let path = self.folder.join(format!("{:012}-{n:03}-{}.{kind}.json", append.seconds, &id[..16]));
+            // In the order in which they were made, also within a second: a start comes before its end.
+            let made_ns = crate::sources::now_ns();
+            let path = self.folder.join(format!("{made_ns:020}-{n:03}-{}.{kind}.json", &id[..16]));
             let bytes = canonical::to_pretty(&Value::of(&file).expect("small numbers"));
             replace(&path, &bytes).map_err(|e| LedgerError::Spool { path, why: e.to_string() })?;
         }

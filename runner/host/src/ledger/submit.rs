@@ -11,7 +11,7 @@ use std::time::Duration;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::append::{Append, Entry, Sealer, Signers};
-use super::{Head, Ledger, LedgerError, Waiting, layout, read_evidence, read_record};
+use super::{Head, Ledger, LedgerError, Trust, Waiting, layout, read_evidence, read_record};
 use crate::git::{ObjectId, Remote, RemoteError, Swap};
 use crate::verify::{Severity, VerifyOptions, verify};
 
@@ -83,6 +83,10 @@ impl Ledger {
             });
             total.known = there;
             entries.truncate(BATCH);
+            // A change of trust is the last record of its commit.
+            if let Some(change) = entries.iter().position(|w| Trust::is_changed_by(w.entry.kind.as_str())) {
+                entries.truncate(change + 1);
+            }
             let Some(append) = batch(&entries, seconds) else {
                 total.moved = self.adopt(head.commit, own)?;
                 return Ok(total);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use orgo_spec::ReasonCode;
-use orgo_spec::log::{Checkpoint, Edge};
+use orgo_spec::log::{Checkpoint, Edge, Tiles};
 use orgo_spec::signature::PublicKey;
 use rayon::prelude::*;
 
@@ -17,12 +17,13 @@ use super::log::LogWalk;
 use super::report::{Finding, Severity, VerifyReport};
 use super::step::{Link, Step};
 use crate::git::{Commit, Git, GitError, ObjectId};
+use crate::ledger::log::TreeTiles;
 use crate::ledger::{Ledger, LedgerError, Trust};
 
 /// Commits per batch: bounds memory at any length of the ledger.
 const BATCH: usize = 8192;
 /// The most commits per task: each task opens the repository once.
-const TASK: usize = 128;
+const TASK: usize = 32;
 
 /// Where a verification begins.
 pub(super) struct Start {
@@ -37,16 +38,17 @@ pub(super) struct Start {
 impl Start {
     /// From the root on.
     pub(super) fn root() -> Self {
-        Self { after: None, trust: None, count: 0, log: LogWalk::after(Edge::new()), tree: None }
+        Self { after: None, trust: None, count: 0, log: LogWalk::after(Edge::new(), |_| None), tree: None }
     }
 
     /// After a commit, with the state that it says it has.
     pub(super) fn after(ledger: &Ledger, commit: ObjectId) -> Result<Self, LedgerError> {
         let head = ledger.head_at(commit)?;
+        let mut tiles = TreeTiles::new(ledger.git(), head.tree);
         Ok(Self {
             after: Some(commit),
             count: head.count,
-            log: LogWalk::after(head.log.edge.clone()),
+            log: LogWalk::after(head.log.edge.clone(), |tile| tiles.tile(tile).ok()),
             tree: Some((head.tree, head.seconds)),
             trust: Some(Arc::new(head.trust)),
         })

@@ -3,7 +3,7 @@
 //! Signatures and shapes are judged commit by commit, in parallel; roots, edges and tiles are compared in order
 //! with the tree that grows from the records themselves.
 
-use orgo_spec::log::{Edge, SignedCheckpoint, Tile, tile_bytes};
+use orgo_spec::log::{CheckpointError, Edge, NoteKey, SignedCheckpoint, Tile, tile_bytes};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
@@ -40,6 +40,7 @@ impl Judgement<'_> {
         at: Moment<'_>,
         origin: &str,
         facts: &mut LogFacts,
+        signers: &mut Vec<(u64, PublicKey)>,
     ) -> Result<(), LedgerError> {
         let damaged = |code, message: String, path: &str| Finding::invalid(code, message).at_path(path);
         for (path, id) in [(layout::CHECKPOINT, self.step.checkpoint), (layout::EDGE, self.step.edge)] {
@@ -51,12 +52,18 @@ impl Judgement<'_> {
             && let Some(note) = self.blob(id, MAX_FILE, layout::CHECKPOINT)?
         {
             let keys = trust.log_keys(origin);
-            let read = SignedCheckpoint::parse(&note).map_err(Into::into).and_then(|signed| signed.verify_any(&keys));
-            match read {
-                Ok(checkpoint) => {
+            let signed = SignedCheckpoint::parse(&note).map_err(CheckpointError::from);
+            match signed.and_then(|signed| Ok((signed.verify_any(&keys)?, signed))) {
+                Ok((checkpoint, signed)) => {
                     self.counts.signatures += 1;
                     facts.signed = Some((checkpoint.size(), *checkpoint.root()));
-                    self.log_window(trust, at);
+                    let first = self.step.records.keys().next().copied().unwrap_or_default();
+                    for key in keys.iter().filter(|key| signed.verify(key).is_ok()).map(NoteKey::key) {
+                        signers.push((first, *key));
+                        if let Err((code, message)) = trust.may_sign(key, None, at) {
+                            self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
+                        }
+                    }
                 }
                 Err(error) => self.push(damaged(error.code(), error.to_string(), layout::CHECKPOINT)),
             }
@@ -76,17 +83,6 @@ impl Judgement<'_> {
         }
         Ok(())
     }
-
-    /// A trust whose log keys are all outside their windows signs no checkpoint.
-    fn log_window(&mut self, trust: &Trust, at: Moment<'_>) {
-        let keys: Vec<PublicKey> = trust.facts().keys.log.iter().map(|k| k.key).collect();
-        let refusals: Vec<_> = keys.iter().filter_map(|k| trust.may_sign(k, None, at).err()).collect();
-        if refusals.len() == keys.len()
-            && let Some((code, message)) = refusals.into_iter().next()
-        {
-            self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
-        }
-    }
 }
 
 /// The log as it grows along the commits.
@@ -99,10 +95,17 @@ pub(super) struct LogWalk {
 }
 
 impl LogWalk {
-    /// A walk that begins after `edge`.
-    pub(super) fn after(edge: Edge) -> Self {
-        // Where the walk does not begin at the border of a tile, the first tile of a level is not compared.
-        let levels = (0..8u32).map(|level| (edge.size() % 256u64.saturating_pow(level + 1) == 0).then(Vec::new));
+    /// A walk that begins after `edge`; `begun` gives the tiles that are being filled there.
+    ///
+    /// Where it cannot, the first tile of that level is not compared.
+    pub(super) fn after(edge: Edge, mut begun: impl FnMut(Tile) -> Option<Vec<Digest>>) -> Self {
+        let levels = (0..8u8).map(|level| {
+            let below = edge.size() / 256u64.saturating_pow(level.into());
+            if below.is_multiple_of(256) {
+                return Some(Vec::new());
+            }
+            Tile::new(level, below / 256, u16::try_from(below % 256).ok()?).and_then(&mut begun)
+        });
         Self { filling: levels.collect(), edge, whole: true }
     }
 
@@ -174,7 +177,7 @@ impl LogWalk {
             if let (Some(hashes), Some(hash)) = (filling.as_mut(), carried) {
                 hashes.push(hash);
             }
-            if size % width != 0 {
+            if !size.is_multiple_of(width) {
                 return;
             }
             let full = filling.replace(Vec::new()).filter(|hashes| hashes.len() == 256);

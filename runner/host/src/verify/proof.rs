@@ -107,7 +107,7 @@ pub fn prove(ledger: &Ledger, head: &Head, number: u64) -> Result<RecordProof, L
     let mut numbers: Vec<u64> = head.trust.history().iter().map(|(n, _)| *n).chain([number]).collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let mut tiles = TreeTiles::new(ledger.git(), head.tree);
+    let mut tiles = TreeTiles::with_edge(ledger.git(), head.tree, &head.log.edge);
     let mut entries = Vec::with_capacity(numbers.len());
     for number in numbers {
         let record = ledger.record(number)?;
@@ -242,6 +242,11 @@ impl RecordProof {
                 ReasonCode::TenantMismatch,
                 "the record is of another tenant than the ledger",
             ));
+        }
+        let covers = |key: &&PublicKey| judge.trusted(&key.id()).is_none_or(|(_, trusted)| trusted.covers(kind));
+        if !verified.signers().iter().all(|key| covers(&key)) {
+            let message = format!("a key that signed it may not sign a `{kind}`");
+            return Err(ProofRefused::new(ReasonCode::KeyScopeMismatch, message));
         }
         let revoked = |key: &PublicKey| last.facts().revoked.iter().any(|r| r.key == *key && r.since <= about.number);
         if let Some(key) = verified.signers().iter().find(|key| revoked(key)) {

@@ -2,6 +2,7 @@
 
 use orgo_kernel::gate;
 use orgo_spec::canonical::{self, Profile};
+use orgo_spec::mandate::Mandate;
 use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, Statement};
 use orgo_spec::{Digest, ReasonCode};
 
@@ -113,6 +114,30 @@ impl Judged {
         Ok(())
     }
 
+    /// What a gate says its mandate accepts must be what the mandate says.
+    fn accepts(
+        &mut self,
+        record: &GateRecord,
+        facts: &GateFacts,
+        mandate: Digest,
+        evidence: &Evidence<'_>,
+    ) -> Result<(), LedgerError> {
+        // That it is missing was told about the record.
+        let Some(bytes) = evidence(&mandate)? else { return Ok(()) };
+        match Mandate::accepts_of(&bytes) {
+            Ok(accepts) if facts.accepts.as_ref() == Some(&accepts) => {}
+            Ok(_) => {
+                let message =
+                    format!("the gate `{}` says that its mandate accepts something else than it does", record.gate);
+                self.invalid(ReasonCode::GateNotReproduced, message);
+            }
+            Err(error) => {
+                self.invalid(ReasonCode::GateNotReproduced, format!("the mandate is not readable: {error}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Decides a gate again from its evidence.
     fn gate(
         &mut self,
@@ -141,6 +166,9 @@ impl Judged {
             }
         };
         let read: Result<GateFacts, _> = canonical::from_slice(facts, Profile::RECORD);
+        if let (Ok(read), Some(mandate)) = (&read, mandate) {
+            self.accepts(record, read, mandate, evidence)?;
+        }
         if read.is_ok_and(|f| f.mandate != mandate) {
             let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
             self.invalid(ReasonCode::GateNotReproduced, message);

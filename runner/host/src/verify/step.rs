@@ -162,8 +162,15 @@ impl Step {
             let Some(unverified) = self.unverified(git, number)? else { continue };
             let kind = self.records[&number].kind.clone();
             let current = self.next.as_deref().or(self.trust.as_deref());
-            let Ok((judge, next)) = Trust::succeed(current, number, kind.as_str(), unverified) else {
-                continue; // `verify` says why
+            let (judge, next) = match Trust::succeed(current, number, kind.as_str(), unverified) {
+                Ok(both) => both,
+                Err(error) if self.next.is_some() => {
+                    let message = format!("it does not follow the change of trust before it: {error}");
+                    let finding = Finding::invalid(error.code(), message);
+                    self.findings.push(finding.at_commit(self.link.id).at_record(number));
+                    continue;
+                }
+                Err(_) => continue, // `verify` says why
             };
             self.trust.get_or_insert(Arc::new(judge));
             self.next = Some(Arc::new(next));
@@ -216,7 +223,13 @@ impl Step {
         let (mut listed, mut complete) = (Vec::new(), true);
         let mut latest = BTreeMap::new();
         let mut marks = Vec::new();
+        let last = self.records.keys().next_back().copied();
         for (number, files) in &self.records {
+            if Trust::is_changed_by(files.kind.as_str()) && Some(*number) != last {
+                let message = "a change of trust is not the last record of its commit";
+                let finding = Finding::invalid(ReasonCode::AuditNotLinear, message);
+                out.findings.push(finding.at_commit(self.link.id).at_record(*number));
+            }
             let path = layout::record_path(*number, &files.kind, Part::Statement);
             let judged = out.record(*number, files, trust, at, &path)?;
             if let Some(id) = judged.id {
@@ -242,7 +255,7 @@ impl Step {
         }
         out.latest(&latest, complete);
         out.marks(&marks, complete)?;
-        out.log(trust, at, origin, &mut log)?;
+        out.log(trust, at, origin, &mut log, &mut signers)?;
         Ok(Verified::of(out, log, signers))
     }
 }

@@ -181,7 +181,7 @@ impl World {
     }
 
     /// The tree with the log that its records make, signed by the log key; as it is where a record has no envelope.
-    fn relogged(&self, tree: ObjectId) -> ObjectId {
+    pub(crate) fn relogged(&self, tree: ObjectId) -> ObjectId {
         let git = self.git();
         let listed = must(&self.repo(), "git", &["ls-tree", "-r", "--name-only", &tree.to_string(), "records"]);
         let mut paths: Vec<(u64, &str)> = Vec::new();
