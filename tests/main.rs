@@ -3,6 +3,7 @@
 
 mod architecture;
 mod commands;
+mod corpus;
 mod declarations;
 mod demo;
 mod faults;

@@ -120,7 +120,6 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     }
     let ended = end(&outcome);
     drop(reporter);
-    drop(about);
     std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
     ended
 }

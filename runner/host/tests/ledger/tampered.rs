@@ -447,3 +447,39 @@ proptest! {
 thread_local! {
     static SHARED: std::rc::Rc<World> = std::rc::Rc::new(World::with_builds());
 }
+
+#[test]
+fn a_gate_accepts_what_its_mandate_says_and_nothing_else() {
+    use orgo_spec::record::{Accepts, GateFacts, ValidatorFacts};
+    let world = World::new();
+    let lists = format!(
+        r#"{{"validation":{{"rulesets":[{{"path":"r","sha256":"{}"}}],"validators":["builtin"]}}}}"#,
+        Digest::EMPTY
+    );
+    let silent = r#"{"validation":{"rulesets":[],"validators":["builtin"]}}"#;
+    let report = evidence(1);
+    let run = |mandate: &str| {
+        let facts = GateFacts {
+            accepts: Some(Accepts { builtin: true, rulesets: vec![Digest::EMPTY], validators: vec![] }),
+            gate: "accept".to_owned(),
+            mandate: Some(Digest::of(mandate.as_bytes())),
+            mandate_required: true,
+            report: None,
+            report_digest: None,
+            schema_version: orgo_kernel::gate::FACTS_VERSION.to_owned(),
+            stage: "canon".to_owned(),
+            subject: Some(subject(1)),
+            validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
+        };
+        let (verdict, _) = orgo_kernel::gate::decide(facts, Some(&report), "run");
+        let mut statement = record(1, "elements", verdict.record, &report);
+        statement.predicate.facts.mandate_ref = Some(Digest::of(mandate.as_bytes()));
+        let mut append = build(1, "elements");
+        append.entries[0].statement = statement.to_bytes().expect("a record");
+        append.entries[0].evidence = vec![verdict.facts, report.clone(), mandate.as_bytes().to_vec()];
+        world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code())
+    };
+    assert_eq!(run(silent), Err(Some(ReasonCode::GateNotReproduced)), "the mandate lists no rule set");
+    assert_eq!(run(&lists), Ok(()));
+    assert_eq!(world.codes(), []);
+}
