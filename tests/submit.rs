@@ -236,3 +236,87 @@ fn four_writers_fifty_appends_each_some_killed_and_nothing_is_lost_or_doubled() 
     assert_eq!(report["findings"], serde_json::json!([]), "{report}");
     assert_eq!(report["counts"]["records"]["build"].as_u64(), Some((WRITERS * EACH) as u64));
 }
+
+#[test]
+fn a_job_needs_the_runners_key_alone_and_who_submits_does_not_need_it() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    let keys = |name: &str, kept: &[&str]| {
+        let home = repo.beside(name);
+        std::fs::create_dir_all(home.join("keys")).unwrap();
+        for key in kept {
+            let file = format!("keys/{key}.key");
+            std::fs::copy(repo.home().join(&file), home.join(&file)).unwrap();
+        }
+        home
+    };
+    let (runner, writer) = (keys("runner", &["runner"]), keys("writer", &["git", "log"]));
+    let with = |home: &Path, args: &[&str]| {
+        let mut command = Command::new(ORGO);
+        command.args(args).arg("--home").arg(home).current_dir(&job).env_clear().env("PATH", "/usr/bin:/bin");
+        command.output().unwrap()
+    };
+    assert!(with(&runner, &["run", "--spool", "../spool"]).status.success());
+    let submitted = with(&writer, &["record", "submit", "--spool", "../spool"]);
+    assert!(submitted.status.success(), "{submitted:?}");
+    assert_eq!(must(&repo, &bare, &["verify"])["counts"]["records"]["build"], 1);
+}
+
+#[test]
+fn a_local_run_leaves_nothing_to_submit() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    std::fs::write(job.join("input"), "2\n").unwrap();
+    let refused = orgo(&repo, &job, &["run", "--spool", "../spool"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("TREE_DIRTY"), "{refused:?}");
+    assert!(std::fs::read_dir(repo.beside("spool")).unwrap().next().is_none());
+}
+
+#[test]
+fn two_jobs_that_notice_the_same_dead_run_say_so_once() {
+    let (repo, bare) = with_remote();
+    // A start that nobody ends, with a lease that is over.
+    let (one, two) = (clone(&repo, &bare, "one"), clone(&repo, &bare, "two"));
+    must(&repo, &one, &["run", "--spool", "../dead", "--clock", "2026-01-01T00:00:00Z"]);
+    let dead: Vec<_> = std::fs::read_dir(repo.beside("dead")).unwrap().map(|e| e.unwrap().path()).collect();
+    for path in dead.iter().filter(|p| p.to_string_lossy().contains(".build.")) {
+        std::fs::remove_file(path).unwrap();
+    }
+    must(&repo, &one, &["record", "submit", "--spool", "../dead"]);
+    must(&repo, &two, &["record", "submit"]);
+    for (folder, spool) in [(&one, "../spool1"), (&two, "../spool2")] {
+        let _ = std::fs::remove_dir_all(folder.join(".orgo"));
+        must(&repo, folder, &["run", "--spool", spool]);
+    }
+    must(&repo, &one, &["record", "submit", "--spool", "../spool1"]);
+    must(&repo, &two, &["record", "submit", "--spool", "../spool2"]);
+    let report = must(&repo, &bare, &["verify"]);
+    assert_eq!(report["counts"]["records"]["abandoned"], 1, "{report}");
+    assert_eq!((&report["counts"]["open_runs"], &report["findings"]), (&0.into(), &serde_json::json!([])));
+}
+
+#[test]
+fn the_remote_must_have_the_root_that_is_named() {
+    let (repo, bare) = with_remote();
+    let job = clone(&repo, &bare, "job");
+    let root = must(&repo, &job, &["verify"])["root"].as_str().unwrap().to_owned();
+    must(&repo, &job, &["run", "--spool", "../spool"]);
+    let other = format!("sha256:{}", "0".repeat(64));
+    let refused = orgo(&repo, &job, &["record", "submit", "--spool", "../spool", "--root", &other]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("ROOT_NOT_TRUSTED"), "{refused:?}");
+    must(&repo, &job, &["record", "submit", "--spool", "../spool", "--root", &root]);
+}
+
+#[test]
+fn what_was_verified_here_is_forgotten_when_the_branch_is_replaced() {
+    let (repo, bare) = with_remote();
+    let other = clone(&repo, &bare, "other");
+    must(&repo, &other, &["run"]);
+    must(&repo, &other, &["verify"]);
+    must(&repo, &repo.root(), &["run"]);
+    must(&repo, &repo.root(), &["record", "submit"]);
+    must(&repo, &other, &["record", "submit"]);
+    assert_eq!(must(&repo, &other, &["verify"])["findings"], serde_json::json!([]));
+}

@@ -36,10 +36,20 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         LaneArg::Local => Lane::Local,
         LaneArg::Protected => Lane::Protected,
     });
-    let mut desk = open_desk(&repository.project, repository.workspace.root(), &context.home()?, &clock, demanded)?;
-    if let (Some(desk), Some(folder)) = (&mut desk, &args.spool) {
-        desk.spool = Some(Spool::open(folder)?);
-    }
+    // Only records of protected runs are ever submitted.
+    let demanded = match (&args.spool, demanded) {
+        (Some(_), Some(Lane::Local)) => {
+            return Err(Failure::usage(
+                "a local run leaves nothing to submit",
+                "leave out `--spool` or `--lane local`",
+            ));
+        }
+        (Some(_), _) => Some(Lane::Protected),
+        (None, demanded) => demanded,
+    };
+    let spool = args.spool.as_deref().map(Spool::open).transpose()?;
+    let home = context.home()?;
+    let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();

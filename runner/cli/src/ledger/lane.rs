@@ -20,8 +20,8 @@ pub(crate) struct Desk {
     /// The branch, without `refs/heads/`.
     pub(crate) branch: String,
     pub(crate) runner: PrivateKey,
-    pub(crate) git: PrivateKey,
-    pub(crate) log: PrivateKey,
+    /// Git and log key; none where records go to a spool.
+    pub(crate) keys: Option<(PrivateKey, PrivateKey)>,
     /// The trust in force when the run began.
     pub(crate) trust: Trust,
     pub(crate) source: Source,
@@ -34,8 +34,9 @@ pub(crate) struct Desk {
 
 impl Desk {
     /// The keys that sign what the run appends.
-    pub(crate) fn signers(&self) -> Signers<'_> {
-        Signers { runner: &self.runner, git: &self.git, log: &self.log, roots: &[] }
+    fn signers(&self) -> Option<Signers<'_>> {
+        let (git, log) = self.keys.as_ref()?;
+        Some(Signers { runner: &self.runner, git, log, roots: &[] })
     }
 
     /// Appends to the ledger, or puts into the spool; returns the number of the last record, if it has one.
@@ -43,12 +44,15 @@ impl Desk {
     /// # Errors
     /// [`Failure`] if it cannot be written, or is refused.
     pub(crate) fn put(&self, append: Append) -> Result<Option<u64>, Failure> {
-        match &self.spool {
-            None => Ok(self.ledger.append(&append, &self.signers())?.records.last().map(|(number, _)| *number)),
-            Some(spool) => {
+        match (&self.spool, self.signers()) {
+            (None, Some(signers)) => {
+                Ok(self.ledger.append(&append, &signers)?.records.last().map(|(number, _)| *number))
+            }
+            (Some(spool), _) => {
                 spool.put(&append, &self.runner)?;
                 Ok(None)
             }
+            (None, None) => unreachable!("a desk without a spool has all keys"),
         }
     }
 }
@@ -66,6 +70,7 @@ pub(crate) fn open_desk(
     home: &UserDir,
     clock: &Clock,
     demanded: Option<Lane>,
+    spool: Option<Spool>,
 ) -> Result<Option<Desk>, Failure> {
     let git = match Git::open(root) {
         Ok(git) => git,
@@ -82,9 +87,10 @@ pub(crate) fn open_desk(
     let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();
     let refusal = match audit.head()? {
         None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
-        Some(head) => match own_key(home, &head.trust)? {
+        Some(head) => match own_keys(home, &head.trust, spool.is_some())? {
             None => {
-                Some((ReasonCode::KeyUnknown, "the key at hand has no runner role in the trust in force".to_owned()))
+                let duties = if spool.is_some() { "runner" } else { "runner, git and log" };
+                Some((ReasonCode::KeyUnknown, format!("the trust in force does not list keys at hand as {duties}")))
             }
             Some(_) if source.is_dirty() => {
                 let named = source.changed.first().map_or(String::new(), |p| format!(" (`{p}` differs)"));
@@ -98,20 +104,19 @@ pub(crate) fn open_desk(
                 ReasonCode::TenantMismatch,
                 format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
             )),
-            Some((runner, git_key, log)) if demanded != Some(Lane::Local) => {
+            Some((runner, keys)) if demanded != Some(Lane::Local) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {
                     lane: Lane::Protected,
                     ledger: audit,
                     branch: project.ledger.clone(),
                     runner,
-                    git: git_key,
-                    log,
+                    keys,
                     source,
                     class,
                     trust: head.trust,
                     because: None,
-                    spool: None,
+                    spool,
                 }));
             }
             Some(_) => None,
@@ -134,7 +139,7 @@ pub(crate) fn open_desk(
             ledger.head()?.expect("begun above")
         }
     };
-    let Some((runner, git_key, log)) = own_key(home, &head.trust)? else {
+    let Some((runner, keys)) = own_keys(home, &head.trust, false)? else {
         return Err(Failure::message(
             Class::Integrity,
             Some(ReasonCode::KeyUnknown),
@@ -148,8 +153,7 @@ pub(crate) fn open_desk(
         ledger,
         branch: LOCAL_LEDGER.to_owned(),
         runner,
-        git: git_key,
-        log,
+        keys,
         source,
         class,
         trust: head.trust,
@@ -172,16 +176,23 @@ fn class_of(trust: &Trust) -> RecordClass {
     if trust.is_development() { RecordClass::Development } else { RecordClass::Production }
 }
 
-/// The user's runner, git and log keys, if the trust lists all of them.
-fn own_key(home: &UserDir, trust: &Trust) -> Result<Option<(PrivateKey, PrivateKey, PrivateKey)>, Failure> {
+/// The user's runner, git and log keys, if the trust lists all of them; for a spool the runner's is enough.
+#[expect(clippy::type_complexity, reason = "said in one line: the runner's key, and the two others")]
+fn own_keys(
+    home: &UserDir,
+    trust: &Trust,
+    spool: bool,
+) -> Result<Option<(PrivateKey, Option<(PrivateKey, PrivateKey)>)>, Failure> {
     use orgo_host::key::KeyError;
     let key = |role: Role| match home.key(role) {
         Ok(key) if trust.role_of(&key.public().id()) == Some(role.as_str()) => Ok(Some(key)),
         Ok(_) | Err(KeyError::Missing { .. }) => Ok(None),
         Err(error) => Err(error),
     };
-    Ok(match (key(Role::Runner)?, key(Role::Git)?, key(Role::Log)?) {
-        (Some(runner), Some(git), Some(log)) => Some((runner, git, log)),
-        _ => None,
-    })
+    let Some(runner) = key(Role::Runner)? else { return Ok(None) };
+    if spool {
+        return Ok(Some((runner, None)));
+    }
+    let keys = key(Role::Git)?.zip(key(Role::Log)?);
+    Ok(keys.map(|keys| (runner, Some(keys))))
 }

@@ -5,7 +5,6 @@
 //! the ssh client stay those of the user. A push is never forced: the server's own check is the swap.
 
 use std::ffi::OsStr;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::{Git, GitError, ObjectId, Swap};
@@ -41,6 +40,7 @@ pub struct RemoteError {
 #[derive(Debug, Clone)]
 pub struct Remote {
     folder: std::path::PathBuf,
+    start: std::path::PathBuf,
     name: String,
 }
 
@@ -53,7 +53,7 @@ impl Git {
         if name.is_empty() || name.starts_with('-') {
             return Err(RemoteError { what: "remote", said: format!("`{}` is not a remote", name.escape_debug()) });
         }
-        Ok(Remote { folder: self.path().to_owned(), name: name.to_owned() })
+        Ok(Remote { folder: self.path().to_owned(), start: self.start(), name: name.to_owned() })
     }
 
     /// Packs loose objects, and small packs into larger ones, so that their sizes make a geometric row: objects are
@@ -67,9 +67,14 @@ impl Git {
         if config.is_ok_and(|c| c.get_i64("gc.auto").is_ok_and(|n| n == 0)) {
             return Ok(());
         }
-        let here = Remote { folder: self.path().to_owned(), name: String::new() };
+        let here = Remote { folder: self.path().to_owned(), start: self.start(), name: String::new() };
         here.must("repack", &["repack", "--geometric=2", "-d", "-l", "-q", "--no-write-bitmap-index"])?;
         here.must("prune-packed", &["prune-packed", "-q"]).map(drop)
+    }
+
+    /// Where git is started: relative addresses of remotes are read from there, as git does it.
+    fn start(&self) -> std::path::PathBuf {
+        self.root().unwrap_or_else(|| self.path()).to_owned()
     }
 
     /// Forgets what libgit2 remembers of the object database, after another program wrote to it.
@@ -145,7 +150,7 @@ impl Remote {
         }
         command
             .args(args)
-            .current_dir(Path::new("/"))
+            .current_dir(&self.start)
             .env_clear()
             .envs(std::env::vars_os().filter(|(name, _)| passes(name)))
             .env("GIT_TERMINAL_PROMPT", "0")

@@ -1,5 +1,7 @@
 //! Building the commit: numbers, the log, the files that show the present state; then reading it back.
 
+use std::collections::BTreeMap;
+
 use orgo_spec::log::{Checkpoint, CheckpointError, Edge, NoteError, NoteKey, SignedCheckpoint};
 use orgo_spec::record::AdminRecord;
 use orgo_spec::signature::Unverified;
@@ -60,7 +62,7 @@ impl Build<'_> {
         let mut files = sealed.files.clone();
         let mut written = sealed.written.clone();
         // What another writer settled meanwhile need not be said again.
-        let live: Vec<&SealedRecord> = sealed.records.iter().filter(|r| !self.is_settled(r, &sealed.records)).collect();
+        let live = self.live(&sealed.records)?;
         if let Some(head) = self.head.filter(|_| live.is_empty()) {
             return Ok(Built { commit: head.commit, records: Vec::new(), written: Vec::new() });
         }
@@ -177,15 +179,35 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// Whether the record says of a run that it was abandoned, and another writer said so, or it ended.
-    fn is_settled(&self, record: &SealedRecord, beside: &[SealedRecord]) -> bool {
-        match &record.mark {
-            Some(Mark::Clear(path)) if path.starts_with("open/") => {
-                let begins = Mark::Set(path.clone());
-                !self.is_there(path).unwrap_or(true) && beside.iter().all(|r| r.mark.as_ref() != Some(&begins))
+    /// The records that still have something to say: that a run was abandoned is said once, and not after its end.
+    fn live<'s>(&self, records: &'s [SealedRecord]) -> Result<Vec<&'s SealedRecord>, LedgerError> {
+        let mut shown: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut live = Vec::with_capacity(records.len());
+        for record in records {
+            let settled = match &record.mark {
+                Some(Mark::Set(path)) => {
+                    shown.insert(path, true);
+                    false
+                }
+                Some(Mark::ClearIfThere(path)) => {
+                    shown.insert(path, false);
+                    false
+                }
+                Some(Mark::Clear(path)) if path.starts_with("open/") => {
+                    let open = match shown.get(path.as_str()) {
+                        Some(open) => *open,
+                        None => self.is_there(path)?,
+                    };
+                    shown.insert(path, false);
+                    !open
+                }
+                Some(Mark::Clear(_)) | None => false,
+            };
+            if !settled {
+                live.push(record);
             }
-            _ => false,
         }
+        Ok(live)
     }
 
     /// No key signs the commit that revokes it: `verify` would not count the signature.

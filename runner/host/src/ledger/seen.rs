@@ -98,6 +98,14 @@ impl Ledger {
         self.write_memory(&self.git, &self.reference, commit, VERIFIED)
     }
 
+    /// Forgets up to where the ledger was verified.
+    pub(super) fn forget_verified(&self) -> Result<(), LedgerError> {
+        match std::fs::remove_file(self.memory(&self.reference, VERIFIED)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LedgerError::NotDurable(e.to_string())),
+            _ => Ok(()),
+        }
+    }
+
     fn write_memory(&self, git: &Git, reference: &str, commit: ObjectId, what: &str) -> Result<(), LedgerError> {
         let tree = git.commit(commit)?.tree;
         let Some(entry) = git.entry(tree, layout::CHECKPOINT)? else { return Ok(()) };

@@ -8,12 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use orgo_spec::record::Lane;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::append::{Append, Entry, Sealer, Signers};
-use super::{Head, Ledger, LedgerError, Trust, Waiting, layout, read_evidence, read_record};
+use super::{Head, Ledger, LedgerError, Record, Trust, Waiting, layout, read_evidence, read_record};
 use crate::git::{ObjectId, Remote, RemoteError, Swap};
-use crate::verify::{Severity, VerifyOptions, verify};
+use crate::verify::{Finding, Severity, VerifyOptions, verify};
 
 /// How often a push begins again after another writer was faster.
 const ATTEMPTS: u32 = 8;
@@ -31,6 +32,8 @@ pub struct Submitted {
     pub known: usize,
     /// Whether the branch here moved to what the remote has.
     pub moved: bool,
+    /// The tip that the branch here had, if it was put aside: its records stand elsewhere now.
+    pub replaced: Option<ObjectId>,
 }
 
 impl From<RemoteError> for LedgerError {
@@ -55,8 +58,10 @@ impl Ledger {
         remote: &Remote,
         waiting: &[Waiting],
         signers: &Signers<'_>,
+        root: Option<Digest>,
         seconds: i64,
     ) -> Result<Submitted, LedgerError> {
+        waiting.iter().try_for_each(refuse_local)?;
         let mut total = Submitted::default();
         let mut attempt = 0;
         loop {
@@ -72,6 +77,10 @@ impl Ledger {
                 }
                 continue;
             };
+            if let Some(root) = root.filter(|root| *root != head.root) {
+                let message = format!("the remote's ledger has the root {}, not {root}", head.root);
+                return Err(LedgerError::Refused { code: ReasonCode::RootNotTrusted, message });
+            }
             let (mut entries, own) = self.pending(head.commit, waiting)?;
             let known = self.known(&head, entries.iter().map(|w| w.seconds).min())?;
             let ours: BTreeSet<Digest> = total.records.iter().map(|(_, id)| *id).collect();
@@ -87,11 +96,15 @@ impl Ledger {
             if let Some(change) = entries.iter().position(|w| Trust::is_changed_by(w.entry.kind.as_str())) {
                 entries.truncate(change + 1);
             }
-            let Some(append) = batch(&entries, seconds) else {
-                total.moved = self.adopt(head.commit, own)?;
+            let append = batch(&entries, seconds);
+            let built =
+                append.as_ref().map(|append| Sealer::new(append, signers).build(&self.git, &head)).transpose()?;
+            // Nothing waits, or what does was settled by others: a run that ended is not abandoned.
+            let Some(built) = built.filter(|built| !built.records.is_empty()) else {
+                total.known += entries.len();
+                (total.moved, total.replaced) = self.adopt(head.commit, own)?;
                 return Ok(total);
             };
-            let built = Sealer::new(&append, signers).build(&self.git, &head)?;
             self.git.sync_objects(&built.written)?;
             match remote.push(built.commit, &self.reference)? {
                 Swap::Done => {
@@ -135,7 +148,9 @@ impl Ledger {
         let after = seen.as_ref().and_then(|s| s.commit.parse().ok());
         let options = VerifyOptions { after, seen: seen.clone(), ..VerifyOptions::default() };
         let report = verify(self.git.path(), &self.tracking(), &options)?;
-        if let Some(finding) = report.findings.into_iter().find(|f| f.severity == Severity::Invalid) {
+        // What a compromised key signed long ago stays on record; it is `verify` that tells of it.
+        let fatal = |f: &Finding| f.severity == Severity::Invalid && f.code != ReasonCode::KeyRevoked;
+        if let Some(finding) = report.findings.into_iter().find(fatal) {
             let message = format!("what the remote has does not verify: {}", finding.message);
             return Err(LedgerError::Refused { code: finding.code, message });
         }
@@ -217,15 +232,20 @@ impl Ledger {
     }
 
     /// Moves the branch here to what the remote has.
-    fn adopt(&self, commit: ObjectId, from: Option<ObjectId>) -> Result<bool, LedgerError> {
+    fn adopt(&self, commit: ObjectId, from: Option<ObjectId>) -> Result<(bool, Option<ObjectId>), LedgerError> {
+        let theirs = self.ancestors(commit)?;
+        let replaced = from.filter(|own| !theirs.contains(own));
         if from != Some(commit) {
             let swap = self.git.compare_and_swap(&self.reference, from, commit, "orgo: as the remote has it")?;
             if swap == Swap::Moved {
-                return Ok(false); // another process is at it; what it appended is pending next time
+                return Ok((false, None)); // another process is at it; what it appended is pending next time
+            }
+            if replaced.is_some() {
+                self.forget_verified()?; // what was verified here is not what the branch has now
             }
         }
         self.remember(&self.git, commit)?;
-        Ok(from != Some(commit))
+        Ok((from != Some(commit), replaced))
     }
 
     /// Makes sure that the remote's branch leads to the commit.
@@ -241,6 +261,25 @@ impl Ledger {
         }
         Err(LedgerError::NotDurable(format!("the remote's `{}` does not lead to commit {commit}", self.reference)))
     }
+}
+
+/// Records of local runs are never pushed: they say nothing that others could rely on (design 3.2).
+fn refuse_local(waiting: &Waiting) -> Result<(), LedgerError> {
+    let refused = |code, message: String| Err(LedgerError::Refused { code, message });
+    let record = match Record::parse(waiting.entry.kind.as_str(), &waiting.entry.statement) {
+        Ok(record) => record,
+        Err(error) => return refused(error.code(), error.to_string()),
+    };
+    let lane = match &record {
+        Record::Build(s) => s.predicate.facts.lane,
+        Record::Started(s) => s.predicate.facts.lane,
+        Record::Abandoned(_) | Record::Trust(_) | Record::Revocation(_) | Record::Admin(_) => Lane::Protected,
+    };
+    if lane != Lane::Protected {
+        let message = format!("`{}` is the record of a local run, which is never submitted", waiting.path.display());
+        return refused(ReasonCode::KeyScopeMismatch, message);
+    }
+    Ok(())
 }
 
 /// Every digest that a statement mentions: what it refers to is among them.

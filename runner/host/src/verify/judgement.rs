@@ -61,7 +61,7 @@ impl Judgement<'_> {
         &mut self,
         trust: &Trust,
         at: Moment<'_>,
-        first: u64,
+        last: u64,
         signers: &mut Vec<(u64, PublicKey)>,
     ) -> Result<Option<Vec<String>>, LedgerError> {
         let commit = self.git.commit(self.step.link.id)?;
@@ -69,7 +69,7 @@ impl Judgement<'_> {
             Err(shape) => self.push(Finding::invalid(shape.code(), shape.to_string())),
             Ok(signature) if trust.git_keys().contains(signature.key()) => {
                 self.counts.signatures += 1;
-                signers.push((first, *signature.key()));
+                signers.push((last, *signature.key()));
                 if let Err((code, message)) = trust.may_sign(signature.key(), None, at) {
                     self.push(Finding::invalid(code, format!("the commit: {message}")));
                 }

@@ -57,9 +57,9 @@ impl Judgement<'_> {
                 Ok((checkpoint, signed)) => {
                     self.counts.signatures += 1;
                     facts.signed = Some((checkpoint.size(), *checkpoint.root()));
-                    let first = self.step.records.keys().next().copied().unwrap_or_default();
+                    let last = self.step.records.keys().next_back().copied().unwrap_or_default();
                     for key in keys.iter().filter(|key| signed.verify(key).is_ok()).map(NoteKey::key) {
-                        signers.push((first, *key));
+                        signers.push((last, *key));
                         if let Err((code, message)) = trust.may_sign(key, None, at) {
                             self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
                         }

@@ -216,14 +216,14 @@ impl Step {
         let time = crate::ledger::moment(self.link.seconds);
         let at = Moment { time: &time };
         let mut signers = Vec::new();
-        let first = self.records.keys().next().copied().unwrap_or_default();
-        let trailers = out.commit(trust, at, first, &mut signers)?;
+        // A key that signs a commit vouches for its last record, too.
+        let last = self.records.keys().next_back().copied();
+        let trailers = out.commit(trust, at, last.unwrap_or_default(), &mut signers)?;
         out.evidence()?;
         out.signers_files(trust)?;
         let (mut listed, mut complete) = (Vec::new(), true);
         let mut latest = BTreeMap::new();
         let mut marks = Vec::new();
-        let last = self.records.keys().next_back().copied();
         for (number, files) in &self.records {
             if Trust::is_changed_by(files.kind.as_str()) && Some(*number) != last {
                 let message = "a change of trust is not the last record of its commit";

@@ -23,7 +23,7 @@ pub struct ProvenancePredicate {
 pub struct BuildDefinition {
     /// Which template the parameters belong to.
     pub build_type: String,
-    /// What somebody outside the builder chose: [`ExternalParameters`], if the type is ours.
+    /// What somebody outside the builder chose: `ExternalParameters`, if the type is ours.
     pub external_parameters: Json,
     /// What the builder chose; not verified.
     #[serde(default, skip_serializing_if = "Json::is_null")]
@@ -53,7 +53,7 @@ pub struct Builder {
     /// What it was made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub builder_dependencies: Vec<Descriptor>,
-    /// Whom one trusts: [`runner_id`] of the key.
+    /// Whom one trusts: `runner_id` of the key.
     pub id: String,
     /// Versions of its components.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -8,7 +8,7 @@ use super::super::attest::{AttestationError, DigestSet};
 use super::super::{Class, Lane};
 use crate::{Digest, Name};
 
-/// The external parameters of [`Provenance::BUILD_TYPE`]. The list is closed: others are refused.
+/// The external parameters of `Provenance::BUILD_TYPE`. The list is closed: others are refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalParameters {

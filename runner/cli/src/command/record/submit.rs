@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use orgo_host::clock::Clock;
 use orgo_host::git::Git;
-use orgo_host::key::Role;
+use orgo_host::key::{KeyError, Role};
 use orgo_host::ledger::{Ledger, Signers, Spool};
+use orgo_host::verify::Pins;
 use orgo_spec::project::DEFAULT_LEDGER;
 use serde_json::json;
 
@@ -25,6 +26,9 @@ pub(super) struct Submit {
     /// The remote that has the ledger: a name from git's configuration, or an address
     #[arg(long, value_name = "REMOTE", default_value = "origin")]
     remote: String,
+    /// The root of trust that the remote's ledger must have; the one that is pinned unless told
+    #[arg(long, value_name = "sha256:…")]
+    root: Option<orgo_spec::Digest>,
 }
 
 /// Submits what waits.
@@ -41,9 +45,23 @@ pub(super) fn run(context: &Context, args: &Submit, branch: Option<&str>) -> Res
     };
     let home = context.home()?;
     let key = |role| home.key(role);
-    let (runner, git_key, log) = (key(Role::Runner)?, key(Role::Git)?, key(Role::Log)?);
+    let (git_key, log) = (key(Role::Git)?, key(Role::Log)?);
+    // Every record that waits is signed: the runner's key need not be here. What has its place signs nothing.
+    let runner = match key(Role::Runner) {
+        Err(KeyError::Missing { .. }) => git_key.clone(),
+        other => other?,
+    };
+    let mut pins = Pins::load(&home)?;
+    let pin = pins.get(ledger.git(), branch)?.cloned();
+    let root = args.root.or(pin.as_ref().map(|p| p.root));
     let signers = Signers { runner: &runner, git: &git_key, log: &log, roots: &[] };
-    let submitted = ledger.submit(&remote, &waiting, &signers, Clock::system().now_ms() / 1000)?;
+    let submitted = ledger.submit(&remote, &waiting, &signers, root, Clock::system().now_ms() / 1000)?;
+    if let (Some(pin), Some(replaced)) = (&pin, submitted.replaced)
+        && pin.seen.as_deref() == Some(replaced.to_string().as_str())
+    {
+        // The commit that was seen was this clone's own; its records stand elsewhere now.
+        pins.set(ledger.git(), branch, pin.root, None)?;
+    }
     for record in &waiting {
         std::fs::remove_file(&record.path).map_err(|e| {
             Failure::usage(
