@@ -32,7 +32,7 @@ pub struct SourceParameter {
     /// The branch that was checked out.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "ref")]
     pub reference: Option<String>,
-    /// [`source_uri`] of the tenant.
+    /// `source_uri` of the tenant.
     pub uri: String,
 }
 
