@@ -120,7 +120,7 @@ fn next(context: &Context, shell: &Shell) {
         format!("  cd {repo}"),
         "  git log -p orgo/audit -- latest/                 what happened, and the difference between the runs"
             .to_owned(),
-        format!("  {orgo} --home {home} record diff 1 2"),
+        format!("  {orgo} --home {home} record diff 2 4           what changed between the two builds"),
         format!("  {orgo} --home {home} explain report            why it ran"),
         format!("  {orgo} --home {home} query Technetium          its claims, with their evidence"),
         format!("  {orgo} --home {home} verify ../clone.git       everything, from a bare clone"),
