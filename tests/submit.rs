@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use orgo_host::key::{Role, UserDir};
+use orgo_host::ledger::{Append, Entry, Spool};
+use orgo_spec::record::BuildRecord;
+
 use crate::support::{ORGO, Repo, git};
 
 const PIPELINE: &str = r#"pipeline "p" { record "always"; stage "s" { files "input"; run "sh" "-c" "cat input > o"; tool "cat"; out "o" } }"#;
@@ -319,4 +323,21 @@ fn what_was_verified_here_is_forgotten_when_the_branch_is_replaced() {
     must(&repo, &repo.root(), &["record", "submit"]);
     must(&repo, &other, &["record", "submit"]);
     assert_eq!(must(&repo, &other, &["verify"])["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn the_record_of_a_local_run_is_never_submitted() {
+    let (repo, bare) = with_remote();
+    must(&repo, &repo.root(), &["run", "--lane", "local"]);
+    let statement = repo.git(&["show", "orgo/local:records/0/0/1.build.json"]).into_bytes();
+    let runner = UserDir::at(repo.home()).key(Role::Runner).unwrap();
+    let entries = vec![Entry::new::<BuildRecord>(statement, vec![])];
+    let append = Append { entries, subject: "smuggled".to_owned(), trailers: vec![], seconds: 1_767_225_600 };
+    Spool::open(&repo.beside("spool")).unwrap().put(&append, &runner).unwrap();
+    let before = at(&bare);
+    let refused = orgo(&repo, &repo.root(), &["record", "submit", "--spool", "../spool"]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("KEY_SCOPE_MISMATCH"), "{refused:?}");
+    assert_eq!(at(&bare), before);
+    assert_eq!(std::fs::read_dir(repo.beside("spool")).unwrap().count(), 1);
 }

@@ -57,6 +57,13 @@ pub fn rfc3339(ms: i64) -> String {
     format!("{time:.3}")
 }
 
+/// A moment, in seconds since the epoch, as RFC 3339 in UTC with whole seconds: texts of this form sort as the moments do.
+#[must_use]
+pub fn moment(seconds: i64) -> String {
+    let time = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{time:.0}")
+}
+
 /// A random UUID (version 4).
 ///
 /// # Panics

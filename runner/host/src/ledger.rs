@@ -34,7 +34,6 @@ pub use append::{Append, Appended, Entry, Signers};
 pub use log::Log;
 pub(crate) use read::{bounded, count, read_evidence, read_record};
 pub use record::{KindError, Record};
-pub(crate) use seal::moment;
 pub use seen::Seen;
 pub use spool::{Spool, Waiting};
 pub use submit::Submitted;

@@ -96,7 +96,7 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
 fn open_runs(ledger: &Ledger, tip: ObjectId, report: &mut VerifyReport) -> Result<(), LedgerError> {
     // A ledger that does not verify was told about already.
     let Ok(head) = ledger.head_at(tip) else { return Ok(()) };
-    let now = crate::ledger::moment(head.seconds.max(crate::clock::Clock::system().now_ms() / 1000));
+    let now = crate::clock::moment(head.seconds.max(crate::clock::Clock::system().now_ms() / 1000));
     let Ok(runs) = ledger.open_runs(&head) else { return Ok(()) };
     for started in runs {
         let (facts, run) = (&started.predicate.facts, &started.predicate.run);

@@ -139,12 +139,8 @@ fn list(context: &Context, opened: &Opened, limit: usize) -> Result<(), Failure>
     context.output.line(standing.line());
     let mut told = Vec::new();
     for (id, commit) in opened.ledger.history(limit)? {
-        let records: Vec<(u64, String)> = commit
-            .message
-            .lines()
-            .filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '))
-            .filter_map(|(number, id)| Some((number.parse().ok()?, id.to_owned())))
-            .collect();
+        let records: Vec<(u64, String)> =
+            commit.records().filter_map(|(number, id)| Some((number.parse().ok()?, id.to_owned()))).collect();
         let time = orgo_host::clock::rfc3339(commit.seconds.saturating_mul(1000));
         for (number, record) in records.iter().rev() {
             let short: String = record.trim_start_matches("sha256:").chars().take(12).collect();

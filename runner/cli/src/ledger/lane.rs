@@ -20,41 +20,41 @@ pub(crate) struct Desk {
     /// The branch, without `refs/heads/`.
     pub(crate) branch: String,
     pub(crate) runner: PrivateKey,
-    /// Git and log key; none where records go to a spool.
-    pub(crate) keys: Option<(PrivateKey, PrivateKey)>,
+    target: Target,
     /// The trust in force when the run began.
     pub(crate) trust: Trust,
     pub(crate) source: Source,
     pub(crate) class: RecordClass,
     /// Why the lane is not the protected one; said in one line.
     pub(crate) because: Option<String>,
-    /// Where records wait to be submitted, instead of being appended here.
-    pub(crate) spool: Option<Spool>,
 }
 
 impl Desk {
     /// The keys that sign what the run appends.
-    fn signers(&self) -> Option<Signers<'_>> {
-        let (git, log) = self.keys.as_ref()?;
-        Some(Signers { runner: &self.runner, git, log, roots: &[] })
-    }
-
     /// Appends to the ledger, or puts into the spool; returns the number of the last record, if it has one.
     ///
     /// # Errors
     /// [`Failure`] if it cannot be written, or is refused.
     pub(crate) fn put(&self, append: Append) -> Result<Option<u64>, Failure> {
-        match (&self.spool, self.signers()) {
-            (None, Some(signers)) => {
+        match &self.target {
+            Target::Ledger { git, log } => {
+                let signers = Signers { runner: &self.runner, git, log, roots: &[] };
                 Ok(self.ledger.append(&append, &signers)?.records.last().map(|(number, _)| *number))
             }
-            (Some(spool), _) => {
+            Target::Spool(spool) => {
                 spool.put(&append, &self.runner)?;
                 Ok(None)
             }
-            (None, None) => unreachable!("a desk without a spool has all keys"),
         }
     }
+}
+
+/// Where records go.
+enum Target {
+    /// To the ledger here, signed with these keys.
+    Ledger { git: Box<PrivateKey>, log: Box<PrivateKey> },
+    /// To a folder where they wait to be submitted.
+    Spool(Spool),
 }
 
 /// Opens the ledger that a run may write to. The protected lane needs a runner key of the trust in force,
@@ -87,7 +87,7 @@ pub(crate) fn open_desk(
     let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();
     let refusal = match audit.head()? {
         None => Some((ReasonCode::RootNotTrusted, format!("there is no ledger `{}` yet", project.ledger))),
-        Some(head) => match own_keys(home, &head.trust, spool.is_some())? {
+        Some(head) => match own_keys(home, &head.trust, spool.as_ref())? {
             None => {
                 let duties = if spool.is_some() { "runner" } else { "runner, git and log" };
                 Some((ReasonCode::KeyUnknown, format!("the trust in force does not list keys at hand as {duties}")))
@@ -104,19 +104,18 @@ pub(crate) fn open_desk(
                 ReasonCode::TenantMismatch,
                 format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
             )),
-            Some((runner, keys)) if demanded != Some(Lane::Local) => {
+            Some((runner, target)) if demanded != Some(Lane::Local) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {
                     lane: Lane::Protected,
                     ledger: audit,
                     branch: project.ledger.clone(),
                     runner,
-                    keys,
+                    target,
                     source,
                     class,
                     trust: head.trust,
                     because: None,
-                    spool,
                 }));
             }
             Some(_) => None,
@@ -139,7 +138,7 @@ pub(crate) fn open_desk(
             ledger.head()?.expect("begun above")
         }
     };
-    let Some((runner, keys)) = own_keys(home, &head.trust, false)? else {
+    let Some((runner, target)) = own_keys(home, &head.trust, None)? else {
         return Err(Failure::message(
             Class::Integrity,
             Some(ReasonCode::KeyUnknown),
@@ -153,12 +152,11 @@ pub(crate) fn open_desk(
         ledger,
         branch: LOCAL_LEDGER.to_owned(),
         runner,
-        keys,
+        target,
         source,
         class,
         trust: head.trust,
         because: refusal.map(|(_, why)| why),
-        spool: None,
     }))
 }
 
@@ -176,13 +174,9 @@ fn class_of(trust: &Trust) -> RecordClass {
     if trust.is_development() { RecordClass::Development } else { RecordClass::Production }
 }
 
-/// The user's runner, git and log keys, if the trust lists all of them; for a spool the runner's is enough.
-#[expect(clippy::type_complexity, reason = "said in one line: the runner's key, and the two others")]
-fn own_keys(
-    home: &UserDir,
-    trust: &Trust,
-    spool: bool,
-) -> Result<Option<(PrivateKey, Option<(PrivateKey, PrivateKey)>)>, Failure> {
+/// The user's runner key and what is needed to write where records go, if the trust lists all the keys that takes: for a
+/// spool the runner's is enough.
+fn own_keys(home: &UserDir, trust: &Trust, spool: Option<&Spool>) -> Result<Option<(PrivateKey, Target)>, Failure> {
     use orgo_host::key::KeyError;
     let key = |role: Role| match home.key(role) {
         Ok(key) if trust.role_of(&key.public().id()) == Some(role.as_str()) => Ok(Some(key)),
@@ -190,9 +184,9 @@ fn own_keys(
         Err(error) => Err(error),
     };
     let Some(runner) = key(Role::Runner)? else { return Ok(None) };
-    if spool {
-        return Ok(Some((runner, None)));
+    if let Some(spool) = spool {
+        return Ok(Some((runner, Target::Spool(spool.clone()))));
     }
     let keys = key(Role::Git)?.zip(key(Role::Log)?);
-    Ok(keys.map(|keys| (runner, Some(keys))))
+    Ok(keys.map(|(git, log)| (runner, Target::Ledger { git: Box::new(git), log: Box::new(log) })))
 }

@@ -1,6 +1,6 @@
 //! The start of a protected run, on record before its first work; and the end of those that nobody ended.
 
-use orgo_host::clock::rfc3339;
+use orgo_host::clock::{moment, rfc3339};
 use orgo_host::ledger::{Append, Entry, Head};
 use orgo_spec::record::{
     AbandonedFacts, AbandonedRecord, AbandonedRun, Lane, StartedFacts, StartedRecord, StartedRun, Statement,
@@ -40,7 +40,7 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
         run: StartedRun {
             build_id: about.run.to_owned(),
             created_at: rfc3339(now_ms),
-            expires_at: moment(now_ms + LEASE_MS),
+            expires_at: moment((now_ms + LEASE_MS) / 1000),
             host: plain(&orgo_host::machine::name()),
             workspace,
         },
@@ -71,7 +71,7 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
 /// The records of the runs that will not end any more.
 fn abandoned(about: &About<'_>, head: &Head, workspace: Digest, now_ms: i64) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
-    let now = moment(now_ms);
+    let now = moment(now_ms / 1000);
     for open in about.desk.ledger.open_runs(head)? {
         let run = &open.predicate.run;
         if run.expires_at >= now && run.workspace != workspace {
@@ -91,8 +91,4 @@ fn abandoned(about: &About<'_>, head: &Head, workspace: Digest, now_ms: i64) -> 
         entries.push(Entry::new::<AbandonedRecord>(statement, Vec::new()));
     }
     Ok(entries)
-}
-
-fn moment(ms: i64) -> String {
-    format!("{}Z", rfc3339(ms).get(..19).unwrap_or_default())
 }

@@ -102,6 +102,11 @@ impl Commit {
         if signature.verifies(&self.signed) { Ok(signature) } else { Err(CommitShape::Invalid) }
     }
 
+    /// Number and id of each record that the trailers say it adds, as they are written.
+    pub fn records(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.message.lines().filter_map(|line| line.strip_prefix("Orgo-Record: ")?.split_once(' '))
+    }
+
     /// The first line of the message.
     #[must_use]
     pub fn subject(&self) -> &str {

@@ -194,8 +194,11 @@ impl<'a> Sealer<'a> {
 
 /// Waits a random while that grows with the attempts, so that writers do not meet again.
 pub(super) fn back_off(attempt: u32) {
+    std::thread::sleep(Duration::from_micros(spread() * u64::from(attempt.min(20) + 1)));
+}
+
+/// A random number below 1,000; without randomness writers are only less spread.
+pub(super) fn spread() -> u64 {
     let mut random = [0u8; 2];
-    // Without randomness the wait is only less spread.
-    let spread = getrandom::fill(&mut random).map_or(500, |()| u64::from(u16::from_le_bytes(random)) % 1000);
-    std::thread::sleep(Duration::from_micros(spread * u64::from(attempt.min(20) + 1)));
+    getrandom::fill(&mut random).map_or(500, |()| u64::from(u16::from_le_bytes(random)) % 1000)
 }

@@ -9,6 +9,7 @@ use super::record::Mark;
 use super::secret::refuse_secrets;
 use super::trust::Moment;
 use super::{LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Record, Trust, layout};
+use crate::clock::moment;
 use crate::git::{Git, ObjectId};
 use crate::key::PrivateKey;
 
@@ -64,7 +65,7 @@ pub(super) fn seal(
             has_duty("runner", signers.runner)?;
             admits(signers.runner, Some(entry.kind.as_str()))?;
             // A new root is not listed yet; what it signs is its own declaration.
-            let is_listed = |key: &&PrivateKey| trust.trusted(&key.public().id()).is_some();
+            let is_listed = |key: &&PrivateKey| trust.lists(key.public()).is_some();
             let roots = if Trust::is_changed_by(entry.kind.as_str()) { signers.roots } else { &[] };
             roots.iter().filter(is_listed).try_for_each(|key| admits(key, Some(entry.kind.as_str())))?;
         }
@@ -95,7 +96,7 @@ impl Sealed {
                     message: format!("the signature of a record that was signed elsewhere: {e}"),
                 };
                 let verified = unverified.verify(&quorums).map_err(refused)?;
-                for key in verified.signers().iter().filter(|key| trust.trusted(&key.id()).is_some()) {
+                for key in verified.signers().iter().filter(|key| trust.lists(key).is_some()) {
                     let scope = trust.may_sign(key, Some(kind.as_str()), at);
                     scope.map_err(|(code, message)| LedgerError::Refused { code, message })?;
                 }
@@ -135,12 +136,6 @@ impl Sealed {
         });
         Ok(())
     }
-}
-
-/// The moment that the scopes of keys are compared with: RFC 3339, UTC, whole seconds.
-pub(crate) fn moment(seconds: i64) -> String {
-    let text = crate::clock::rfc3339(seconds.saturating_mul(1000));
-    format!("{}Z", text.get(..19).unwrap_or_default())
 }
 
 fn limit(what: &str, size: usize, limit: usize) -> Result<(), LedgerError> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use orgo_spec::record::Lane;
 use orgo_spec::{Digest, ReasonCode};
 
-use super::append::{Append, Entry, Sealer, Signers};
+use super::append::{Append, Entry, Sealer, Signers, spread};
 use super::{Head, Ledger, LedgerError, Record, Trust, Waiting, layout, read_evidence, read_record};
 use crate::git::{ObjectId, Remote, RemoteError, Swap};
 use crate::verify::{Finding, Severity, VerifyOptions, verify};
@@ -64,6 +64,8 @@ impl Ledger {
         waiting.iter().try_for_each(refuse_local)?;
         let mut total = Submitted::default();
         let mut attempt = 0;
+        // What others settled meanwhile: a run that ended is not abandoned. It is not tried again.
+        let mut settled: BTreeSet<Digest> = BTreeSet::new();
         loop {
             let Some(head) = self.fetch(remote)? else {
                 // The remote has no ledger yet: it gets ours, as it is.
@@ -88,23 +90,25 @@ impl Ledger {
             entries.retain(|waiting| {
                 let id = Digest::of(&waiting.entry.statement);
                 there += usize::from(known.contains(&id) && !ours.contains(&id));
-                !known.contains(&id)
+                !known.contains(&id) && !settled.contains(&id)
             });
-            total.known = there;
+            total.known = there + settled.len();
             entries.truncate(BATCH);
             // A change of trust is the last record of its commit.
             if let Some(change) = entries.iter().position(|w| Trust::is_changed_by(w.entry.kind.as_str())) {
                 entries.truncate(change + 1);
             }
-            let append = batch(&entries, seconds);
-            let built =
-                append.as_ref().map(|append| Sealer::new(append, signers).build(&self.git, &head)).transpose()?;
-            // Nothing waits, or what does was settled by others: a run that ended is not abandoned.
-            let Some(built) = built.filter(|built| !built.records.is_empty()) else {
-                total.known += entries.len();
+            let Some(append) = batch(&entries, seconds) else {
                 (total.moved, total.replaced) = self.adopt(head.commit, own)?;
                 return Ok(total);
             };
+            let built = Sealer::new(&append, signers).build(&self.git, &head)?;
+            let said: BTreeSet<Digest> = built.records.iter().map(|(_, id)| *id).collect();
+            let ids = entries.iter().map(|w| Digest::of(&w.entry.statement));
+            settled.extend(ids.filter(|id| !said.contains(id)));
+            if said.is_empty() {
+                continue;
+            }
             self.git.sync_objects(&built.written)?;
             match remote.push(built.commit, &self.reference)? {
                 Swap::Done => {
@@ -174,8 +178,7 @@ impl Ledger {
             return Err(LedgerError::Refused { code: ReasonCode::CheckpointFork, message });
         }
         for (_, commit) in commits.iter().rev() {
-            let ids = commit.message.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '));
-            for (number, _) in ids {
+            for (number, _) in commit.records() {
                 let number = number.parse().map_err(|_| LedgerError::NoRecord(number.to_owned()))?;
                 entries.push(self.waiting_at(commit.tree, number, commit.subject(), commit.seconds)?);
             }
@@ -224,8 +227,7 @@ impl Ledger {
                 Ok(_) | Err(crate::git::GitError::Missing(_)) => break,
                 Err(error) => return Err(error.into()),
             };
-            let said = commit.message.lines().filter_map(|l| l.strip_prefix("Orgo-Record: ")?.split_once(' '));
-            ids.extend(said.filter_map(|(_, id)| id.parse::<Digest>().ok()));
+            ids.extend(commit.records().filter_map(|(_, id)| id.parse::<Digest>().ok()));
             at = commit.parents.first().copied();
         }
         Ok(ids)
@@ -311,7 +313,5 @@ fn batch(entries: &[Waiting], seconds: i64) -> Option<Append> {
 
 /// Waits longer with every lost race, and never as long as another writer.
 fn pause(attempt: u32) {
-    let mut random = [0u8; 2];
-    let spread = getrandom::fill(&mut random).map_or(500, |()| u64::from(u16::from_le_bytes(random)) % 1000);
-    std::thread::sleep(Duration::from_millis((20 + spread / 10) << attempt.min(5)));
+    std::thread::sleep(Duration::from_millis((20 + spread() / 10) << attempt.min(5)));
 }

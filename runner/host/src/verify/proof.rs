@@ -243,7 +243,7 @@ impl RecordProof {
                 "the record is of another tenant than the ledger",
             ));
         }
-        let covers = |key: &&PublicKey| judge.trusted(&key.id()).is_none_or(|(_, trusted)| trusted.covers(kind));
+        let covers = |key: &&PublicKey| judge.lists(key).is_none_or(|(_, trusted)| trusted.covers(kind));
         if !verified.signers().iter().all(|key| covers(&key)) {
             let message = format!("a key that signed it may not sign a `{kind}`");
             return Err(ProofRefused::new(ReasonCode::KeyScopeMismatch, message));

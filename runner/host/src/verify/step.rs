@@ -213,7 +213,7 @@ impl Step {
         out.counts.commits = 1;
         let mut log = LogFacts { commit: self.link.id, ..LogFacts::default() };
         let Some(trust) = &self.trust else { return Ok(Verified::of(out, log, Vec::new())) };
-        let time = crate::ledger::moment(self.link.seconds);
+        let time = crate::clock::moment(self.link.seconds);
         let at = Moment { time: &time };
         let mut signers = Vec::new();
         // A key that signs a commit vouches for its last record, too.
