@@ -73,8 +73,11 @@ def verify_envelope(envelope, keys, what):
     signatures = envelope["signatures"]
     need(isinstance(signatures, list) and signatures, f"{what}: no signature")
     need(all(set(s) == {"keyid", "sig"} for s in signatures), f"{what}: fields of a signature")
-    # `from_dict` changes what it is given.
-    stock = Envelope.from_dict(copy.deepcopy(envelope))
+    try:
+        # `from_dict` changes what it is given.
+        stock = Envelope.from_dict(copy.deepcopy(envelope))
+    except Exception as error:
+        raise Refused(f"{what}: {error}") from error
     need(len(stock.signatures) == len(signatures), f"{what}: a key signed twice")
     try:
         # As many as there are: not one may fail, be skipped, or be by a key that is not allowed.
