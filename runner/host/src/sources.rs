@@ -8,6 +8,8 @@
 //! Because a file enters the store when it is hashed and stages see only store objects, what a run
 //! works on is frozen from here on.
 
+mod program;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
@@ -18,9 +20,13 @@ use orgo_kernel::key::{Blob, SourceFile};
 use orgo_spec::ReasonCode;
 use serde::{Deserialize, Serialize};
 
-use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status, status_followed};
+use self::program::Program;
+use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status};
 use crate::folder::Folder;
 use crate::store::Store;
+
+/// The version of what is remembered; others are ignored.
+const FORMAT: u32 = 2;
 
 /// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
 pub(crate) const RACY_NS: i64 = 20_000_000;
@@ -95,11 +101,20 @@ struct Known {
     executable: bool,
 }
 
+/// What is remembered from run to run.
+#[derive(Default, Serialize, Deserialize)]
+struct Remembered {
+    format: u32,
+    files: HashMap<String, Known>,
+    programs: HashMap<PathBuf, Program>,
+}
+
 /// The files of one repository (and host programs, by absolute path), with what is known of them.
 pub struct Sources {
     root: Folder,
     memory: PathBuf,
     known: HashMap<String, Known>,
+    programs: HashMap<PathBuf, Program>,
     seen: HashMap<String, Known>,
     patterns: HashMap<String, Vec<String>>,
     learned: bool,
@@ -111,11 +126,13 @@ impl Sources {
     /// # Errors
     /// [`PathError`] if the memory is there and cannot be opened.
     pub fn open(root: &Path, memory: &Path) -> Result<Self, PathError> {
-        let known = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default();
+        let read = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes::<Remembered>(&bytes).ok());
+        let remembered = read.filter(|r| r.format == FORMAT).unwrap_or_default();
         Ok(Self {
             root: Folder::open(root)?,
             memory: memory.to_owned(),
-            known,
+            known: remembered.files,
+            programs: remembered.programs,
             seen: HashMap::new(),
             patterns: HashMap::new(),
             learned: false,
@@ -215,27 +232,6 @@ impl Sources {
         }
     }
 
-    /// Digest and status of a host file, links followed; it does not enter the store.
-    ///
-    /// # Errors
-    /// [`SourceError`] if it is missing, changes while it is read, or cannot be read.
-    pub fn host_file(&mut self, path: &Path) -> Result<Blob, SourceError> {
-        let name = path.to_string_lossy().into_owned();
-        let missing = || SourceError::Missing { path: name.clone() };
-        let before = status_followed(path)?.ok_or_else(missing)?;
-        if let Some(known) = self.known.get(&name).filter(|k| k.stamp == before.stamp) {
-            return Ok(known.blob);
-        }
-        let hashed_ns = now_ns();
-        let (digest, size_bytes) = orgo_spec::Digest::of_reader(File::open(path).at("open", path)?).at("read", path)?;
-        if status_followed(path)?.map(|s| s.stamp) != Some(before.stamp) {
-            return Err(SourceError::Changed { path: name });
-        }
-        let known = Known { stamp: before.stamp, blob: Blob { digest, size_bytes }, executable: before.executable };
-        self.learn(&name, &known, hashed_ns);
-        Ok(known.blob)
-    }
-
     /// Paths that a pattern with wildcards matches: files below the repository that git does not
     /// ignore, sorted.
     fn matches(&mut self, pattern: &str) -> Result<Vec<String>, SourceError> {
@@ -294,11 +290,12 @@ impl Sources {
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
-    pub fn save(&self) -> Result<(), PathError> {
+    pub fn save(self) -> Result<(), PathError> {
         if !self.learned {
             return Ok(());
         }
-        let bytes = postcard::to_stdvec(&self.known).expect("a plain structure serializes");
+        let remembered = Remembered { format: FORMAT, files: self.known, programs: self.programs };
+        let bytes = postcard::to_stdvec(&remembered).expect("a plain structure serializes");
         replace(&self.memory, &bytes)
     }
 }

@@ -5,25 +5,17 @@
 //! load: one line each, fields separated by a tab, ended by a line feed
 //! (see `docs/formats/stage-key.md`).
 
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use orgo_spec::Digest;
 
+pub use needs::Needs;
+
 use crate::file::{At, PathError, status_followed};
 use crate::sources::{SourceError, Sources};
-
-/// Where the dynamic loader looks when a program does not say.
-const LIBRARY_FOLDERS: [&str; 8] = [
-    "/lib/x86_64-linux-gnu",
-    "/usr/lib/x86_64-linux-gnu",
-    "/lib/aarch64-linux-gnu",
-    "/usr/lib/aarch64-linux-gnu",
-    "/lib64",
-    "/usr/lib64",
-    "/lib",
-    "/usr/lib",
-];
 
 /// Why a host program cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -114,48 +106,14 @@ impl Tools {
                 if !seen.insert((name.clone(), real.clone())) {
                     continue;
                 }
-                let digest = sources.host_file(&real)?.digest;
-                queue.extend(loads(&real)?);
-                closure.push((name, real, digest));
+                let (blob, needs) = sources.host_file(&real)?;
+                queue.extend(needs.found(&real));
+                closure.push((name, real, blob.digest));
             }
             self.closures.insert(program.to_owned(), closure);
         }
         Ok(&self.closures[program])
     }
-}
-
-/// What a program loads before its first instruction: loader and libraries of an ELF file, the
-/// interpreter of a script. A library that is nowhere to be found is left out: the loader will say so.
-fn loads(program: &Path) -> Result<Vec<(String, PathBuf)>, PathError> {
-    let bytes = std::fs::read(program).at("read", program)?;
-    if let Some(line) = bytes.strip_prefix(b"#!") {
-        let line = line.split(|b| *b == b'\n').next().unwrap_or_default();
-        let text = String::from_utf8_lossy(line);
-        let interpreter = text.split_whitespace().next().unwrap_or_default();
-        return Ok(if interpreter.starts_with('/') {
-            vec![(interpreter.to_owned(), PathBuf::from(interpreter))]
-        } else {
-            Vec::new()
-        });
-    }
-    let Ok(elf) = goblin::elf::Elf::parse(&bytes) else { return Ok(Vec::new()) };
-    let origin = program.parent().unwrap_or(Path::new("/"));
-    let declared = elf.runpaths.iter().chain(&elf.rpaths).flat_map(|paths| paths.split(':'));
-    let mut folders: Vec<PathBuf> = declared
-        .map(|p| {
-            PathBuf::from(
-                p.replace("$ORIGIN", &origin.to_string_lossy()).replace("${ORIGIN}", &origin.to_string_lossy()),
-            )
-        })
-        .collect();
-    folders.extend(LIBRARY_FOLDERS.iter().map(PathBuf::from));
-    let mut loaded: Vec<(String, PathBuf)> = Vec::new();
-    loaded.extend(elf.interpreter.map(|i| (i.to_owned(), PathBuf::from(i))));
-    for library in &elf.libraries {
-        let place = folders.iter().map(|f| f.join(library)).find(|p| p.is_file());
-        loaded.extend(place.map(|p| ((*library).to_owned(), p)));
-    }
-    Ok(loaded)
 }
 
 #[cfg(test)]

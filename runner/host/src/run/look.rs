@@ -314,7 +314,7 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`Problem`] if its file cannot be read.
     pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
-        Ok(self.sources.host_file(&self.binary)?.digest)
+        Ok(self.sources.host_file(&self.binary)?.0.digest)
     }
 
     /// Foresees what [`Planner::look`] would find, and changes nothing: no result is restored, nothing
@@ -364,7 +364,7 @@ impl<'p> Planner<'p> {
         if let Some(blob) = self.tool {
             return Ok(blob);
         }
-        let blob = self.sources.host_file(&self.binary)?;
+        let (blob, _) = self.sources.host_file(&self.binary)?;
         if self.store.stamp(blob.digest)?.is_none() {
             let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
                 code: ReasonCode::ToolMissing,
