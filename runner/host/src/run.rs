@@ -3,20 +3,30 @@
 //! One thread owns the scheduler, the sources and the memory; workers prepare, run and collect stages
 //! and report back over one channel, so that every event has its place in one line.
 
+mod carry;
+mod crew;
 mod engine;
 mod fingerprint;
+mod foresee;
 mod gatekeeper;
 mod heal;
 mod look;
+mod options;
 mod outcome;
+mod planner;
+mod prepare;
 mod problem;
 mod recall;
 mod redact;
 mod signals;
 mod worker;
 
-pub use engine::{Notice, RunError, RunOptions, run};
+pub use engine::run;
+pub use foresee::Foreseen;
 pub use gatekeeper::GatePolicy;
-pub use look::{Foreseen, Lookup, Planner, Prepared, Product};
+pub use look::Lookup;
+pub use options::{Notice, RunError, RunOptions};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
+pub use planner::{Planner, Product};
+pub use prepare::Prepared;
 pub use problem::Problem;

@@ -1,97 +1,26 @@
 //! The loop that feeds the scheduler.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::Tree;
 use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State, Verdict};
-use orgo_kernel::why::Why;
+use orgo_kernel::scheduler::{Command, Options, Scheduler, State};
 use orgo_spec::ReasonCode;
 
-use crate::clock::Clock;
-use crate::file::{At, PathError};
+use crate::file::PathError;
 use crate::journal::{Entry, Journal};
-use crate::memory::Remembered;
-use crate::process::{Exit, Waker};
 use crate::store::Executor;
-use crate::workspace::{Workspace, WorkspaceError};
+use crate::workspace::Workspace;
 
-use super::gatekeeper::GatePolicy;
-use super::look::{Lookup, Planner, Prepared};
-use super::outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
-use super::problem::Problem;
+use super::crew::Slot;
+use super::options::{Notice, RunError, RunOptions};
+use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
+use super::planner::Planner;
+use super::prepare::Prepared;
 use super::redact::Secrets;
-use super::worker::{Bench, Done, Job, Worker};
-
-/// How a run is to behave.
-pub struct RunOptions<'r> {
-    /// The run's id (a UUID).
-    pub run: String,
-    /// How many stages run at a time.
-    pub jobs: u32,
-    /// Whether stages that do not depend on a failure still run.
-    pub keep_going: bool,
-    /// Stages whose cached results are not used.
-    pub force: &'r [bool],
-    /// Stages that are part of the run.
-    pub wanted: &'r [bool],
-    /// The file that built-in tools are run from.
-    pub binary: PathBuf,
-    /// The version of the program that runs stages, as it stands in cache entries.
-    pub version: String,
-    /// What gates read.
-    pub gates: GatePolicy,
-    /// The clock.
-    pub clock: Clock,
-    /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
-    pub before_work: &'r dyn Fn() -> bool,
-}
-
-/// Why a run could not be carried through.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum RunError {
-    /// The running program's own file cannot be read.
-    #[error("cannot identify the running program: {message}")]
-    Binary {
-        /// What went wrong.
-        message: String,
-    },
-    /// What had to be done before the first work could not be done.
-    #[error("the run was not begun: its start could not be recorded")]
-    NotBegun,
-    /// The workspace cannot be used.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Workspace(#[from] WorkspaceError),
-    /// The system refused.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Path(#[from] PathError),
-}
-
-/// Something that reporters may want to show.
-#[derive(Debug)]
-pub enum Notice<'n> {
-    /// A stage was answered from the cache.
-    Hit(StageId),
-    /// A stage has to run.
-    Miss(StageId, &'n [Why]),
-    /// An attempt started.
-    Started(StageId, u32),
-    /// An attempt ended.
-    Ended(StageId, u32, &'n Attempt),
-    /// A gate was decided.
-    Gate(&'n GateOutcome),
-    /// A stage could not be planned.
-    Unplanned(StageId, &'n str),
-    /// A stage will not run.
-    Skipped(StageId),
-}
+use super::worker::Done;
 
 /// What workers and signal handlers send.
 pub(super) enum Message {
@@ -199,32 +128,26 @@ fn blank() -> StageOutcome {
         attempts: Vec::new(),
     }
 }
-
-struct Slot {
-    jobs: Sender<Job>,
-    waker: Waker,
-    thread: std::thread::JoinHandle<()>,
-}
-
-struct Engine<'p, 'r> {
-    plan: &'p Resolved,
-    workspace: &'p Workspace,
-    options: &'r RunOptions<'r>,
-    executor: Executor,
-    secrets: Arc<Secrets>,
-    planner: Planner<'p>,
-    journal: Journal,
-    scheduler: Scheduler<'p>,
-    outcomes: Vec<StageOutcome>,
-    gates: Vec<GateOutcome>,
-    prepared: HashMap<StageId, Prepared>,
-    slots: Vec<Slot>,
-    idle: Vec<usize>,
-    busy: HashMap<StageId, usize>,
-    sender: Sender<Message>,
-    cancelled: bool,
+/// A run under way.
+pub(super) struct Engine<'p, 'r> {
+    pub(super) plan: &'p Resolved,
+    pub(super) workspace: &'p Workspace,
+    pub(super) options: &'r RunOptions<'r>,
+    pub(super) executor: Executor,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) planner: Planner<'p>,
+    pub(super) journal: Journal,
+    pub(super) scheduler: Scheduler<'p>,
+    pub(super) outcomes: Vec<StageOutcome>,
+    pub(super) gates: Vec<GateOutcome>,
+    pub(super) prepared: HashMap<StageId, Prepared>,
+    pub(super) slots: Vec<Slot>,
+    pub(super) idle: Vec<usize>,
+    pub(super) busy: HashMap<StageId, usize>,
+    pub(super) sender: Sender<Message>,
+    pub(super) cancelled: bool,
     /// Whether `before_work` was called.
-    begun: bool,
+    pub(super) begun: bool,
 }
 
 impl Engine<'_, '_> {
@@ -304,221 +227,5 @@ impl Engine<'_, '_> {
         self.journal.flush()?;
         self.planner.save()?;
         Ok(outcome)
-    }
-
-    /// Carries out one command; what can be answered at once comes back as an event.
-    fn carry_out(&mut self, command: Command, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Option<Event>, RunError> {
-        Ok(match command {
-            Command::Decide(stage) => Some(self.decide(stage, notices)?),
-            Command::Look { stage, admission } => {
-                let force = self.options.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty();
-                match self.planner.look(stage, admission.as_ref(), force) {
-                    Ok(lookup) => {
-                        let hit = self.looked(stage, lookup, notices);
-                        Some(Event::Looked { stage, hit, admission })
-                    }
-                    Err(problem) => Some(self.unplanned(stage, problem, notices)),
-                }
-            }
-            Command::Start { stage, attempt, admission } => {
-                self.begin_work()?;
-                notices(Notice::Started(stage, attempt));
-                self.start(stage, attempt, admission)?;
-                None
-            }
-            Command::Kill(stage) => {
-                if let Some(slot) = self.busy.get(&stage) {
-                    self.slots[*slot].waker.wake();
-                }
-                None
-            }
-        })
-    }
-
-    /// Lets the caller do what has to be done before anything happens.
-    fn begin_work(&mut self) -> Result<(), RunError> {
-        if !std::mem::replace(&mut self.begun, true) && !(self.options.before_work)() {
-            return Err(RunError::NotBegun);
-        }
-        Ok(())
-    }
-
-    fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Event, RunError> {
-        let (verdict, outcome) =
-            super::gatekeeper::decide(self.plan, stage, &self.planner, &self.options.gates, &self.options.run);
-        if matches!(verdict, Verdict::Fail(_)) {
-            self.begin_work()?;
-            let key = self.planner.prepare(stage).ok().map(|prepared| {
-                self.outcomes[stage.index()].keyed = Some(prepared.keyed.clone());
-                self.outcomes[stage.index()].files.clone_from(&prepared.contents.files);
-                prepared.keyed.key
-            });
-            self.journal.add(&Entry::Refused {
-                stage: self.plan.stage(stage).name.clone(),
-                gate: outcome.record.gate.clone(),
-                key,
-                codes: outcome.record.reason_codes.clone(),
-            });
-        }
-        notices(Notice::Gate(&outcome));
-        self.gates.push(outcome);
-        Ok(Event::Decided { stage, verdict })
-    }
-
-    fn looked(&mut self, stage: StageId, lookup: Lookup, notices: &mut dyn FnMut(Notice<'_>)) -> bool {
-        let outcome = &mut self.outcomes[stage.index()];
-        let name = || self.plan.stage(stage).name.clone();
-        match lookup {
-            Lookup::Hit { remembered, new_key } => {
-                if new_key {
-                    self.journal.add(&Entry::Hit { stage: name(), key: remembered.keyed.key });
-                }
-                outcome.recall(*remembered);
-                notices(Notice::Hit(stage));
-                true
-            }
-            Lookup::Miss { prepared, why } => {
-                self.journal.add(&Entry::Miss { stage: name(), key: prepared.keyed.key, reasons: why.clone() });
-                notices(Notice::Miss(stage, &why));
-                outcome.keyed = Some(prepared.keyed.clone());
-                if outcome.why.is_empty() {
-                    outcome.why = why;
-                }
-                outcome.files.clone_from(&prepared.contents.files);
-                self.prepared.insert(stage, *prepared);
-                false
-            }
-        }
-    }
-
-    fn unplanned(&mut self, stage: StageId, problem: Problem, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
-        let now = self.options.clock.now_ms();
-        notices(Notice::Unplanned(stage, &problem.message));
-        let attempt = Attempt {
-            started_ms: now,
-            ended_ms: now,
-            exit: None,
-            code: Some(problem.code),
-            message: Some(problem.message),
-            log: None,
-        };
-        self.journal_end(stage, 0, &attempt);
-        self.outcomes[stage.index()].attempts.push(attempt);
-        Event::Refused { stage, code: problem.code }
-    }
-
-    fn start(
-        &mut self,
-        stage: StageId,
-        attempt: u32,
-        admission: Option<orgo_kernel::gate::Admission>,
-    ) -> Result<(), RunError> {
-        let slot = match self.idle.pop() {
-            Some(slot) => slot,
-            None => self.add_slot()?,
-        };
-        let resolved = self.plan.stage(stage);
-        let prepared = self.prepared.remove(&stage).expect("a stage is looked up before it starts");
-        self.journal.add(&Entry::Start {
-            stage: resolved.name.clone(),
-            key: prepared.keyed.key,
-            attempt,
-            at_ms: self.options.clock.now_ms(),
-        });
-        let job = Job {
-            stage,
-            key: prepared.keyed.key,
-            contents: Arc::clone(&prepared.contents),
-            program: prepared.program.clone(),
-            argv: orgo_kernel::key::arguments(resolved),
-            env: resolved.env.clone(),
-            timeout: Duration::from_millis(resolved.timeout_ms),
-            isolation: resolved.isolation,
-            out: self.workspace.out(&self.plan.name, &resolved.name),
-            _admission: admission,
-        };
-        self.prepared.insert(stage, prepared);
-        self.busy.insert(stage, slot);
-        self.slots[slot].waker.reset();
-        let sent = self.slots[slot].jobs.send(job);
-        sent.expect("a worker takes jobs until its channel is closed");
-        Ok(())
-    }
-
-    fn add_slot(&mut self) -> Result<usize, PathError> {
-        let slot = self.slots.len();
-        let (jobs, receiver) = unbounded();
-        let waker = Waker::new().at("make a descriptor for", &self.workspace.work())?;
-        let worker = Worker {
-            slot,
-            bench: Bench::new(&self.workspace.work(), slot)?,
-            store: Arc::clone(self.planner.store()),
-            clock: self.options.clock.clone(),
-            executor: self.executor.clone(),
-            secrets: Arc::clone(&self.secrets),
-            waker: waker.clone(),
-            jobs: receiver,
-            done: self.sender.clone(),
-        };
-        let thread = std::thread::spawn(move || worker.work());
-        self.slots.push(Slot { jobs, waker, thread });
-        Ok(slot)
-    }
-
-    fn take(&mut self, message: Message, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
-        let done = match message {
-            Message::Cancel => {
-                self.cancelled = true;
-                return Event::Cancel;
-            }
-            Message::Done(done) => done,
-        };
-        let stage = done.stage;
-        self.busy.remove(&stage);
-        self.idle.push(done.slot);
-        let prepared = self.prepared.remove(&stage);
-        let number = u32::try_from(self.outcomes[stage.index()].attempts.len()).unwrap_or(0) + 1;
-        let end = match (done.attempt.code, done.made, prepared) {
-            (None, Some(made), Some(prepared)) => {
-                let tree = Tree::of_outputs(&made.outputs).expect("collected paths are distinct").blob();
-                let outcome = &mut self.outcomes[stage.index()];
-                outcome.outputs = Arc::clone(&made.outputs);
-                outcome.tree = Some(tree);
-                outcome.isolation = Some(self.plan.stage(stage).isolation);
-                outcome.log = done.attempt.log;
-                self.planner.made(
-                    stage,
-                    Remembered {
-                        fingerprint: prepared.fingerprint,
-                        keyed: prepared.keyed,
-                        outputs: made.outputs,
-                        tree,
-                        stamps: made.stamps,
-                        log: done.attempt.log,
-                        isolation: self.plan.stage(stage).isolation,
-                        duration_ms: made.duration_ms,
-                    },
-                );
-                Ok(())
-            }
-            (code, _, _) => Err(code.unwrap_or(ReasonCode::InternalError)),
-        };
-        self.outcomes[stage.index()].log = done.attempt.log;
-        self.journal_end(stage, number, &done.attempt);
-        notices(Notice::Ended(stage, number, &done.attempt));
-        self.outcomes[stage.index()].attempts.push(done.attempt);
-        Event::Ended { stage, end }
-    }
-
-    fn journal_end(&mut self, stage: StageId, attempt: u32, end: &Attempt) {
-        self.journal.add(&Entry::End {
-            stage: self.plan.stage(stage).name.clone(),
-            attempt,
-            at_ms: end.ended_ms,
-            code: end.code,
-            exit_code: end.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
-            log: end.log,
-            message: end.message.clone(),
-        });
     }
 }

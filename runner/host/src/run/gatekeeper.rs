@@ -9,8 +9,8 @@ use orgo_spec::canonical::{self, Profile, Value};
 use orgo_spec::record::{Accepts, GateFacts, ValidatorFacts};
 use orgo_spec::{Digest, ReasonCode};
 
-use super::look::Planner;
 use super::outcome::GateOutcome;
+use super::planner::Planner;
 
 /// The policy that gates read: the mandate in force, if there is one.
 #[derive(Debug, Clone, Default)]

@@ -1,50 +1,17 @@
-//! Planning one stage: its inputs, its key, and whether the cache has its result.
-
-use std::path::PathBuf;
-use std::sync::Arc;
+//! Asking the cache about one stage, and why it has no answer.
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile, StageKey, Tree};
-use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
+use orgo_kernel::key::Tree;
 use orgo_kernel::why::{Ingredients, Why};
-use orgo_spec::{Digest, ReasonCode};
 
-use crate::file::PathError;
-use crate::memory::{Memory, Remembered};
-use crate::sandbox::{Contents, Upstream, restore, stamps};
-use crate::sources::Sources;
-use crate::store::{ObjectError, Store};
-use crate::tools::Tools;
-use crate::workspace::Workspace;
+use crate::memory::Remembered;
+use crate::sandbox::{restore, stamps};
+use crate::store::ObjectError;
 
-use super::fingerprint::fingerprint;
-use super::heal::heal;
+use super::planner::Planner;
+use super::prepare::Prepared;
 use super::problem::Problem;
-
-/// What a stage produced, as later stages need it.
-#[derive(Debug, Clone)]
-pub struct Product {
-    /// The outputs.
-    pub outputs: Arc<Vec<Output>>,
-    /// Digest of the output tree's message.
-    pub tree: Blob,
-    /// Digest over the programs that it ran with: the binary of a built-in tool, otherwise host programs.
-    pub tools: Digest,
-}
-
-/// A stage whose inputs are all known.
-#[derive(Debug, Clone)]
-pub struct Prepared {
-    /// The key and its parts.
-    pub keyed: Keyed,
-    /// Digest over everything that enters the key.
-    pub fingerprint: Digest,
-    /// What goes into the working folder.
-    pub contents: Arc<Contents>,
-    /// The program's file.
-    pub program: PathBuf,
-}
 
 /// What the cache says.
 #[derive(Debug)]
@@ -65,101 +32,7 @@ pub enum Lookup {
     },
 }
 
-/// What a run would do with a stage.
-#[derive(Debug)]
-pub enum Foreseen {
-    /// The cache has its result.
-    Hit(StageKey),
-    /// It would run.
-    Runs(StageKey, Vec<Why>),
-    /// Its gate decides first.
-    Gated(StageKey),
-    /// It reads what this stage has yet to produce.
-    Waits(StageId),
-}
-
-/// Plans stages of one pipeline, in the order in which their inputs become known.
-pub struct Planner<'p> {
-    pub(super) plan: &'p Resolved,
-    pub(super) workspace: &'p Workspace,
-    pub(super) store: Arc<Store>,
-    pub(super) sources: Sources,
-    tools: Tools,
-    pub(super) memory: Memory,
-    products: Vec<Option<Product>>,
-    binary: PathBuf,
-    tool: Option<Blob>,
-    /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
-    programs: Option<(StageId, Digest, PathBuf)>,
-    pub(super) message: Vec<u8>,
-    dirty: bool,
-}
-
-/// The parts of a stage that the key is computed from.
-struct Parts {
-    files: Vec<SourceFile>,
-    upstream: Vec<(String, Blob)>,
-    tools: Digest,
-    program: PathBuf,
-    builtin: Option<(Blob, Blob)>,
-    fingerprint: Digest,
-}
-
-impl<'p> Planner<'p> {
-    /// Opens what is remembered; `binary` is the file that built-in tools are run from.
-    ///
-    /// # Errors
-    /// [`PathError`] if the memory or the store cannot be opened.
-    pub fn open(
-        plan: &'p Resolved,
-        workspace: &'p Workspace,
-        store: Arc<Store>,
-        binary: PathBuf,
-    ) -> Result<Self, PathError> {
-        let state = workspace.state();
-        Ok(Self {
-            plan,
-            workspace,
-            store,
-            sources: Sources::open(workspace.root(), &state.join("files"))?,
-            tools: Tools::default(),
-            memory: Memory::open(&state, &plan.name, plan.stages.iter().map(|s| s.name.as_str()))?,
-            products: vec![None; plan.stages.len()],
-            binary,
-            tool: None,
-            programs: None,
-            message: Vec::new(),
-            dirty: false,
-        })
-    }
-
-    /// The store.
-    #[must_use]
-    pub fn store(&self) -> &Arc<Store> {
-        &self.store
-    }
-
-    /// What a stage produced, if that is known.
-    #[must_use]
-    pub fn product(&self, id: StageId) -> Option<&Product> {
-        self.products[id.index()].as_ref()
-    }
-
-    /// The source files of this run.
-    #[must_use]
-    pub fn sources(&self) -> &Sources {
-        &self.sources
-    }
-
-    /// Prepares a stage whose inputs are all known: computes its key, and asks no cache.
-    ///
-    /// # Errors
-    /// [`Problem`] if an input or a program is missing or unusable.
-    pub fn prepare(&mut self, id: StageId) -> Result<Prepared, Problem> {
-        let parts = self.parts(id)?;
-        self.complete(id, parts)
-    }
-
+impl Planner<'_> {
     /// Prepares a stage and asks the cache; a usable result is shown below `out/`.
     ///
     /// Gated stages are looked up only with the admission that their gate's pass gave.
@@ -205,215 +78,12 @@ impl<'p> Planner<'p> {
         Ok(Lookup::Miss { prepared: Box::new(prepared), why })
     }
 
-    /// What later stages and gates need of a result.
-    fn product_of(&self, id: StageId, remembered: &Remembered) -> Product {
-        let builtin = self.tool.filter(|_| self.plan.is_builtin(id)).map(|binary| binary.digest);
-        Product {
-            outputs: Arc::clone(&remembered.outputs),
-            tree: remembered.tree,
-            tools: builtin.unwrap_or(remembered.keyed.tools),
-        }
-    }
-
     fn hit(&mut self, id: StageId, remembered: Remembered, new_key: bool) -> Lookup {
         self.products[id.index()] = Some(self.product_of(id, &remembered));
         Lookup::Hit { remembered: Box::new(remembered), new_key }
     }
 
-    /// Takes in what an attempt made.
-    pub fn made(&mut self, id: StageId, remembered: Remembered) {
-        self.products[id.index()] = Some(self.product_of(id, &remembered));
-        self.memory.set(id.index(), remembered);
-        self.dirty = true;
-    }
-
-    /// What the key of a stage is made of, by path.
-    #[must_use]
-    pub fn inputs(&self, id: StageId, files: &[SourceFile]) -> Vec<(String, Digest)> {
-        let mut inputs: Vec<(String, Digest)> = files.iter().map(|f| (f.path.clone(), f.blob.digest)).collect();
-        for (stage, at) in &self.plan.stage(id).from {
-            inputs.extend(self.product(*stage).map(|p| (at.clone(), p.tree.digest)));
-        }
-        inputs
-    }
-
-    /// The source files that a stage reads, as far as they can be had.
-    pub fn files(&mut self, id: StageId) -> Vec<SourceFile> {
-        self.sources.select(&self.plan.stage(id).files, &self.store).unwrap_or_default()
-    }
-
-    /// Writes what was learned.
-    ///
-    /// # Errors
-    /// [`PathError`] if it cannot be written.
-    pub fn save(self) -> Result<(), PathError> {
-        self.sources.save()?;
-        if self.dirty {
-            self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
-        }
-        Ok(())
-    }
-
-    fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
-        let stage = self.plan.stage(id);
-        let files = self.sources.select(&stage.files, &self.store)?;
-        let mut upstream = Vec::with_capacity(stage.from.len());
-        for (needed, at) in &stage.from {
-            let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
-                code: ReasonCode::InternalError,
-                message: format!("`{}` was planned before `{}`", stage.name, self.plan.stage(*needed).name),
-            })?;
-            upstream.push((at.clone(), product.tree));
-        }
-        let (tools, program, builtin) = match &stage.action {
-            Action::Run(argv) => {
-                let (tools, program) = self.host_programs(id, &argv[0])?;
-                (tools, program, None)
-            }
-            Action::Tool { .. } | Action::Compile(_) => {
-                let binary = self.own_binary()?;
-                let places: Vec<(String, String)> =
-                    stage.from.iter().map(|(s, at)| (self.plan.stage(*s).name.clone(), at.clone())).collect();
-                let config = key::builtin_config(stage, &places, &files).expect("built-in tools have one");
-                let config = self.store.put(&config)?;
-                (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
-            }
-        };
-        let trees = upstream.iter().map(|(at, tree)| (at.as_str(), *tree));
-        let fingerprint = fingerprint(&mut self.message, stage, &files, trees, tools, builtin);
-        Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
-    }
-
-    /// Digest of the host programs that a `run` stage starts, and its own program's file.
-    pub(super) fn host_programs(&mut self, id: StageId, program: &str) -> Result<(Digest, PathBuf), Problem> {
-        let stage = self.plan.stage(id);
-        let path_of = |s: &'p ResolvedStage| s.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
-        let path = path_of(stage);
-        if let Some((like, digest, file)) = &self.programs {
-            let like = self.plan.stage(*like);
-            let same = matches!(&like.action, Action::Run(argv) if argv[0] == program);
-            if same && like.tools == stage.tools && path_of(like) == path {
-                return Ok((*digest, file.clone()));
-            }
-        }
-        let is_input = program.contains('/') && !program.starts_with('/');
-        let mut names = stage.tools.clone();
-        if !is_input {
-            names.push(program.to_owned());
-        }
-        names.sort_unstable();
-        names.dedup();
-        let digest = self.tools.digest(&names, path, &mut self.sources)?;
-        let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
-        self.programs = Some((id, digest, file.clone()));
-        Ok((digest, file))
-    }
-
-    /// Digest of the running program, which stands in cache entries and records.
-    ///
-    /// # Errors
-    /// [`Problem`] if its file cannot be read.
-    pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
-        Ok(self.sources.host_file(&self.binary)?.0.digest)
-    }
-
-    /// Foresees what [`Planner::look`] would find, and changes nothing: no result is restored, nothing
-    /// is remembered. Gated stages are not looked up: only a pass may do that.
-    ///
-    /// # Errors
-    /// [`Problem`] if an input or a program is missing or unusable.
-    pub fn foresee(&mut self, id: StageId) -> Result<Foreseen, Problem> {
-        let stage = self.plan.stage(id);
-        if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
-            return Ok(Foreseen::Waits(*needed));
-        }
-        let prepared = self.prepare(id)?;
-        let key = prepared.keyed.key;
-        if stage.gate.is_some() {
-            return Ok(Foreseen::Gated(key));
-        }
-        let known = self.memory.get(id.index()).filter(|r| r.fingerprint == prepared.fingerprint).cloned();
-        let found = match known {
-            Some(remembered) => Some(remembered),
-            None => self.cached(&prepared)?,
-        };
-        if let Some(found) = found.filter(|f| f.isolation >= stage.isolation) {
-            let mut sound = true;
-            for output in found.outputs.iter() {
-                if let OutputKind::File { blob, .. } = &output.kind {
-                    sound &= self.store.stamp(blob.digest)?.is_some();
-                }
-            }
-            if sound {
-                self.products[id.index()] = Some(self.product_of(id, &found));
-                return Ok(Foreseen::Hit(key));
-            }
-        }
-        let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
-        let mut why = match self.memory.ingredients(&stage.name)? {
-            None => vec![Why::NeverRun],
-            Some(before) => Why::between(before, &now),
-        };
-        if why.is_empty() {
-            why.push(Why::ResultLost);
-        }
-        Ok(Foreseen::Runs(key, why))
-    }
-
-    fn own_binary(&mut self) -> Result<Blob, Problem> {
-        if let Some(blob) = self.tool {
-            return Ok(blob);
-        }
-        let (blob, _) = self.sources.host_file(&self.binary)?;
-        if self.store.stamp(blob.digest)?.is_none() {
-            let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
-                code: ReasonCode::ToolMissing,
-                message: format!("cannot open `{}`: {e}", self.binary.display()),
-            })?;
-            self.store.put_file(file, &self.binary, blob.size_bytes)?;
-        }
-        self.tool = Some(blob);
-        Ok(blob)
-    }
-
-    fn complete(&self, id: StageId, parts: Parts) -> Result<Prepared, Problem> {
-        let stage = self.plan.stage(id);
-        let upstream: Vec<(&str, Blob)> = parts.upstream.iter().map(|(at, blob)| (at.as_str(), *blob)).collect();
-        let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
-        let keyed = key::stage_key(stage, &inputs)
-            .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
-        let outputs =
-            stage.from.iter().filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
-        let contents = Contents {
-            upstream: outputs.collect(),
-            files: parts.files,
-            builtin: parts.builtin,
-            outs: stage.outs.clone(),
-        };
-        Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
-    }
-
-    fn upstream(&self, stage: StageId, at: &str, product: &Product) -> Upstream {
-        let shown = self.workspace.out(&self.plan.name, &self.plan.stage(stage).name);
-        Upstream { at: at.to_owned(), outputs: Arc::clone(&product.outputs), shown }
-    }
-
-    /// The bytes of an output of `stage`, verified.
-    ///
-    /// # Errors
-    /// [`ObjectError`] if neither the store nor `out/` has them.
-    pub(super) fn object(&self, stage: StageId, blob: Blob) -> Result<Vec<u8>, ObjectError> {
-        match self.store.get(blob.digest) {
-            Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
-                let outputs = self.product(stage).map(|p| self.upstream(stage, "", p));
-                heal(blob.digest, outputs.as_slice(), &self.store)?;
-                self.store.get(blob.digest)
-            }
-            other => other,
-        }
-    }
-
-    fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
+    pub(super) fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
         let Some(cached) = self.store.result(prepared.keyed.key)? else { return Ok(None) };
         let Ok(tree) = Tree::of_outputs(&cached.outputs) else { return Ok(None) };
         Ok(Some(Remembered {

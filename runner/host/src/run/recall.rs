@@ -13,7 +13,7 @@ use crate::folder::Folder;
 use crate::memory::Remembered;
 use crate::sandbox::is_kind;
 
-use super::look::Planner;
+use super::planner::Planner;
 
 impl Planner<'_> {
     /// Whether every stage that `wanted` marks would be answered from memory as the last run left it.

@@ -1,0 +1,119 @@
+//! From commands to events: what the scheduler decides is carried out here, one command at a time.
+
+use orgo_kernel::graph::StageId;
+use orgo_kernel::scheduler::{Command, Event, Verdict};
+
+use crate::journal::Entry;
+
+use super::engine::Engine;
+use super::look::Lookup;
+use super::options::{Notice, RunError};
+use super::outcome::Attempt;
+use super::problem::Problem;
+
+impl Engine<'_, '_> {
+    /// Carries out one command; what can be answered at once comes back as an event.
+    pub(super) fn carry_out(
+        &mut self,
+        command: Command,
+        notices: &mut dyn FnMut(Notice<'_>),
+    ) -> Result<Option<Event>, RunError> {
+        Ok(match command {
+            Command::Decide(stage) => Some(self.decide(stage, notices)?),
+            Command::Look { stage, admission } => {
+                let force = self.options.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty();
+                match self.planner.look(stage, admission.as_ref(), force) {
+                    Ok(lookup) => {
+                        let hit = self.looked(stage, lookup, notices);
+                        Some(Event::Looked { stage, hit, admission })
+                    }
+                    Err(problem) => Some(self.unplanned(stage, problem, notices)),
+                }
+            }
+            Command::Start { stage, attempt, admission } => {
+                self.begin_work()?;
+                notices(Notice::Started(stage, attempt));
+                self.start(stage, attempt, admission)?;
+                None
+            }
+            Command::Kill(stage) => {
+                if let Some(slot) = self.busy.get(&stage) {
+                    self.slots[*slot].waker.wake();
+                }
+                None
+            }
+        })
+    }
+
+    /// Lets the caller do what has to be done before anything happens.
+    pub(super) fn begin_work(&mut self) -> Result<(), RunError> {
+        if !std::mem::replace(&mut self.begun, true) && !(self.options.before_work)() {
+            return Err(RunError::NotBegun);
+        }
+        Ok(())
+    }
+
+    pub(super) fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Event, RunError> {
+        let (verdict, outcome) =
+            super::gatekeeper::decide(self.plan, stage, &self.planner, &self.options.gates, &self.options.run);
+        if matches!(verdict, Verdict::Fail(_)) {
+            self.begin_work()?;
+            let key = self.planner.prepare(stage).ok().map(|prepared| {
+                self.outcomes[stage.index()].keyed = Some(prepared.keyed.clone());
+                self.outcomes[stage.index()].files.clone_from(&prepared.contents.files);
+                prepared.keyed.key
+            });
+            self.journal.add(&Entry::Refused {
+                stage: self.plan.stage(stage).name.clone(),
+                gate: outcome.record.gate.clone(),
+                key,
+                codes: outcome.record.reason_codes.clone(),
+            });
+        }
+        notices(Notice::Gate(&outcome));
+        self.gates.push(outcome);
+        Ok(Event::Decided { stage, verdict })
+    }
+
+    pub(super) fn looked(&mut self, stage: StageId, lookup: Lookup, notices: &mut dyn FnMut(Notice<'_>)) -> bool {
+        let outcome = &mut self.outcomes[stage.index()];
+        let name = || self.plan.stage(stage).name.clone();
+        match lookup {
+            Lookup::Hit { remembered, new_key } => {
+                if new_key {
+                    self.journal.add(&Entry::Hit { stage: name(), key: remembered.keyed.key });
+                }
+                outcome.recall(*remembered);
+                notices(Notice::Hit(stage));
+                true
+            }
+            Lookup::Miss { prepared, why } => {
+                self.journal.add(&Entry::Miss { stage: name(), key: prepared.keyed.key, reasons: why.clone() });
+                notices(Notice::Miss(stage, &why));
+                outcome.keyed = Some(prepared.keyed.clone());
+                if outcome.why.is_empty() {
+                    outcome.why = why;
+                }
+                outcome.files.clone_from(&prepared.contents.files);
+                self.prepared.insert(stage, *prepared);
+                false
+            }
+        }
+    }
+
+    pub(super) fn unplanned(&mut self, stage: StageId, problem: Problem, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
+        let now = self.options.clock.now_ms();
+        notices(Notice::Unplanned(stage, &problem.message));
+        let attempt = Attempt {
+            started_ms: now,
+            ended_ms: now,
+            exit: None,
+            code: Some(problem.code),
+            message: Some(problem.message),
+            log: None,
+        };
+        self.journal_end(stage, 0, &attempt);
+        self.outcomes[stage.index()].attempts.push(attempt);
+        Event::Refused { stage, code: problem.code }
+    }
+}

@@ -1,0 +1,140 @@
+//! The workers of a run: made when they are needed, given jobs, and heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+use orgo_kernel::gate::Admission;
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::Tree;
+use orgo_kernel::scheduler::Event;
+use orgo_spec::ReasonCode;
+
+use crate::file::{At, PathError};
+use crate::journal::Entry;
+use crate::memory::Remembered;
+use crate::process::{Exit, Waker};
+
+use super::engine::{Engine, Message};
+use super::options::{Notice, RunError};
+use super::outcome::Attempt;
+use super::worker::{Bench, Job, Worker};
+
+/// A worker as the engine sees it.
+pub(super) struct Slot {
+    pub(super) jobs: Sender<Job>,
+    pub(super) waker: Waker,
+    pub(super) thread: std::thread::JoinHandle<()>,
+}
+
+impl Engine<'_, '_> {
+    pub(super) fn start(&mut self, stage: StageId, attempt: u32, admission: Option<Admission>) -> Result<(), RunError> {
+        let slot = match self.idle.pop() {
+            Some(slot) => slot,
+            None => self.add_slot()?,
+        };
+        let resolved = self.plan.stage(stage);
+        let prepared = self.prepared.remove(&stage).expect("a stage is looked up before it starts");
+        self.journal.add(&Entry::Start {
+            stage: resolved.name.clone(),
+            key: prepared.keyed.key,
+            attempt,
+            at_ms: self.options.clock.now_ms(),
+        });
+        let job = Job {
+            stage,
+            key: prepared.keyed.key,
+            contents: Arc::clone(&prepared.contents),
+            program: prepared.program.clone(),
+            argv: orgo_kernel::key::arguments(resolved),
+            env: resolved.env.clone(),
+            timeout: Duration::from_millis(resolved.timeout_ms),
+            isolation: resolved.isolation,
+            out: self.workspace.out(&self.plan.name, &resolved.name),
+            _admission: admission,
+        };
+        self.prepared.insert(stage, prepared);
+        self.busy.insert(stage, slot);
+        self.slots[slot].waker.reset();
+        let sent = self.slots[slot].jobs.send(job);
+        sent.expect("a worker takes jobs until its channel is closed");
+        Ok(())
+    }
+
+    pub(super) fn add_slot(&mut self) -> Result<usize, PathError> {
+        let slot = self.slots.len();
+        let (jobs, receiver) = unbounded();
+        let waker = Waker::new().at("make a descriptor for", &self.workspace.work())?;
+        let worker = Worker {
+            slot,
+            bench: Bench::new(&self.workspace.work(), slot)?,
+            store: Arc::clone(self.planner.store()),
+            clock: self.options.clock.clone(),
+            executor: self.executor.clone(),
+            secrets: Arc::clone(&self.secrets),
+            waker: waker.clone(),
+            jobs: receiver,
+            done: self.sender.clone(),
+        };
+        let thread = std::thread::spawn(move || worker.work());
+        self.slots.push(Slot { jobs, waker, thread });
+        Ok(slot)
+    }
+
+    pub(super) fn take(&mut self, message: Message, notices: &mut dyn FnMut(Notice<'_>)) -> Event {
+        let done = match message {
+            Message::Cancel => {
+                self.cancelled = true;
+                return Event::Cancel;
+            }
+            Message::Done(done) => done,
+        };
+        let stage = done.stage;
+        self.busy.remove(&stage);
+        self.idle.push(done.slot);
+        let prepared = self.prepared.remove(&stage);
+        let number = u32::try_from(self.outcomes[stage.index()].attempts.len()).unwrap_or(0) + 1;
+        let end = match (done.attempt.code, done.made, prepared) {
+            (None, Some(made), Some(prepared)) => {
+                let tree = Tree::of_outputs(&made.outputs).expect("collected paths are distinct").blob();
+                let outcome = &mut self.outcomes[stage.index()];
+                outcome.outputs = Arc::clone(&made.outputs);
+                outcome.tree = Some(tree);
+                outcome.isolation = Some(self.plan.stage(stage).isolation);
+                outcome.log = done.attempt.log;
+                self.planner.made(
+                    stage,
+                    Remembered {
+                        fingerprint: prepared.fingerprint,
+                        keyed: prepared.keyed,
+                        outputs: made.outputs,
+                        tree,
+                        stamps: made.stamps,
+                        log: done.attempt.log,
+                        isolation: self.plan.stage(stage).isolation,
+                        duration_ms: made.duration_ms,
+                    },
+                );
+                Ok(())
+            }
+            (code, _, _) => Err(code.unwrap_or(ReasonCode::InternalError)),
+        };
+        self.outcomes[stage.index()].log = done.attempt.log;
+        self.journal_end(stage, number, &done.attempt);
+        notices(Notice::Ended(stage, number, &done.attempt));
+        self.outcomes[stage.index()].attempts.push(done.attempt);
+        Event::Ended { stage, end }
+    }
+
+    pub(super) fn journal_end(&mut self, stage: StageId, attempt: u32, end: &Attempt) {
+        self.journal.add(&Entry::End {
+            stage: self.plan.stage(stage).name.clone(),
+            attempt,
+            at_ms: end.ended_ms,
+            code: end.code,
+            exit_code: end.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
+            log: end.log,
+            message: end.message.clone(),
+        });
+    }
+}

@@ -1,0 +1,66 @@
+//! What a run would do, without doing anything.
+
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{OutputKind, StageKey};
+use orgo_kernel::why::{Ingredients, Why};
+
+use super::planner::Planner;
+use super::problem::Problem;
+
+/// What a run would do with a stage.
+#[derive(Debug)]
+pub enum Foreseen {
+    /// The cache has its result.
+    Hit(StageKey),
+    /// It would run.
+    Runs(StageKey, Vec<Why>),
+    /// Its gate decides first.
+    Gated(StageKey),
+    /// It reads what this stage has yet to produce.
+    Waits(StageId),
+}
+
+impl Planner<'_> {
+    /// Foresees what [`Planner::look`] would find, and changes nothing: no result is restored, nothing
+    /// is remembered. Gated stages are not looked up: only a pass may do that.
+    ///
+    /// # Errors
+    /// [`Problem`] if an input or a program is missing or unusable.
+    pub fn foresee(&mut self, id: StageId) -> Result<Foreseen, Problem> {
+        let stage = self.plan.stage(id);
+        if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
+            return Ok(Foreseen::Waits(*needed));
+        }
+        let prepared = self.prepare(id)?;
+        let key = prepared.keyed.key;
+        if stage.gate.is_some() {
+            return Ok(Foreseen::Gated(key));
+        }
+        let known = self.memory.get(id.index()).filter(|r| r.fingerprint == prepared.fingerprint).cloned();
+        let found = match known {
+            Some(remembered) => Some(remembered),
+            None => self.cached(&prepared)?,
+        };
+        if let Some(found) = found.filter(|f| f.isolation >= stage.isolation) {
+            let mut sound = true;
+            for output in found.outputs.iter() {
+                if let OutputKind::File { blob, .. } = &output.kind {
+                    sound &= self.store.stamp(blob.digest)?.is_some();
+                }
+            }
+            if sound {
+                self.products[id.index()] = Some(self.product_of(id, &found));
+                return Ok(Foreseen::Hit(key));
+            }
+        }
+        let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
+        let mut why = match self.memory.ingredients(&stage.name)? {
+            None => vec![Why::NeverRun],
+            Some(before) => Why::between(before, &now),
+        };
+        if why.is_empty() {
+            why.push(Why::ResultLost);
+        }
+        Ok(Foreseen::Runs(key, why))
+    }
+}

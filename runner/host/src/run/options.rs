@@ -1,0 +1,78 @@
+//! What a run is told, what it tells while it happens, and why it may not happen at all.
+
+use std::path::PathBuf;
+
+use orgo_kernel::graph::StageId;
+use orgo_kernel::why::Why;
+
+use crate::clock::Clock;
+use crate::file::PathError;
+use crate::workspace::WorkspaceError;
+
+use super::gatekeeper::GatePolicy;
+use super::outcome::{Attempt, GateOutcome};
+
+/// How a run is to behave.
+pub struct RunOptions<'r> {
+    /// The run's id (a UUID).
+    pub run: String,
+    /// How many stages run at a time.
+    pub jobs: u32,
+    /// Whether stages that do not depend on a failure still run.
+    pub keep_going: bool,
+    /// Stages whose cached results are not used.
+    pub force: &'r [bool],
+    /// Stages that are part of the run.
+    pub wanted: &'r [bool],
+    /// The file that built-in tools are run from.
+    pub binary: PathBuf,
+    /// The version of the program that runs stages, as it stands in cache entries.
+    pub version: String,
+    /// What gates read.
+    pub gates: GatePolicy,
+    /// The clock.
+    pub clock: Clock,
+    /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
+    pub before_work: &'r dyn Fn() -> bool,
+}
+
+/// Why a run could not be carried through.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum RunError {
+    /// The running program's own file cannot be read.
+    #[error("cannot identify the running program: {message}")]
+    Binary {
+        /// What went wrong.
+        message: String,
+    },
+    /// What had to be done before the first work could not be done.
+    #[error("the run was not begun: its start could not be recorded")]
+    NotBegun,
+    /// The workspace cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The system refused.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Path(#[from] PathError),
+}
+
+/// Something that reporters may want to show.
+#[derive(Debug)]
+pub enum Notice<'n> {
+    /// A stage was answered from the cache.
+    Hit(StageId),
+    /// A stage has to run.
+    Miss(StageId, &'n [Why]),
+    /// An attempt started.
+    Started(StageId, u32),
+    /// An attempt ended.
+    Ended(StageId, u32, &'n Attempt),
+    /// A gate was decided.
+    Gate(&'n GateOutcome),
+    /// A stage could not be planned.
+    Unplanned(StageId, &'n str),
+    /// A stage will not run.
+    Skipped(StageId),
+}

@@ -1,0 +1,167 @@
+//! What a run knows while it plans: sources, programs, memory, and what stages produced.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{Blob, Output, SourceFile};
+use orgo_kernel::plan::Resolved;
+use orgo_spec::Digest;
+
+use crate::file::PathError;
+use crate::memory::{Memory, Remembered};
+use crate::sandbox::Upstream;
+use crate::sources::Sources;
+use crate::store::{ObjectError, Store};
+use crate::tools::Tools;
+use crate::workspace::Workspace;
+
+use super::heal::heal;
+use super::problem::Problem;
+
+/// What a stage produced, as later stages need it.
+#[derive(Debug, Clone)]
+pub struct Product {
+    /// The outputs.
+    pub outputs: Arc<Vec<Output>>,
+    /// Digest of the output tree's message.
+    pub tree: Blob,
+    /// Digest over the programs that it ran with: the binary of a built-in tool, otherwise host programs.
+    pub tools: Digest,
+}
+
+/// Plans stages of one pipeline, in the order in which their inputs become known.
+pub struct Planner<'p> {
+    pub(super) plan: &'p Resolved,
+    pub(super) workspace: &'p Workspace,
+    pub(super) store: Arc<Store>,
+    pub(super) sources: Sources,
+    pub(super) tools: Tools,
+    pub(super) memory: Memory,
+    pub(super) products: Vec<Option<Product>>,
+    pub(super) binary: PathBuf,
+    pub(super) tool: Option<Blob>,
+    /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
+    pub(super) programs: Option<(StageId, Digest, PathBuf)>,
+    pub(super) message: Vec<u8>,
+    pub(super) dirty: bool,
+}
+
+impl<'p> Planner<'p> {
+    /// Opens what is remembered; `binary` is the file that built-in tools are run from.
+    ///
+    /// # Errors
+    /// [`PathError`] if the memory or the store cannot be opened.
+    pub fn open(
+        plan: &'p Resolved,
+        workspace: &'p Workspace,
+        store: Arc<Store>,
+        binary: PathBuf,
+    ) -> Result<Self, PathError> {
+        let state = workspace.state();
+        Ok(Self {
+            plan,
+            workspace,
+            store,
+            sources: Sources::open(workspace.root(), &state.join("files"))?,
+            tools: Tools::default(),
+            memory: Memory::open(&state, &plan.name, plan.stages.iter().map(|s| s.name.as_str()))?,
+            products: vec![None; plan.stages.len()],
+            binary,
+            tool: None,
+            programs: None,
+            message: Vec::new(),
+            dirty: false,
+        })
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// What a stage produced, if that is known.
+    #[must_use]
+    pub fn product(&self, id: StageId) -> Option<&Product> {
+        self.products[id.index()].as_ref()
+    }
+
+    /// The source files of this run.
+    #[must_use]
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// What later stages and gates need of a result.
+    pub(super) fn product_of(&self, id: StageId, remembered: &Remembered) -> Product {
+        let builtin = self.tool.filter(|_| self.plan.is_builtin(id)).map(|binary| binary.digest);
+        Product {
+            outputs: Arc::clone(&remembered.outputs),
+            tree: remembered.tree,
+            tools: builtin.unwrap_or(remembered.keyed.tools),
+        }
+    }
+
+    /// Takes in what an attempt made.
+    pub fn made(&mut self, id: StageId, remembered: Remembered) {
+        self.products[id.index()] = Some(self.product_of(id, &remembered));
+        self.memory.set(id.index(), remembered);
+        self.dirty = true;
+    }
+
+    /// What the key of a stage is made of, by path.
+    #[must_use]
+    pub fn inputs(&self, id: StageId, files: &[SourceFile]) -> Vec<(String, Digest)> {
+        let mut inputs: Vec<(String, Digest)> = files.iter().map(|f| (f.path.clone(), f.blob.digest)).collect();
+        for (stage, at) in &self.plan.stage(id).from {
+            inputs.extend(self.product(*stage).map(|p| (at.clone(), p.tree.digest)));
+        }
+        inputs
+    }
+
+    /// The source files that a stage reads, as far as they can be had.
+    pub fn files(&mut self, id: StageId) -> Vec<SourceFile> {
+        self.sources.select(&self.plan.stage(id).files, &self.store).unwrap_or_default()
+    }
+
+    /// Digest of the running program, which stands in cache entries and records.
+    ///
+    /// # Errors
+    /// [`Problem`] if its file cannot be read.
+    pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
+        Ok(self.sources.host_file(&self.binary)?.0.digest)
+    }
+
+    pub(super) fn upstream(&self, stage: StageId, at: &str, product: &Product) -> Upstream {
+        let shown = self.workspace.out(&self.plan.name, &self.plan.stage(stage).name);
+        Upstream { at: at.to_owned(), outputs: Arc::clone(&product.outputs), shown }
+    }
+
+    /// The bytes of an output of `stage`, verified.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if neither the store nor `out/` has them.
+    pub(super) fn object(&self, stage: StageId, blob: Blob) -> Result<Vec<u8>, ObjectError> {
+        match self.store.get(blob.digest) {
+            Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
+                let outputs = self.product(stage).map(|p| self.upstream(stage, "", p));
+                heal(blob.digest, outputs.as_slice(), &self.store)?;
+                self.store.get(blob.digest)
+            }
+            other => other,
+        }
+    }
+
+    /// Writes what was learned.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be written.
+    pub fn save(self) -> Result<(), PathError> {
+        self.sources.save()?;
+        if self.dirty {
+            self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
+        }
+        Ok(())
+    }
+}

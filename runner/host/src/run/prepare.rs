@@ -1,0 +1,137 @@
+//! From a stage to its key: files, upstream outputs, programs, configuration.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{self, Blob, Inputs, Keyed, SourceFile};
+use orgo_kernel::plan::{Action, ResolvedStage};
+use orgo_spec::{Digest, ReasonCode};
+
+use crate::sandbox::Contents;
+
+use super::fingerprint::fingerprint;
+use super::planner::Planner;
+use super::problem::Problem;
+
+/// A stage whose inputs are all known.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The key and its parts.
+    pub keyed: Keyed,
+    /// Digest over everything that enters the key.
+    pub fingerprint: Digest,
+    /// What goes into the working folder.
+    pub contents: Arc<Contents>,
+    /// The program's file.
+    pub program: PathBuf,
+}
+
+/// The parts of a stage that the key is computed from.
+pub(super) struct Parts {
+    pub(super) files: Vec<SourceFile>,
+    pub(super) upstream: Vec<(String, Blob)>,
+    pub(super) tools: Digest,
+    pub(super) program: PathBuf,
+    pub(super) builtin: Option<(Blob, Blob)>,
+    pub(super) fingerprint: Digest,
+}
+
+impl<'p> Planner<'p> {
+    /// Prepares a stage whose inputs are all known: computes its key, and asks no cache.
+    ///
+    /// # Errors
+    /// [`Problem`] if an input or a program is missing or unusable.
+    pub fn prepare(&mut self, id: StageId) -> Result<Prepared, Problem> {
+        let parts = self.parts(id)?;
+        self.complete(id, parts)
+    }
+
+    pub(super) fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
+        let stage = self.plan.stage(id);
+        let files = self.sources.select(&stage.files, &self.store)?;
+        let mut upstream = Vec::with_capacity(stage.from.len());
+        for (needed, at) in &stage.from {
+            let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
+                code: ReasonCode::InternalError,
+                message: format!("`{}` was planned before `{}`", stage.name, self.plan.stage(*needed).name),
+            })?;
+            upstream.push((at.clone(), product.tree));
+        }
+        let (tools, program, builtin) = match &stage.action {
+            Action::Run(argv) => {
+                let (tools, program) = self.host_programs(id, &argv[0])?;
+                (tools, program, None)
+            }
+            Action::Tool { .. } | Action::Compile(_) => {
+                let binary = self.own_binary()?;
+                let places: Vec<(String, String)> =
+                    stage.from.iter().map(|(s, at)| (self.plan.stage(*s).name.clone(), at.clone())).collect();
+                let config = key::builtin_config(stage, &places, &files).expect("built-in tools have one");
+                let config = self.store.put(&config)?;
+                (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
+            }
+        };
+        let trees = upstream.iter().map(|(at, tree)| (at.as_str(), *tree));
+        let fingerprint = fingerprint(&mut self.message, stage, &files, trees, tools, builtin);
+        Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
+    }
+
+    /// Digest of the host programs that a `run` stage starts, and its own program's file.
+    pub(super) fn host_programs(&mut self, id: StageId, program: &str) -> Result<(Digest, PathBuf), Problem> {
+        let stage = self.plan.stage(id);
+        let path_of = |s: &'p ResolvedStage| s.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+        let path = path_of(stage);
+        if let Some((like, digest, file)) = &self.programs {
+            let like = self.plan.stage(*like);
+            let same = matches!(&like.action, Action::Run(argv) if argv[0] == program);
+            if same && like.tools == stage.tools && path_of(like) == path {
+                return Ok((*digest, file.clone()));
+            }
+        }
+        let is_input = program.contains('/') && !program.starts_with('/');
+        let mut names = stage.tools.clone();
+        if !is_input {
+            names.push(program.to_owned());
+        }
+        names.sort_unstable();
+        names.dedup();
+        let digest = self.tools.digest(&names, path, &mut self.sources)?;
+        let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
+        self.programs = Some((id, digest, file.clone()));
+        Ok((digest, file))
+    }
+
+    fn own_binary(&mut self) -> Result<Blob, Problem> {
+        if let Some(blob) = self.tool {
+            return Ok(blob);
+        }
+        let (blob, _) = self.sources.host_file(&self.binary)?;
+        if self.store.stamp(blob.digest)?.is_none() {
+            let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
+                code: ReasonCode::ToolMissing,
+                message: format!("cannot open `{}`: {e}", self.binary.display()),
+            })?;
+            self.store.put_file(file, &self.binary, blob.size_bytes)?;
+        }
+        self.tool = Some(blob);
+        Ok(blob)
+    }
+
+    pub(super) fn complete(&self, id: StageId, parts: Parts) -> Result<Prepared, Problem> {
+        let stage = self.plan.stage(id);
+        let upstream: Vec<(&str, Blob)> = parts.upstream.iter().map(|(at, blob)| (at.as_str(), *blob)).collect();
+        let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
+        let keyed = key::stage_key(stage, &inputs)
+            .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
+        let outputs =
+            stage.from.iter().filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
+        let contents = Contents {
+            upstream: outputs.collect(),
+            files: parts.files,
+            builtin: parts.builtin,
+            outs: stage.outs.clone(),
+        };
+        Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
+    }
+}
