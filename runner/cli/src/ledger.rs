@@ -4,12 +4,14 @@ mod assemble;
 mod governance;
 mod kristal;
 mod lane;
+mod repeat;
 mod start;
 mod submit;
 
-pub(crate) use assemble::About;
+pub(crate) use assemble::{About, config_hash};
 pub(crate) use governance::Governance;
 pub(crate) use lane::{Desk, open_desk};
+pub(crate) use repeat::Repetition;
 pub(crate) use start::start;
 pub(crate) use submit::{Recorded, submit};
 

@@ -103,12 +103,26 @@ impl Repository {
         Ok(found)
     }
 
+    /// What stands for everything that plans are made from: the declarations, and the program that reads them.
+    ///
+    /// # Errors
+    /// [`Failure`] if the program's own file cannot be found.
+    pub(crate) fn plan_key(&self) -> Result<Digest, Failure> {
+        let mut hasher = Hasher::new();
+        hasher.update(self.declared.as_bytes());
+        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+        let program = own_path()?;
+        let stamp = status_followed(&program)?.map(|s| s.stamp);
+        hasher.update(format!("{stamp:?}").as_bytes());
+        Ok(hasher.finish())
+    }
+
     /// The resolved pipeline called `name`, or the only one; from the plan cache if nothing changed.
     ///
     /// # Errors
     /// [`Failure`] with every problem of the documents, or if there is no such pipeline.
     pub(crate) fn resolve(&self, name: Option<&str>) -> Result<Resolved, Failure> {
-        let cache = PlanCache::open(self)?;
+        let cache = PlanCache { folder: self.workspace.state(), key: self.plan_key()? };
         if let Some(name) = name
             && let Some(plan) = cache.get(name)?
         {
@@ -164,16 +178,6 @@ struct PlanCache {
 }
 
 impl PlanCache {
-    fn open(repository: &Repository) -> Result<Self, Failure> {
-        let mut hasher = Hasher::new();
-        hasher.update(repository.declared.as_bytes());
-        hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
-        let program = own_path()?;
-        let stamp = status_followed(&program)?.map(|s| s.stamp);
-        hasher.update(format!("{stamp:?}").as_bytes());
-        Ok(Self { folder: repository.workspace.state(), key: hasher.finish() })
-    }
-
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.plan"))
     }

@@ -11,6 +11,7 @@ use orgo_spec::project::Project;
 
 use self::events::Events;
 use self::human::Human;
+pub(crate) use self::human::unchanged;
 use self::structured::Structured;
 use crate::args::{LogForm, Run};
 use crate::failure::Failure;

@@ -22,6 +22,8 @@ use crate::file::{At, PathError, read_if_there, remove_tree, replace};
 
 /// How many runs are kept.
 const KEEP: usize = 50;
+/// How many more there may be before the oldest are dropped, so that not every run has to look for them.
+const SPARE: usize = 16;
 
 /// How long a line may wait to be written together with others.
 const DELAY: Duration = Duration::from_millis(50);
@@ -215,6 +217,13 @@ pub fn list(runs: &Path) -> Result<Vec<String>, PathError> {
 }
 
 fn prune(runs: &Path) -> Result<(), PathError> {
+    let count = match fs::read_dir(runs) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => 0,
+        other => other.at("list", runs)?.count(),
+    };
+    if count < KEEP + SPARE {
+        return Ok(());
+    }
     let all = list(runs)?;
     for run in all.iter().take((all.len() + 1).saturating_sub(KEEP)) {
         remove_tree(&runs.join(run))?;

@@ -18,6 +18,7 @@ mod prepare;
 mod problem;
 mod recall;
 mod redact;
+mod settled;
 mod signals;
 mod worker;
 
@@ -30,3 +31,4 @@ pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 pub use planner::{Planner, Product};
 pub use prepare::Prepared;
 pub use problem::Problem;
+pub use settled::{Settled, keys};

@@ -8,25 +8,21 @@
 //! Because a file enters the store when it is hashed and stages see only store objects, what a run
 //! works on is frozen from here on.
 
-mod program;
+pub(crate) mod pattern;
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use globset::GlobBuilder;
 use orgo_kernel::key::{Blob, SourceFile};
-use orgo_spec::ReasonCode;
+use orgo_spec::{Digest, ReasonCode};
 use serde::{Deserialize, Serialize};
 
-use self::program::Program;
 use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status};
 use crate::folder::Folder;
 use crate::store::Store;
-
-/// The version of what is remembered; others are ignored.
-const FORMAT: u32 = 2;
+use pattern::is_literal;
 
 /// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
 pub(crate) const RACY_NS: i64 = 20_000_000;
@@ -101,20 +97,11 @@ struct Known {
     executable: bool,
 }
 
-/// What is remembered from run to run.
-#[derive(Default, Serialize, Deserialize)]
-struct Remembered {
-    format: u32,
-    files: HashMap<String, Known>,
-    programs: HashMap<PathBuf, Program>,
-}
-
-/// The files of one repository (and host programs, by absolute path), with what is known of them.
+/// The files of one repository, with what is known of them.
 pub struct Sources {
     root: Folder,
     memory: PathBuf,
     known: HashMap<String, Known>,
-    programs: HashMap<PathBuf, Program>,
     seen: HashMap<String, Known>,
     patterns: HashMap<String, Vec<String>>,
     learned: bool,
@@ -126,13 +113,11 @@ impl Sources {
     /// # Errors
     /// [`PathError`] if the memory is there and cannot be opened.
     pub fn open(root: &Path, memory: &Path) -> Result<Self, PathError> {
-        let read = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes::<Remembered>(&bytes).ok());
-        let remembered = read.filter(|r| r.format == FORMAT).unwrap_or_default();
+        let known = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok()).unwrap_or_default();
         Ok(Self {
             root: Folder::open(root)?,
             memory: memory.to_owned(),
-            known: remembered.files,
-            programs: remembered.programs,
+            known,
             seen: HashMap::new(),
             patterns: HashMap::new(),
             learned: false,
@@ -232,42 +217,35 @@ impl Sources {
         }
     }
 
-    /// Paths that a pattern with wildcards matches: files below the repository that git does not
-    /// ignore, sorted.
+    /// As [`pattern::matches`], each pattern once a run.
     fn matches(&mut self, pattern: &str) -> Result<Vec<String>, SourceError> {
         if let Some(paths) = self.patterns.get(pattern) {
             return Ok(paths.clone());
         }
-        let bad = |why: String| SourceError::Pattern { pattern: pattern.to_owned(), why };
-        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|e| bad(e.kind().to_string()))?;
-        let matcher = glob.compile_matcher();
-        let start: PathBuf = Path::new(pattern)
-            .parent()
-            .into_iter()
-            .flat_map(Path::components)
-            .take_while(|part| is_literal(&part.as_os_str().to_string_lossy()))
-            .collect();
-        let start = self.root.path().join(start);
-        let mut paths = Vec::new();
-        if status(&start)?.is_some_and(|s| s.is_folder) {
-            let walk = ignore::WalkBuilder::new(&start)
-                .hidden(false)
-                .parents(true)
-                .git_global(false)
-                .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".orgo")
-                .build();
-            for entry in walk {
-                let entry = entry.map_err(|e| bad(e.to_string()))?;
-                let Ok(path) = entry.path().strip_prefix(self.root.path()) else { continue };
-                if entry.file_type().is_some_and(|t| t.is_file()) && matcher.is_match(path) {
-                    let path = path.to_str().ok_or_else(|| bad(format!("`{}` is not UTF-8", path.display())))?;
-                    paths.push(path.to_owned());
-                }
-            }
-        }
-        paths.sort_unstable();
+        let paths = pattern::matches(&self.root, pattern)?;
         self.patterns.insert(pattern.to_owned(), paths.clone());
         Ok(paths)
+    }
+
+    /// Every file that was used and its stamp, sorted by path; `None` if the digest of one is not to be trusted
+    /// in a later run.
+    #[must_use]
+    pub fn settled(&self) -> Option<Vec<(&str, Stamp)>> {
+        let stamp = |path: &String| self.known.get(path).map(|known| known.stamp);
+        let mut all = Vec::with_capacity(self.seen.len());
+        for (path, seen) in &self.seen {
+            all.push((path.as_str(), stamp(path).filter(|s| *s == seen.stamp)?));
+        }
+        all.sort_unstable_by_key(|(path, _)| *path);
+        Some(all)
+    }
+
+    /// Every pattern with wildcards that was asked for and a digest over what it matched, sorted.
+    #[must_use]
+    pub fn matched(&self) -> Vec<(&str, Digest)> {
+        let mut all: Vec<_> = self.patterns.iter().map(|(p, paths)| (p.as_str(), pattern::digest(paths))).collect();
+        all.sort_unstable();
+        all
     }
 
     /// Paths used in this run whose stamp is not any more what it was.
@@ -290,12 +268,11 @@ impl Sources {
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
-    pub fn save(self) -> Result<(), PathError> {
+    pub fn save(&self) -> Result<(), PathError> {
         if !self.learned {
             return Ok(());
         }
-        let remembered = Remembered { format: FORMAT, files: self.known, programs: self.programs };
-        let bytes = postcard::to_stdvec(&remembered).expect("a plain structure serializes");
+        let bytes = postcard::to_stdvec(&self.known).expect("a plain structure serializes");
         replace(&self.memory, &bytes)
     }
 }
@@ -307,11 +284,6 @@ fn source(path: &str, known: &Known) -> SourceFile {
 fn in_order(files: &mut Vec<SourceFile>) {
     files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     files.dedup_by(|a, b| a.path == b.path);
-}
-
-/// Whether a pattern names one path.
-fn is_literal(pattern: &str) -> bool {
-    !pattern.contains(['*', '?', '[', '{'])
 }
 
 pub(crate) fn now_ns() -> i64 {

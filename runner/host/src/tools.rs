@@ -6,6 +6,7 @@
 //! (see `docs/formats/stage-key.md`).
 
 mod needs;
+mod programs;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,9 +14,10 @@ use std::path::{Path, PathBuf};
 use orgo_spec::Digest;
 
 pub use needs::Needs;
+pub use programs::{Program, Programs};
 
 use crate::file::{At, PathError, status_followed};
-use crate::sources::{SourceError, Sources};
+use crate::sources::SourceError;
 
 /// Why a host program cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -40,14 +42,48 @@ pub enum ToolError {
 }
 
 /// Finds and identifies host programs; remembers what it found for the length of a run.
-#[derive(Default)]
 pub struct Tools {
+    programs: Programs,
     found: BTreeMap<(String, String), PathBuf>,
     closures: BTreeMap<PathBuf, Vec<(String, PathBuf, Digest)>>,
     digests: BTreeMap<Vec<String>, Digest>,
 }
 
 impl Tools {
+    /// Starts with what earlier runs wrote to `memory`.
+    ///
+    /// # Errors
+    /// [`PathError`] if the memory is there and cannot be opened.
+    pub fn open(memory: &Path) -> Result<Self, PathError> {
+        Ok(Self {
+            programs: Programs::open(memory)?,
+            found: BTreeMap::new(),
+            closures: BTreeMap::new(),
+            digests: BTreeMap::new(),
+        })
+    }
+
+    /// What a host file is, links followed.
+    ///
+    /// # Errors
+    /// [`SourceError`] if it is missing, changes while it is read, or cannot be read.
+    pub fn program(&mut self, path: &Path) -> Result<Program, SourceError> {
+        self.programs.get(path)
+    }
+
+    /// Every question that [`Tools::digest`] was asked, the search path last, and the answer.
+    pub fn digests(&self) -> impl Iterator<Item = (&[String], Digest)> {
+        self.digests.iter().map(|(asked, digest)| (asked.as_slice(), *digest))
+    }
+
+    /// Writes what was learned for the next run.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be written.
+    pub fn save(&self) -> Result<(), PathError> {
+        self.programs.save()
+    }
+
     /// The program that `name` means on the search path `path`.
     ///
     /// # Errors
@@ -75,7 +111,7 @@ impl Tools {
     ///
     /// # Errors
     /// [`ToolError`] if one is missing or cannot be read.
-    pub fn digest(&mut self, names: &[String], path: &str, sources: &mut Sources) -> Result<Digest, ToolError> {
+    pub fn digest(&mut self, names: &[String], path: &str) -> Result<Digest, ToolError> {
         let mut asked = names.to_vec();
         asked.push(path.to_owned());
         if let Some(digest) = self.digests.get(&asked) {
@@ -84,7 +120,7 @@ impl Tools {
         let mut lines = BTreeSet::new();
         for name in names {
             let program = self.find(name, path)?;
-            let closure = self.closure(&program, sources)?;
+            let closure = self.closure(&program)?;
             for (file, real, digest) in closure {
                 let name = if file.is_empty() { name } else { file };
                 lines.insert(format!("{name}\t{}\t{digest}\n", real.display()));
@@ -96,7 +132,7 @@ impl Tools {
     }
 
     /// The program (with an empty name) and what it loads.
-    fn closure(&mut self, program: &Path, sources: &mut Sources) -> Result<&[(String, PathBuf, Digest)], ToolError> {
+    fn closure(&mut self, program: &Path) -> Result<&[(String, PathBuf, Digest)], ToolError> {
         if !self.closures.contains_key(program) {
             let mut queue = vec![(String::new(), program.to_owned())];
             let mut seen = BTreeSet::new();
@@ -106,7 +142,7 @@ impl Tools {
                 if !seen.insert((name.clone(), real.clone())) {
                     continue;
                 }
-                let (blob, needs) = sources.host_file(&real)?;
+                let Program { blob, needs, .. } = self.programs.get(&real)?;
                 queue.extend(needs.found(&real));
                 closure.push((name, real, blob.digest));
             }
@@ -123,22 +159,20 @@ mod tests {
     #[test]
     fn a_program_is_known_by_what_it_loads() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
-        let mut tools = Tools::default();
+        let mut tools = Tools::open(&folder.path().join("memory")).expect("opened");
         let shell = tools.find("sh", "/usr/bin:/bin").expect("every system has a shell");
-        let names: Vec<String> =
-            tools.closure(&shell, &mut sources).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
+        let names: Vec<String> = tools.closure(&shell).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
         assert!(names.iter().any(|n| n.starts_with("libc.so")), "{names:?}");
         let script = folder.path().join("script");
         std::fs::write(&script, "#!/bin/sh\n").expect("writable");
-        let names: Vec<String> =
-            tools.closure(&script, &mut sources).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
+        let names: Vec<String> = tools.closure(&script).expect("readable").iter().map(|(n, ..)| n.clone()).collect();
         assert!(names.contains(&"/bin/sh".to_owned()) && names.iter().any(|n| n.starts_with("libc.so")), "{names:?}");
     }
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = Tools::default().find("no-such-program", "/usr/bin:/bin").expect_err("missing");
+        let mut tools = Tools::open(Path::new("/nowhere/memory")).expect("there is no memory yet");
+        let error = tools.find("no-such-program", "/usr/bin:/bin").expect_err("missing");
         assert!(matches!(error, ToolError::Missing { .. }));
     }
 }

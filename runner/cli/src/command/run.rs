@@ -1,5 +1,7 @@
 //! `orgo run`: runs a pipeline and reports.
 
+mod settled;
+
 use std::cell::{Cell, RefCell};
 
 use orgo_host::clock::{Clock, random_uuid};
@@ -24,6 +26,9 @@ use crate::report::Reporter;
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
+    if settled::confirm(context, args, &repository)? {
+        return Ok(());
+    }
     let plan = repository.resolve(args.pipeline.as_deref())?;
     let wanted = wanted(&plan, &args.stages)?;
     obtainable(&plan, &wanted)?;
@@ -32,10 +37,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
     };
     let governance = Governance::read(repository.workspace.root(), &repository.project, &plan)?;
-    let demanded = args.lane.map(|lane| match lane {
-        LaneArg::Local => Lane::Local,
-        LaneArg::Protected => Lane::Protected,
-    });
+    let demanded = demanded(args);
     // Only records of protected runs are ever submitted.
     let demanded = match (&args.spool, demanded) {
         (Some(_), Some(Lane::Local)) => {
@@ -87,6 +89,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         gates: governance.policy(),
         clock: clock.clone(),
         before_work: &before_work,
+        settle: settled::may_settle(&plan, &governance).then(|| repository.plan_key()).transpose()?,
     };
     let mut reporter =
         Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock.clone())?;
@@ -132,6 +135,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     drop(reporter);
     std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
     ended
+}
+
+/// The lane that the command line names.
+fn demanded(args: &Run) -> Option<Lane> {
+    args.lane.map(|lane| match lane {
+        LaneArg::Local => Lane::Local,
+        LaneArg::Protected => Lane::Protected,
+    })
 }
 
 /// Says where the record is, and in the same breath what it is not.

@@ -18,7 +18,7 @@ use orgo_spec::record::{
     Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
     StageStatus, Statement, Status,
 };
-use orgo_spec::{Digest, Hasher, Name};
+use orgo_spec::{Digest, Name};
 
 use super::governance::Governance;
 use super::kristal;
@@ -82,7 +82,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         pipeline(about),
         source(about),
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
-        config_hash(about, mandate_ref, blueprint_ref),
+        config_hash(&plan.name, about.declared, about.targets, mandate_ref, blueprint_ref),
     );
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
@@ -124,13 +124,8 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
 
 /// Digest over names and keys of all stages, in order.
 pub(crate) fn keys(plan: &Resolved, outcome: &RunOutcome) -> Digest {
-    let mut hasher = Hasher::new();
-    for (stage, o) in plan.stages.iter().zip(&outcome.stages) {
-        hasher.update(stage.name.as_bytes());
-        hasher.update(b"\n");
-        hasher.update(o.keyed.as_ref().map_or(Digest::EMPTY, |k| k.key.0).as_bytes());
-    }
-    hasher.finish()
+    let keys = plan.stages.iter().zip(&outcome.stages);
+    orgo_host::run::keys(keys.map(|(stage, o)| (stage.name.as_str(), o.keyed.as_ref().map(|k| k.key))))
 }
 
 /// What is run.
@@ -157,14 +152,20 @@ pub(super) fn source(about: &About<'_>) -> Source {
 }
 
 /// Digest of the effective configuration: what was declared, what governs, what was asked for.
-pub(crate) fn config_hash(about: &About<'_>, mandate: Option<Digest>, blueprint: Option<Digest>) -> Digest {
+pub(crate) fn config_hash(
+    pipeline: &str,
+    declared: Digest,
+    targets: &[String],
+    mandate: Option<Digest>,
+    blueprint: Option<Digest>,
+) -> Digest {
     let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
     let config = Object::from_iter([
         ("blueprint", text(blueprint)),
-        ("declared", about.declared.into()),
+        ("declared", declared.into()),
         ("mandate", text(mandate)),
-        ("pipeline", about.plan.name.as_str().into()),
-        ("targets", Value::Array(about.targets.iter().map(|t| Value::from(t.as_str())).collect())),
+        ("pipeline", pipeline.into()),
+        ("targets", Value::Array(targets.iter().map(|t| Value::from(t.as_str())).collect())),
     ]);
     Digest::of(&canonical::to_bytes(&config.into()))
 }

@@ -1,15 +1,15 @@
 //! From a finished run to the ledger: a new record, or the confirmation of one.
 
-use orgo_host::file::{read_if_there, replace};
 use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::Store;
-use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Statement, Status};
-use orgo_spec::signature::Unverified;
-use orgo_spec::{Digest, Name, ReasonCode};
+use orgo_spec::record::{BuildRecord, Class as RecordClass, Lane, Statement};
+use orgo_spec::{Digest, ReasonCode};
 
 use super::assemble::{About, assemble, config_hash, keys};
+use super::lane::Desk;
+use super::repeat::Repetition;
 use crate::failure::{Class, Failure};
 
 /// What became of a run in the ledger.
@@ -28,21 +28,28 @@ pub(crate) struct Recorded {
     pub(crate) because: Option<String>,
 }
 
+impl Recorded {
+    /// What became of a run at a desk.
+    pub(crate) fn new(desk: &Desk, number: Option<u64>, id: Digest, confirmed: bool) -> Self {
+        Self {
+            number,
+            id,
+            confirmed,
+            branch: desk.branch.clone(),
+            lane: desk.lane,
+            class: desk.class,
+            because: desk.because.clone(),
+        }
+    }
+}
+
 /// Appends a record of the run, or confirms the one that it repeats.
 ///
 /// # Errors
 /// [`Failure`] if the record cannot be written, or does not verify when it is read back.
 pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Recorded, Failure> {
     let desk = about.desk;
-    let recorded = |number, id, confirmed| Recorded {
-        number,
-        id,
-        confirmed,
-        branch: desk.branch.clone(),
-        lane: desk.lane,
-        class: desk.class,
-        because: desk.because.clone(),
-    };
+    let recorded = |number, id, confirmed| Recorded::new(desk, number, id, confirmed);
     // A run whose start is on record is ended on record.
     if about.started.get().is_none()
         && !about.governance.always_records(about.plan)
@@ -101,82 +108,33 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
     if about.desk.source.is_dirty() || !outcome.succeeded() || outcome.hits() != wanted {
         return Ok(None);
     }
-    let pipeline = Name::new(&about.plan.name).expect("pipelines have names");
-    let Some(stored) = about.desk.ledger.latest(&pipeline, about.desk.source.reference.as_deref())? else {
-        return Ok(None);
+    let (mandate, blueprint) = governed_by(about);
+    let now = Repetition {
+        desk: about.desk,
+        state: about.state,
+        pipeline: &about.plan.name,
+        declared: about.declared,
+        targets: about.targets,
+        config: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint),
+        executor: outcome.executor.digest,
+        keys: keys(about.plan, outcome),
+        gates: outcome.gates.iter().map(|g| &g.record).collect(),
     };
-    let Some(envelope) = stored.envelope.clone() else { return Ok(None) };
-    let id = stored.id();
-    let unverified: Unverified<Statement<BuildRecord>> = Unverified::new(stored.statement.clone(), envelope);
-    let Ok(verified) = unverified.verify(std::slice::from_ref(about.desk.trust.runners())) else { return Ok(None) };
-    if !verified.signers().contains(about.desk.runner.public()) {
-        return Ok(None);
-    }
-    // What the record says is read once and then remembered by its id: the bytes cannot change under it.
-    let memo = Memo { record: id, facts: expected(about, outcome) };
-    let path = about.state.join(format!("{}.confirmed", about.plan.name));
-    if read_if_there(&path)?.is_some_and(|bytes| bytes == memo.to_bytes()) {
-        return Ok(Some((stored.number, id)));
+    let Some((number, id, verified)) = now.newest()? else { return Ok(None) };
+    if now.is_known_to_repeat(id)? {
+        return Ok(Some((number, id)));
     }
     let Ok(statement) = verified.open(Statement::<BuildRecord>::parse) else { return Ok(None) };
-    if !same(about, outcome, &statement.predicate.facts) {
+    let facts = &statement.predicate.facts;
+    if facts.mandate_ref != mandate || facts.blueprint_ref != blueprint || !now.is_said_by(facts) {
         return Ok(None);
     }
-    replace(&path, &memo.to_bytes())?;
-    Ok(Some((stored.number, id)))
-}
-
-/// That a record was read and says what a run with these facts would say.
-struct Memo {
-    record: Digest,
-    facts: Digest,
-}
-
-impl Memo {
-    fn to_bytes(&self) -> Vec<u8> {
-        format!("{}\n{}\n", self.record, self.facts).into_bytes()
-    }
-}
-
-/// A digest over everything that [`same`] compares, on the run's side.
-fn expected(about: &About<'_>, outcome: &RunOutcome) -> Digest {
-    let (mandate, blueprint) = governed_by(about);
-    let gates: Vec<_> = outcome.gates.iter().map(|g| &g.record).collect();
-    let facts = (
-        about.desk.lane,
-        about.desk.class,
-        about.desk.source.commit.to_string(),
-        about.declared,
-        about.targets,
-        config_hash(about, mandate, blueprint),
-        outcome.executor.digest,
-        keys(about.plan, outcome),
-        gates,
-    );
-    Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"))
+    now.remember(id)?;
+    Ok(Some((number, id)))
 }
 
 pub(super) fn governed_by(about: &About<'_>) -> (Option<Digest>, Option<Digest>) {
     let mandate = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
     let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
     (mandate, blueprint)
-}
-
-fn same(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts) -> bool {
-    let (mandate, blueprint) = governed_by(about);
-    let gates = || outcome.gates.iter().map(|g| &g.record);
-    facts.status() == Status::Succeeded
-        && facts.lane == about.desk.lane
-        && facts.class == about.desk.class
-        && facts.source.commit == about.desk.source.commit.to_string()
-        && !facts.source.dirty
-        && facts.pipeline.definition == about.declared
-        && facts.pipeline.targets == about.targets
-        && facts.mandate_ref == mandate
-        && facts.blueprint_ref == blueprint
-        && facts.config_hash == config_hash(about, mandate, blueprint)
-        && facts.compiler.digest == outcome.executor.digest
-        && facts.keys == keys(about.plan, outcome)
-        && facts.gates.iter().eq(gates())
-        && gates().all(|g| g.decision == Decision::Pass)
 }

@@ -107,19 +107,13 @@ impl<'p> Human<'p> {
         let bad = |s: &&State| matches!(s, State::Failed(_) | State::Refused(_));
         let skipped = outcome.stages.iter().filter(|s| matches!(s.state, State::Skipped(_))).count();
         let failed = outcome.stages.iter().map(|s| &s.state).filter(bad).count();
-        let seconds = (outcome.ended_ms - outcome.started_ms) / 1000;
-        let ms = (outcome.ended_ms - outcome.started_ms) % 1000;
         let word = match (outcome.cancelled, outcome.succeeded()) {
             (true, _) => format!("{YELLOW}CANCELLED{RESET}"),
             (_, true) => format!("{GREEN}PASSED{RESET}"),
             (_, false) => format!("{RED}FAILED{RESET}"),
         };
-        self.output.line(format!(
-            "{word} {}: {} ran, {} hits, {failed} failed, {skipped} skipped in {seconds}.{ms:03} s",
-            self.plan.name,
-            outcome.ran(),
-            outcome.hits(),
-        ));
+        let counts = [outcome.ran(), outcome.hits(), failed, skipped];
+        self.output.line(summary(&word, &self.plan.name, counts, outcome.ended_ms - outcome.started_ms));
         for path in &outcome.changed_sources {
             self.output.note(format!("{YELLOW}INPUT_CHANGED{RESET} `{}` changed while the run was under way; the run used it as it was before", plain(path)));
         }
@@ -131,6 +125,17 @@ impl<'p> Human<'p> {
             }
         }
     }
+}
+
+/// The last line of a run: how many stages ran, were hits, failed and were skipped, in how many milliseconds.
+fn summary(word: &str, pipeline: &str, [ran, hits, failed, skipped]: [usize; 4], ms: i64) -> String {
+    let (seconds, ms) = (ms / 1000, ms % 1000);
+    format!("{word} {pipeline}: {ran} ran, {hits} hits, {failed} failed, {skipped} skipped in {seconds}.{ms:03} s")
+}
+
+/// The last line of a run in which every stage was a hit.
+pub(crate) fn unchanged(pipeline: &str, stages: usize, ms: i64) -> String {
+    summary(&format!("{GREEN}PASSED{RESET}"), pipeline, [0, stages, 0, 0], ms)
 }
 
 fn how(end: &Attempt) -> String {

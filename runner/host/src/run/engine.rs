@@ -87,6 +87,9 @@ fn recall(
 ) -> Result<RunOutcome, RunError> {
     let started_ms = options.clock.now_ms();
     journal.add(&Entry::Begin { pipeline: plan.name.clone(), at_ms: started_ms });
+    if let Some(digest) = options.settle.filter(|_| options.wanted.iter().all(|w| *w)) {
+        planner.settle(digest)?;
+    }
     let mut stages = Vec::with_capacity(plan.stages.len());
     for id in plan.graph.stages() {
         let mut outcome = blank();
@@ -225,6 +228,10 @@ impl Engine<'_, '_> {
             changed_sources: self.planner.sources().changed()?,
         };
         self.journal.flush()?;
+        let done = |s: &StageOutcome| matches!(s.state, State::Done { .. });
+        if let Some(plan) = self.options.settle.filter(|_| outcome.stages.iter().all(done)) {
+            self.planner.settle(plan)?;
+        }
         self.planner.save()?;
         Ok(outcome)
     }

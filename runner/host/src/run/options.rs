@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::why::Why;
+use orgo_spec::Digest;
 
 use crate::clock::Clock;
 use crate::file::PathError;
@@ -32,6 +33,9 @@ pub struct RunOptions<'r> {
     pub gates: GatePolicy,
     /// The clock.
     pub clock: Clock,
+    /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without
+    /// the plan (see [`super::Settled`]).
+    pub settle: Option<Digest>,
     /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
     pub before_work: &'r dyn Fn() -> bool,
 }

@@ -30,6 +30,11 @@ pub struct Product {
     pub tools: Digest,
 }
 
+/// Where host programs are remembered.
+pub(super) fn programs(workspace: &Workspace) -> PathBuf {
+    workspace.state().join("programs")
+}
+
 /// Plans stages of one pipeline, in the order in which their inputs become known.
 pub struct Planner<'p> {
     pub(super) plan: &'p Resolved,
@@ -64,7 +69,7 @@ impl<'p> Planner<'p> {
             workspace,
             store,
             sources: Sources::open(workspace.root(), &state.join("files"))?,
-            tools: Tools::default(),
+            tools: Tools::open(&programs(workspace))?,
             memory: Memory::open(&state, &plan.name, plan.stages.iter().map(|s| s.name.as_str()))?,
             products: vec![None; plan.stages.len()],
             binary,
@@ -130,7 +135,7 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`Problem`] if its file cannot be read.
     pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
-        Ok(self.sources.host_file(&self.binary)?.0.digest)
+        Ok(self.tools.program(&self.binary)?.blob.digest)
     }
 
     pub(super) fn upstream(&self, stage: StageId, at: &str, product: &Product) -> Upstream {
@@ -159,6 +164,7 @@ impl<'p> Planner<'p> {
     /// [`PathError`] if it cannot be written.
     pub fn save(self) -> Result<(), PathError> {
         self.sources.save()?;
+        self.tools.save()?;
         if self.dirty {
             self.memory.save(self.plan.stages.iter().map(|s| s.name.as_str()))?;
         }

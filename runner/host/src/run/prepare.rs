@@ -96,7 +96,7 @@ impl<'p> Planner<'p> {
         }
         names.sort_unstable();
         names.dedup();
-        let digest = self.tools.digest(&names, path, &mut self.sources)?;
+        let digest = self.tools.digest(&names, path)?;
         let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
         self.programs = Some((id, digest, file.clone()));
         Ok((digest, file))
@@ -106,7 +106,7 @@ impl<'p> Planner<'p> {
         if let Some(blob) = self.tool {
             return Ok(blob);
         }
-        let (blob, _) = self.sources.host_file(&self.binary)?;
+        let blob = self.tools.program(&self.binary)?.blob;
         if self.store.stamp(blob.digest)?.is_none() {
             let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
                 code: ReasonCode::ToolMissing,

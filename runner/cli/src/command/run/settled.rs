@@ -1,0 +1,68 @@
+//! `orgo run` where nothing changed and the newest record says all there is to say: told without the plan.
+
+use orgo_host::clock::{Clock, random_uuid};
+use orgo_host::journal::{Entry, Journal};
+use orgo_host::run::Settled;
+use orgo_kernel::plan::Resolved;
+
+use super::{demanded, tell};
+use crate::args::{LogForm, Run};
+use crate::command::Context;
+use crate::failure::Failure;
+use crate::ledger::{Governance, Recorded, Repetition, config_hash, open_desk};
+use crate::project::{Repository, own_path};
+use crate::report::unchanged;
+
+/// Whether a later run of this plan may be answered without it: nothing but its files and programs decides what
+/// it does, and a repeated run needs no record of its own.
+pub(super) fn may_settle(plan: &Resolved, governance: &Governance) -> bool {
+    plan.gates.is_empty() && plan.mandate.is_none() && plan.blueprint.is_none() && !governance.always_records(plan)
+}
+
+/// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
+/// run takes its ordinary way.
+///
+/// # Errors
+/// [`Failure`] if another run is under way, or a ledger or key cannot be used.
+pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) -> Result<bool, Failure> {
+    let Some(pipeline) = args.pipeline.as_deref().filter(|name| orgo_spec::Name::new(name).is_ok()) else {
+        return Ok(false);
+    };
+    let all = args.stages.is_empty() && !args.force && args.spool.is_none() && args.clock.is_none();
+    let plain = args.log == LogForm::Text && args.events.is_none() && !context.output.json && !context.output.verbose;
+    if !all || !plain {
+        return Ok(false);
+    }
+    let clock = Clock::system();
+    let started_ms = clock.now_ms();
+    let workspace = &repository.workspace;
+    let Some(settled) = Settled::look(workspace, pipeline, repository.plan_key()?, &own_path()?)? else {
+        return Ok(false);
+    };
+    let home = context.home()?;
+    let Some(desk) = open_desk(&repository.project, workspace.root(), &home, &clock, demanded(args), None)? else {
+        return Ok(false);
+    };
+    let state = workspace.state();
+    let repetition = Repetition {
+        desk: &desk,
+        state: &state,
+        pipeline,
+        declared: repository.declared,
+        targets: &[],
+        config: config_hash(pipeline, repository.declared, &[], None, None),
+        executor: settled.executor,
+        keys: settled.keys,
+        gates: Vec::new(),
+    };
+    let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
+    let ended_ms = clock.now_ms();
+    let run = random_uuid();
+    let mut journal = Journal::create(&workspace.runs(), pipeline, &run)?;
+    journal.add(&Entry::Begin { pipeline: pipeline.to_owned(), at_ms: started_ms });
+    journal.add(&Entry::Finish { at_ms: ended_ms, ran: 0, hits: settled.stages as u64, record: Some(id.to_string()) });
+    journal.flush()?;
+    context.output.line(unchanged(pipeline, settled.stages, ended_ms - started_ms));
+    tell(context, &Recorded::new(&desk, Some(number), id, true));
+    Ok(true)
+}

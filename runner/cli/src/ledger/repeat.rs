@@ -1,0 +1,107 @@
+//! A run that says nothing new: the record that it repeats, and what both have to say alike.
+
+use std::path::{Path, PathBuf};
+
+use orgo_host::file::{read_if_there, replace};
+use orgo_spec::record::{BuildFacts, BuildRecord, Decision, GateRecord, Statement, Status};
+use orgo_spec::signature::{Unverified, Verified};
+use orgo_spec::{Digest, Name};
+
+use super::lane::Desk;
+use crate::failure::Failure;
+
+/// What a run says that the record which it repeats must say as well.
+pub(crate) struct Repetition<'r> {
+    pub(crate) desk: &'r Desk,
+    /// Where the workspace keeps what it remembers.
+    pub(crate) state: &'r Path,
+    pub(crate) pipeline: &'r str,
+    pub(crate) declared: Digest,
+    pub(crate) targets: &'r [String],
+    pub(crate) config: Digest,
+    pub(crate) executor: Digest,
+    pub(crate) keys: Digest,
+    pub(crate) gates: Vec<&'r GateRecord>,
+}
+
+impl Repetition<'_> {
+    /// The record that this run repeats, if an earlier run found that it does, and if it verifies right now.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger cannot be read.
+    pub(crate) fn confirmed(&self) -> Result<Option<(u64, Digest)>, Failure> {
+        if self.desk.source.is_dirty() {
+            return Ok(None);
+        }
+        let Some((number, id, _)) = self.newest()? else { return Ok(None) };
+        Ok(self.is_known_to_repeat(id)?.then_some((number, id)))
+    }
+
+    /// The newest record of this pipeline and branch, if it is there whole and is signed by the key at hand.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger cannot be read.
+    pub(super) fn newest(&self) -> Result<Option<(u64, Digest, Verified<Statement<BuildRecord>>)>, Failure> {
+        let pipeline = Name::new(self.pipeline).expect("pipelines have names");
+        let Some(stored) = self.desk.ledger.latest(&pipeline, self.desk.source.reference.as_deref())? else {
+            return Ok(None);
+        };
+        let id = stored.id();
+        let Some(envelope) = stored.envelope else { return Ok(None) };
+        let unverified: Unverified<Statement<BuildRecord>> = Unverified::new(stored.statement, envelope);
+        let Ok(verified) = unverified.verify(std::slice::from_ref(self.desk.trust.runners())) else { return Ok(None) };
+        Ok(verified.signers().contains(self.desk.runner.public()).then_some((stored.number, id, verified)))
+    }
+
+    /// What the record says is read once and then remembered by its id: the bytes cannot change under it.
+    ///
+    /// # Errors
+    /// [`Failure`] if the memory cannot be read.
+    pub(super) fn is_known_to_repeat(&self, record: Digest) -> Result<bool, Failure> {
+        Ok(read_if_there(&self.memo_path())?.is_some_and(|bytes| bytes == self.memo(record)))
+    }
+
+    /// Remembers that the record of that id was read and says what this run says.
+    ///
+    /// # Errors
+    /// [`Failure`] if it cannot be written.
+    pub(super) fn remember(&self, record: Digest) -> Result<(), Failure> {
+        Ok(replace(&self.memo_path(), &self.memo(record))?)
+    }
+
+    fn memo_path(&self) -> PathBuf {
+        self.state.join(format!("{}.confirmed", self.pipeline))
+    }
+
+    fn memo(&self, record: Digest) -> Vec<u8> {
+        let facts = (
+            self.desk.lane,
+            self.desk.class,
+            self.desk.source.commit.to_string(),
+            self.declared,
+            self.targets,
+            self.config,
+            self.executor,
+            self.keys,
+            &self.gates,
+        );
+        let facts = Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"));
+        format!("{record}\n{facts}\n").into_bytes()
+    }
+
+    /// Whether the facts of a record are those of this run, as far as they stand here.
+    pub(super) fn is_said_by(&self, facts: &BuildFacts) -> bool {
+        facts.status() == Status::Succeeded
+            && facts.lane == self.desk.lane
+            && facts.class == self.desk.class
+            && facts.source.commit == self.desk.source.commit.to_string()
+            && !facts.source.dirty
+            && facts.pipeline.definition == self.declared
+            && facts.pipeline.targets == self.targets
+            && facts.config_hash == self.config
+            && facts.compiler.digest == self.executor
+            && facts.keys == self.keys
+            && facts.gates.iter().eq(self.gates.iter().copied())
+            && self.gates.iter().all(|g| g.decision == Decision::Pass)
+    }
+}

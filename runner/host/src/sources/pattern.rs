@@ -1,0 +1,61 @@
+//! Patterns with wildcards: which files of a repository they match.
+
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use orgo_spec::{Digest, Hasher};
+
+use super::SourceError;
+use crate::file::status;
+use crate::folder::Folder;
+
+/// Whether a pattern names one path.
+pub(crate) fn is_literal(pattern: &str) -> bool {
+    !pattern.contains(['*', '?', '[', '{'])
+}
+
+/// A digest over the paths that a pattern matches.
+pub(crate) fn digest(paths: &[String]) -> Digest {
+    let mut hasher = Hasher::new();
+    for path in paths {
+        hasher.update(path.as_bytes());
+        hasher.update(b"\0");
+    }
+    hasher.finish()
+}
+
+/// Paths that a pattern matches: files below `root` that git does not ignore, sorted.
+///
+/// # Errors
+/// [`SourceError`] if the pattern cannot be read, or a folder cannot be listed.
+pub(crate) fn matches(root: &Folder, pattern: &str) -> Result<Vec<String>, SourceError> {
+    let bad = |why: String| SourceError::Pattern { pattern: pattern.to_owned(), why };
+    let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|e| bad(e.kind().to_string()))?;
+    let matcher = glob.compile_matcher();
+    let start: PathBuf = Path::new(pattern)
+        .parent()
+        .into_iter()
+        .flat_map(Path::components)
+        .take_while(|part| is_literal(&part.as_os_str().to_string_lossy()))
+        .collect();
+    let start = root.path().join(start);
+    let mut paths = Vec::new();
+    if status(&start)?.is_some_and(|s| s.is_folder) {
+        let walk = ignore::WalkBuilder::new(&start)
+            .hidden(false)
+            .parents(true)
+            .git_global(false)
+            .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".orgo")
+            .build();
+        for entry in walk {
+            let entry = entry.map_err(|e| bad(e.to_string()))?;
+            let Ok(path) = entry.path().strip_prefix(root.path()) else { continue };
+            if entry.file_type().is_some_and(|t| t.is_file()) && matcher.is_match(path) {
+                let path = path.to_str().ok_or_else(|| bad(format!("`{}` is not UTF-8", path.display())))?;
+                paths.push(path.to_owned());
+            }
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
