@@ -12,6 +12,7 @@ mod keys;
 mod ledger;
 mod runner;
 mod secrets;
+mod settled;
 mod spine;
 mod submit;
 mod support;
