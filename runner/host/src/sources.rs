@@ -232,10 +232,12 @@ impl Sources {
     #[must_use]
     pub fn settled(&self) -> Option<Vec<(&str, Stamp)>> {
         let stamp = |path: &String| self.known.get(path).map(|known| known.stamp);
-        let mut all = Vec::with_capacity(self.seen.len());
-        for (path, seen) in &self.seen {
-            all.push((path.as_str(), stamp(path).filter(|s| *s == seen.stamp)?));
-        }
+        let trusted = |(path, seen): (&'_ String, &Known)| stamp(path).filter(|s| *s == seen.stamp);
+        let mut all = self
+            .seen
+            .iter()
+            .map(|entry| Some((entry.0.as_str(), trusted(entry)?)))
+            .collect::<Option<Vec<(&str, Stamp)>>>()?;
         all.sort_unstable_by_key(|(path, _)| *path);
         Some(all)
     }

@@ -11,10 +11,11 @@ mod programs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use orgo_kernel::key::Blob;
 use orgo_spec::Digest;
 
 pub use needs::Needs;
-pub use programs::{Program, Programs};
+use programs::Programs;
 
 use crate::file::{At, PathError, status_followed};
 use crate::sources::SourceError;
@@ -63,12 +64,12 @@ impl Tools {
         })
     }
 
-    /// What a host file is, links followed.
+    /// The content of a host file, links followed.
     ///
     /// # Errors
     /// [`SourceError`] if it is missing, changes while it is read, or cannot be read.
-    pub fn program(&mut self, path: &Path) -> Result<Program, SourceError> {
-        self.programs.get(path)
+    pub fn content(&mut self, path: &Path) -> Result<Blob, SourceError> {
+        self.programs.content(path)
     }
 
     /// Every question that [`Tools::digest`] was asked, the search path last, and the answer.
@@ -142,7 +143,7 @@ impl Tools {
                 if !seen.insert((name.clone(), real.clone())) {
                     continue;
                 }
-                let Program { blob, needs, .. } = self.programs.get(&real)?;
+                let (blob, needs) = self.programs.with_needs(&real)?;
                 queue.extend(needs.found(&real));
                 closure.push((name, real, blob.digest));
             }

@@ -10,6 +10,9 @@ use orgo_spec::{Digest, Name};
 use super::lane::Desk;
 use crate::failure::Failure;
 
+/// A record's number, its id, and what it says.
+type Newest = (u64, Digest, Verified<Statement<BuildRecord>>);
+
 /// What a run says that the record which it repeats must say as well.
 pub(crate) struct Repetition<'r> {
     pub(crate) desk: &'r Desk,
@@ -41,7 +44,7 @@ impl Repetition<'_> {
     ///
     /// # Errors
     /// [`Failure`] if the ledger cannot be read.
-    pub(super) fn newest(&self) -> Result<Option<(u64, Digest, Verified<Statement<BuildRecord>>)>, Failure> {
+    pub(super) fn newest(&self) -> Result<Option<Newest>, Failure> {
         let pipeline = Name::new(self.pipeline).expect("pipelines have names");
         let Some(stored) = self.desk.ledger.latest(&pipeline, self.desk.source.reference.as_deref())? else {
             return Ok(None);

@@ -135,7 +135,7 @@ impl<'p> Planner<'p> {
     /// # Errors
     /// [`Problem`] if its file cannot be read.
     pub fn binary_digest(&mut self) -> Result<Digest, Problem> {
-        Ok(self.tools.program(&self.binary)?.blob.digest)
+        Ok(self.tools.content(&self.binary)?.digest)
     }
 
     pub(super) fn upstream(&self, stage: StageId, at: &str, product: &Product) -> Upstream {

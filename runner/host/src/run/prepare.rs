@@ -106,7 +106,7 @@ impl<'p> Planner<'p> {
         if let Some(blob) = self.tool {
             return Ok(blob);
         }
-        let blob = self.tools.program(&self.binary)?.blob;
+        let blob = self.tools.content(&self.binary)?;
         if self.store.stamp(blob.digest)?.is_none() {
             let file = std::fs::File::open(&self.binary).map_err(|e| Problem {
                 code: ReasonCode::ToolMissing,

@@ -95,8 +95,8 @@ impl Settled {
         if !list.files_are_as_they_were(workspace, pipeline)? {
             return Ok(None);
         }
-        let Ok(program) = tools.program(binary) else { return Ok(None) };
-        Ok(Some(Self { stages: list.stages, keys: list.keys, executor: program.blob.digest, _lock: lock }))
+        let Ok(program) = tools.content(binary) else { return Ok(None) };
+        Ok(Some(Self { stages: list.stages, keys: list.keys, executor: program.digest, _lock: lock }))
     }
 }
 

@@ -1,9 +1,12 @@
-//! Host programs and libraries: their content and what they ask for, read once and remembered.
+//! Host programs and libraries: their content, and what they ask for where somebody wants to know, read once and
+//! remembered.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use orgo_kernel::key::Blob;
+use orgo_spec::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::Needs;
@@ -15,16 +18,14 @@ const FORMAT: u32 = 1;
 
 /// A host file as it was when it was read.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Program {
+struct Program {
     stamp: Stamp,
-    /// Its content.
-    pub blob: Blob,
-    /// What it asks the loader for.
-    pub needs: Needs,
+    blob: Blob,
+    needs: Option<Needs>,
 }
 
 /// Host files by absolute path, with what is known of them.
-pub struct Programs {
+pub(super) struct Programs {
     memory: PathBuf,
     known: HashMap<PathBuf, Program>,
     learned: bool,
@@ -35,29 +36,48 @@ impl Programs {
     ///
     /// # Errors
     /// [`PathError`] if the memory is there and cannot be opened.
-    pub fn open(memory: &Path) -> Result<Self, PathError> {
+    pub(super) fn open(memory: &Path) -> Result<Self, PathError> {
         let read: Option<(u32, HashMap<PathBuf, Program>)> =
             read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok());
         let known = read.filter(|(format, _)| *format == FORMAT).map_or_else(HashMap::new, |(_, known)| known);
         Ok(Self { memory: memory.to_owned(), known, learned: false })
     }
 
-    /// What a host file is, links followed. It does not enter the store.
+    /// The content of a host file, links followed. It does not enter the store.
     ///
     /// # Errors
     /// [`SourceError`] if it is missing, changes while it is read, or cannot be read.
-    pub fn get(&mut self, path: &Path) -> Result<Program, SourceError> {
+    pub(super) fn content(&mut self, path: &Path) -> Result<Blob, SourceError> {
+        self.get(path, false).map(|program| program.blob)
+    }
+
+    /// As [`Programs::content`], and what the file asks the loader for.
+    ///
+    /// # Errors
+    /// As [`Programs::content`].
+    pub(super) fn with_needs(&mut self, path: &Path) -> Result<(Blob, Needs), SourceError> {
+        self.get(path, true).map(|program| (program.blob, program.needs.unwrap_or_default()))
+    }
+
+    fn get(&mut self, path: &Path, with_needs: bool) -> Result<Program, SourceError> {
         let name = || path.to_string_lossy().into_owned();
         let before = status_followed(path)?.ok_or_else(|| SourceError::Missing { path: name() })?;
-        if let Some(known) = self.known.get(path).filter(|p| p.stamp == before.stamp) {
+        let known = self.known.get(path).filter(|p| p.stamp == before.stamp);
+        if let Some(known) = known.filter(|p| p.needs.is_some() || !with_needs) {
             return Ok(known.clone());
         }
         let read_ns = now_ns();
-        let bytes = std::fs::read(path).at("read", path)?;
+        let (blob, needs) = if with_needs {
+            let bytes = std::fs::read(path).at("read", path)?;
+            (Blob::of(&bytes), Some(Needs::of(&bytes)))
+        } else {
+            let (digest, size_bytes) = Digest::of_reader(File::open(path).at("open", path)?).at("read", path)?;
+            (Blob { digest, size_bytes }, None)
+        };
         if status_followed(path)?.map(|s| s.stamp) != Some(before.stamp) {
             return Err(SourceError::Changed { path: name() });
         }
-        let program = Program { stamp: before.stamp, blob: Blob::of(&bytes), needs: Needs::of(&bytes) };
+        let program = Program { stamp: before.stamp, blob, needs };
         self.learned = true;
         if before.stamp.mtime_ns.max(before.stamp.ctime_ns) + RACY_NS < read_ns {
             self.known.insert(path.to_owned(), program.clone());
@@ -71,7 +91,7 @@ impl Programs {
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
-    pub fn save(&self) -> Result<(), PathError> {
+    pub(super) fn save(&self) -> Result<(), PathError> {
         if !self.learned {
             return Ok(());
         }
