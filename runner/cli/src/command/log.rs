@@ -1,11 +1,11 @@
 //! `orgo log`: what a stage or a service printed.
 
-use std::path::Path;
 use std::time::Duration;
 
 use orgo_host::file::read_if_there;
 use orgo_host::journal::{self, Entry};
 use orgo_host::store::Store;
+use orgo_host::workspace::Workspace;
 use orgo_kernel::key::Blob;
 use orgo_spec::ReasonCode;
 use serde_json::json;
@@ -41,7 +41,7 @@ pub(super) fn run(context: &Context, args: &Log) -> Result<(), Failure> {
     let store = repository.workspace.open_store()?;
     let mut printed = 0;
     if args.follow {
-        printed = follow(context, &runs, &pipeline, args)?;
+        printed = follow(context, &repository.workspace, &pipeline, args)?;
     }
     let candidates = match &args.run {
         Some(run) => vec![run.clone()],
@@ -113,7 +113,8 @@ fn show(context: &Context, store: &Store, args: &Log, kept: &Kept, printed: usiz
 /// Prints what a stage prints until it ends; says how many lines that were.
 ///
 /// A stage that runs for less than a second shows nothing here: its kept log follows at once.
-fn follow(context: &Context, runs: &Path, pipeline: &str, args: &Log) -> Result<usize, Failure> {
+fn follow(context: &Context, workspace: &Workspace, pipeline: &str, args: &Log) -> Result<usize, Failure> {
+    let runs = &workspace.runs();
     let run = match &args.run {
         Some(run) => Some(run.clone()),
         None => journal::latest(runs, pipeline)?,
@@ -122,7 +123,9 @@ fn follow(context: &Context, runs: &Path, pipeline: &str, args: &Log) -> Result<
     let live = journal::live(runs, &run, &args.stage);
     let (mut read, mut printed) = (0, 0);
     loop {
-        let over = is_over(&journal::read(runs, &run)?.unwrap_or_default(), &args.stage);
+        // Asked first: a run that ends between the two questions has said all by then. One that was killed says nothing.
+        let busy = workspace.is_busy()?;
+        let over = is_over(&journal::read(runs, &run)?.unwrap_or_default(), &args.stage) || !busy;
         let bytes = read_if_there(&live)?.unwrap_or_default();
         let more = bytes.get(read..).unwrap_or_default();
         let end = more.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
