@@ -38,6 +38,13 @@ refuses! {
     outputs_may_not_meet_inputs: "pipeline \"p\" {\n    stage \"a\" { files \"src/a.c\"; run \"x\"; out \"src\" }\n}\n" => ["OUTPUT_CONFLICT"];
     a_stage_needs_something_to_do: "pipeline \"p\" {\n    stage \"a\" { out \"o\" }\n}\n" => ["DOCUMENT_INVALID"];
     paths_may_not_leave: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"../o\" }\n}\n" => ["DOCUMENT_INVALID"];
+    retries_are_said_in_one_way: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; retries 2; retry { times 20; on-exit 0; max \"1m\" } }\n}\n" => ["FIELD_DUPLICATE", "DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID"];
+    unknown_pools_get_a_suggestion: "pipeline \"p\" {\n    pool \"gpu\" capacity=2\n    stage \"a\" { run \"x\"; pool \"gpus\" }\n}\n" => ["POOL_UNKNOWN"];
+    a_weight_over_the_capacity_is_refused: "pipeline \"p\" {\n    pool \"gpu\" capacity=2\n    stage \"a\" { run \"x\"; pool \"gpu\" weight=3 }\n}\n" => ["POOL_EXCEEDED"];
+    unknown_services_get_a_suggestion: "pipeline \"p\" {\n    service \"postgres\" { run \"x\" }\n    stage \"a\" { run \"x\"; needs \"postgre\" }\n}\n" => ["SERVICE_UNKNOWN"];
+    a_service_needs_something_to_run_and_is_ready_in_one_way: "pipeline \"p\" {\n    service \"a\" { ready-port 5432 }\n    service \"b\" { run \"${x}\"; ready \"y\"; ready-port 99999; stop-signal \"USR1\" }\n    stage \"s\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID", "FIELD_DUPLICATE", "DOCUMENT_INVALID"];
+    nothing_waits_for_what_comes_last: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"o\" }\n    stage \"f\" { from \"a\"; run \"x\"; finally #true }\n    stage \"b\" { after \"f\"; run \"x\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID"];
+    a_gate_waits_for_nothing_optional: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"o\"; optional #true }\n    stage \"r\" { from \"a\"; run \"x\"; out \"report\" }\n    gate \"accept\" on=\"r\"\n    stage \"canon\" uses=\"compile-exchange\" gate=\"accept\" { from \"r\" }\n}\n" => ["DOCUMENT_INVALID"];
     sources_need_provenance: "pipeline \"p\" {\n    stage \"s\" uses=\"ingest\" { source \"one\" file=\"a.csv\" version=\"1\" retrieved-at=\"yesterday\" }\n}\n" => ["DOCUMENT_INVALID", "PROVENANCE_INCOMPLETE"];
 }
 

@@ -11,6 +11,7 @@ mod hostile;
 mod keys;
 mod ledger;
 mod runner;
+mod runtime;
 mod secrets;
 mod settled;
 mod spine;

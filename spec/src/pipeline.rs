@@ -4,10 +4,12 @@
 //! hold a [`CompileTool`], and it has the gate's name as a field (no compile on fail, by construction).
 
 mod decode;
+mod runtime;
 mod stage;
 mod tool;
 
 pub use decode::parse_pipelines;
+pub use runtime::{PipelineRuntime, Pool, PoolUse, Ready, Retry, Service, StageRuntime, StopSignal};
 pub use stage::{Env, From, Gate, GatedAction, Isolation, Network, Run, Stage, Work};
 pub use tool::{CompileTool, Source, SpineTool};
 
@@ -38,6 +40,9 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The gates.
     pub gates: Vec<Gate>,
+    /// What stages share while they run: pools and services.
+    #[serde(flatten)]
+    pub runtime: PipelineRuntime,
 }
 
 /// What a pipeline promises beyond its own words.

@@ -97,6 +97,9 @@ registry! {
     StageUnknown "STAGE_UNKNOWN" Author "an edge names a stage that no pipeline declares" "declare it, or correct the name"
     GateUnknown "GATE_UNKNOWN" Author "a stage names a gate that its pipeline does not declare" "declare it, or correct the name"
     GateRequired "GATE_REQUIRED" Author "a compile stage has no gate in front of it" "add `gate=\"…\"`; there is no way to compile without one"
+    PoolUnknown "POOL_UNKNOWN" Author "a stage names a pool that its pipeline does not declare" "declare it, or correct the name"
+    PoolExceeded "POOL_EXCEEDED" Author "a stage takes more of a pool than there is" "lower the weight, or raise the capacity"
+    ServiceUnknown "SERVICE_UNKNOWN" Author "a stage needs a service that its pipeline does not declare" "declare it, or correct the name"
     DocumentInvalid "DOCUMENT_INVALID" Author "a pipeline document is not well formed or has fields of a wrong kind" "correct the places that the report marks"
     FieldUnknown "FIELD_UNKNOWN" Author "a document has a field that its kind does not know" "correct the name, or remove it"
     FieldDuplicate "FIELD_DUPLICATE" Author "a document says one thing twice" "keep one of the two"
@@ -107,6 +110,7 @@ registry! {
     InputUntracked "INPUT_UNTRACKED" Author "a protected run reads a file that git does not track" "commit it, or remove it from the inputs"
     InputChanged "INPUT_CHANGED" Author "a source file changed while the run was reading it" "run again; nothing was recorded for the changed file"
     TreeDirty "TREE_DIRTY" Author "a protected run was asked for on a tree with uncommitted changes" "commit first, or run in the local lane"
+    ServiceFailed "SERVICE_FAILED" Author "a service that a stage needs did not become ready, or ended by itself" "see what it printed: `orgo log SERVICE --service`"
     ToolMissing "TOOL_MISSING" Operator "a program that a stage runs is not on this machine" "install it, or correct the name"
     // Running.
     StageFailed "STAGE_FAILED" Author "a stage ended with an exit code other than zero" "read its log: `orgo log STAGE`"

@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
+use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
 use crate::command::{admin, key, proof, record, trust, verify};
 
@@ -137,7 +138,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run elements --keep-going --events events.jsonl"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
@@ -147,6 +148,9 @@ pub(crate) struct Run {
     /// How many stages run at a time; as many as there are processors unless told
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
+    /// How much memory stages may take together, such as `8GiB`; all there is, unless told
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) memory: Option<ByteSize>,
     /// Go on with stages that do not depend on a failure
     #[arg(short, long)]
     pub(crate) keep_going: bool,
@@ -162,6 +166,15 @@ pub(crate) struct Run {
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
+    /// Show what stages print while they print it, line by line, each with the stage's name
+    #[arg(long)]
+    pub(crate) stream: bool,
+    /// Write where the time went to this file, as a trace for the viewers of browsers
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+    /// Write how every stage ended to this file, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Append every event of the run to this file, as CloudEvents, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
@@ -202,7 +215,9 @@ pub(crate) struct Explain {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  orgo log test\n  orgo log test --attempt 1")]
+#[command(
+    after_help = "Examples:\n  orgo log test\n  orgo log test --attempt 1\n  orgo log test --follow\n  orgo log db --service"
+)]
 pub(crate) struct Log {
     /// The stage
     pub(crate) stage: String,
@@ -215,6 +230,16 @@ pub(crate) struct Log {
     /// The attempt, counted from 1; the last one unless told
     #[arg(long, value_name = "N")]
     pub(crate) attempt: Option<u32>,
+    /// Show what it prints until it ends
+    #[arg(short, long, conflicts_with = "attempt")]
+    pub(crate) follow: bool,
+    /// The name is that of a service
+    #[arg(long, conflicts_with_all = ["attempt", "follow"])]
+    pub(crate) service: bool,
+}
+
+fn size(text: &str) -> Result<ByteSize, String> {
+    ByteSize::from_scalar(&Scalar::Text(text.to_owned())).ok_or_else(|| format!("expected {}", ByteSize::EXPECTED))
 }
 
 #[derive(Debug, ClapArgs)]

@@ -40,8 +40,13 @@ impl Output {
     /// Prints a remark that is not the result.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
-            write(&mut anstream::stderr(), &escape::painted(&without_secrets(text.as_ref())));
+            self.warn(text);
         }
+    }
+
+    /// Prints a remark that matters even to those who want results and errors only.
+    pub(crate) fn warn(self, text: impl AsRef<str>) {
+        write(&mut anstream::stderr(), &escape::painted(&without_secrets(text.as_ref())));
     }
 }
 

@@ -2,10 +2,16 @@
 
 mod events;
 mod human;
+mod junit;
+mod progress;
 mod structured;
+mod summary;
+mod trace;
 
-use orgo_host::clock::Clock;
-use orgo_host::run::{Notice, RunOutcome};
+pub(crate) use summary::Times;
+
+use orgo_host::run::{Notice, RunOptions, RunOutcome};
+use orgo_host::store::Store;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::project::Project;
 
@@ -22,6 +28,10 @@ pub(crate) struct Reporter<'p> {
     human: Option<Human<'p>>,
     structured: Option<Structured<'p>>,
     events: Option<Events<'p>>,
+    plan: &'p Resolved,
+    wanted: &'p [bool],
+    store: &'p Store,
+    args: &'p Run,
 }
 
 impl<'p> Reporter<'p> {
@@ -32,21 +42,25 @@ impl<'p> Reporter<'p> {
     pub(crate) fn new(
         output: Output,
         plan: &'p Resolved,
-        wanted: &[bool],
-        args: &Run,
+        wanted: &'p [bool],
+        store: &'p Store,
+        args: &'p Run,
         project: &Project,
-        run: &str,
-        clock: Clock,
+        options: &RunOptions<'_>,
     ) -> Result<Self, Failure> {
-        let total = wanted.iter().filter(|w| **w).count();
+        let (run, clock, jobs) = (options.run.as_str(), options.clock.clone(), options.jobs);
         let tenant = project.tenant.as_str();
         Ok(Self {
-            human: (args.log == LogForm::Text).then(|| Human::new(output, plan, total)),
+            human: (args.log == LogForm::Text).then(|| Human::new(output, plan, wanted, store, args.stream, jobs)),
             structured: (args.log == LogForm::Json).then(|| Structured::new(plan, run, tenant, clock.clone())),
             events: match &args.events {
                 Some(path) => Some(Events::open(path, plan, run, tenant, clock)?),
                 None => None,
             },
+            plan,
+            wanted,
+            store,
+            args,
         })
     }
 
@@ -66,13 +80,19 @@ impl<'p> Reporter<'p> {
     /// Shows the end.
     ///
     /// # Errors
-    /// [`Failure`] if the events file could not be written.
+    /// [`Failure`] if a file could not be written.
     pub(crate) fn finish(&mut self, outcome: &RunOutcome) -> Result<(), Failure> {
         if let Some(human) = &mut self.human {
             human.finish(outcome);
         }
         if let Some(structured) = &mut self.structured {
             structured.finish(outcome);
+        }
+        if let Some(path) = &self.args.trace {
+            trace::write(path, self.plan, outcome)?;
+        }
+        if let Some(path) = &self.args.junit {
+            junit::write(path, self.plan, self.wanted, outcome, self.store)?;
         }
         match &mut self.events {
             Some(events) => events.finish(outcome),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! .orgo/runs/<run>/journal.jsonl
+//! .orgo/runs/<run>/live/<stage>     what a stage that runs for long has printed so far
 //! .orgo/runs/latest.<pipeline>      the newest run of a pipeline
 //! ```
 //!
@@ -96,6 +97,28 @@ pub enum Entry {
         /// More about a bad end.
         message: Option<String>,
     },
+    /// A stage was not run, because of something before it or because the run stopped.
+    Skip {
+        /// The stage.
+        stage: String,
+        /// Why.
+        code: ReasonCode,
+    },
+    /// A service ended.
+    Service {
+        /// The service.
+        service: String,
+        /// When it was started, in milliseconds since the epoch.
+        started_ms: i64,
+        /// When it ended.
+        ended_ms: i64,
+        /// Why it is of no use, unless it was ended because nobody needed it any more.
+        code: Option<ReasonCode>,
+        /// What it printed.
+        log: Option<Blob>,
+        /// More about its end.
+        message: Option<String>,
+    },
     /// The run ended.
     Finish {
         /// Milliseconds since the epoch.
@@ -162,6 +185,12 @@ impl Journal {
         }
         Ok(())
     }
+}
+
+/// Where what a stage has printed so far is found while it runs, if it runs for long.
+#[must_use]
+pub fn live(runs: &Path, run: &str, stage: &str) -> PathBuf {
+    runs.join(run).join("live").join(stage)
 }
 
 /// Adds the last line of a run's journal.

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use orgo_spec::ReasonCode;
+use orgo_spec::pipeline::StopSignal;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
@@ -37,6 +38,33 @@ pub struct Invocation<'i> {
     pub log: &'i File,
     /// Ended after this time.
     pub timeout: Duration,
+    /// How it is ended.
+    pub ending: Ending,
+}
+
+/// How a process is ended: a signal to its group, and some time later `KILL`.
+#[derive(Debug, Clone, Copy)]
+pub struct Ending {
+    /// The first signal.
+    pub signal: StopSignal,
+    /// How long it may take then.
+    pub grace: Duration,
+}
+
+impl Default for Ending {
+    fn default() -> Self {
+        Self { signal: StopSignal::Term, grace: GRACE }
+    }
+}
+
+fn signal(named: StopSignal) -> Signal {
+    match named {
+        StopSignal::Term => Signal::TERM,
+        StopSignal::Int => Signal::INT,
+        StopSignal::Quit => Signal::QUIT,
+        StopSignal::Hup => Signal::HUP,
+        StopSignal::Kill => Signal::KILL,
+    }
 }
 
 /// How a process ended.
@@ -53,6 +81,12 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// The exit code, if it ended by itself.
+    #[must_use]
+    pub const fn exit_code(self) -> Option<i32> {
+        if let Self::Code(code) = self { Some(code) } else { None }
+    }
+
     /// The reason code of a bad end, `None` for a good one.
     #[must_use]
     pub const fn code(self) -> Option<ReasonCode> {
@@ -110,12 +144,12 @@ pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError>
     let deadline = Instant::now() + invocation.timeout;
     let mut child = command.spawn().at("start", invocation.program)?;
     drop(command);
-    let exit = wait(&mut child, deadline, waker).at("wait for", invocation.program);
+    let exit = wait(&mut child, deadline, waker, invocation.ending).at("wait for", invocation.program);
     end_group(&child, Signal::KILL); // whatever it left behind
     exit
 }
 
-fn wait(child: &mut Child, deadline: Instant, waker: &Waker) -> std::io::Result<Exit> {
+fn wait(child: &mut Child, deadline: Instant, waker: &Waker, ending: Ending) -> std::io::Result<Exit> {
     let pid = group(child);
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     let reason = loop {
@@ -133,9 +167,12 @@ fn wait(child: &mut Child, deadline: Instant, waker: &Waker) -> std::io::Result<
             Err(e) => return Err(e.into()),
         }
     };
-    end_group(child, Signal::TERM);
+    end_group(child, signal(ending.signal));
     let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-    let grace = Timespec { tv_sec: i64::try_from(GRACE.as_secs()).unwrap_or(2), tv_nsec: 0 };
+    let grace = Timespec {
+        tv_sec: i64::try_from(ending.grace.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(ending.grace.subsec_nanos()),
+    };
     if !matches!(poll(&mut fds, Some(&grace)), Ok(1..)) {
         end_group(child, Signal::KILL);
     }
@@ -173,6 +210,7 @@ mod tests {
             input: log,
             log,
             timeout,
+            ending: Ending::default(),
         };
         run(invocation, waker).expect("started")
     }

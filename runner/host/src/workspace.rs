@@ -112,6 +112,18 @@ impl Workspace {
         Ok(())
     }
 
+    /// Whether a run is under way.
+    ///
+    /// # Errors
+    /// [`PathError`] if the lock is there and cannot be opened.
+    pub fn is_busy(&self) -> Result<bool, PathError> {
+        let path = self.root.join(".orgo/lock");
+        match fs::File::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            other => Ok(matches!(other.at("open", &path)?.try_lock_shared(), Err(TryLockError::WouldBlock))),
+        }
+    }
+
     /// Takes the lock and clears what an earlier run left in the working folders.
     ///
     /// # Errors

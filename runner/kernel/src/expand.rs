@@ -1,5 +1,6 @@
 //! Declared to resolved: the matrix is expanded, names are bound, paths and cycles are checked.
 
+mod runtime;
 mod substitute;
 
 use orgo_spec::canonical;
@@ -7,6 +8,7 @@ use orgo_spec::document::{Document, DocumentError, Problem, Problems, RelativePa
 use orgo_spec::pipeline::{GatedAction, Isolation, Pipeline, Run, Stage, Work};
 use orgo_spec::{Name, ReasonCode};
 
+use self::runtime::Shared;
 use self::substitute::Combination;
 use crate::graph::{Graph, StageId};
 use crate::plan::{Action, Resolved, ResolvedGate, ResolvedStage, is_always, is_kristal};
@@ -43,6 +45,7 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
         return Err(problems.into_error());
     }
     let index = Index::new(pipeline);
+    let shared = Shared::of(pipeline);
     let gate_count = pipeline.gates.len();
     let mut stages = Vec::with_capacity(combinations.len() * declared);
     let mut gates = Vec::new();
@@ -67,7 +70,7 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
                 needs.push(gates[gate as usize].on);
             }
             edges.extend(needs.into_iter().map(|needed| (needed, id(position))));
-            stages.push(resolve(pipeline, stage, gate, from, combination, &mut problems));
+            stages.push(resolve(pipeline, stage, gate, from, combination, &shared, &mut problems));
         }
     }
     let graph = Graph::new(stages.len(), edges);
@@ -87,6 +90,8 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
         stages,
         gates,
         graph,
+        resources: shared.resources,
+        services: shared.services,
     }))
 }
 
@@ -150,6 +155,7 @@ fn resolve(
     gate: Option<u32>,
     from: Vec<(StageId, String)>,
     combination: &Combination<'_>,
+    shared: &Shared<'_>,
     problems: &mut Problems,
 ) -> ResolvedStage {
     let run = |run: &Run, problems: &mut Problems| {
@@ -198,6 +204,7 @@ fn resolve(
         cpus: stage.cpus,
         isolation,
         network: stage.network,
+        runtime: shared.stage(stage),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod expand;
 pub mod gate;
 pub mod graph;
 pub mod key;
+pub mod path;
 pub mod plan;
 pub mod scheduler;
 pub mod why;

@@ -3,6 +3,10 @@
 //! `Declared` (in `orgo_spec::pipeline`, with spans) becomes [`Resolved`] here; it becomes planned
 //! when keys are known, which happens stage by stage as outputs appear.
 
+mod runtime;
+
+pub use runtime::{Readiness, ResolvedService, Resource, Retry, StageRuntime};
+
 use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +31,10 @@ pub struct Resolved {
     pub gates: Vec<ResolvedGate>,
     /// Who needs whom.
     pub graph: Graph,
+    /// Pools and mutexes.
+    pub resources: Vec<Resource>,
+    /// Services.
+    pub services: Vec<ResolvedService>,
 }
 
 /// One stage of a resolved pipeline.
@@ -58,6 +66,8 @@ pub struct ResolvedStage {
     pub isolation: Isolation,
     /// What network it may use.
     pub network: Network,
+    /// How it is run, if it says anything about that.
+    pub runtime: Option<Box<StageRuntime>>,
 }
 
 /// What a stage does.

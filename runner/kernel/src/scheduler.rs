@@ -5,25 +5,32 @@
 //!
 //! ```text
 //!             deps done            look-up misses, workers free
-//!  Waiting ─────────────► Looking ──────────────────────► Running ──► Done
-//!     │   (gated: Deciding ──►)  └── hit ──► Done            │  ▲        
-//!     │        │ refused                                     └──┘ retry
+//!  Waiting ─────────────► Looking ─────► Ready ──────────► Running ──► Done
+//!     │   (gated: Deciding ──►)  └── hit ──► Done            │  ▲
+//!     │        │ refused                                     │  └ retry, at once or after Paused
 //!     ▼        ▼                                             ▼
 //!  Skipped   Refused                                       Failed
 //! ```
 //!
+//! A ready stage starts when its services are ready, workers are free, and pools, mutexes and memory are
+//! ([`claims`]). Stages that come last are released when all others have ended, in whatever way.
+//!
 //! INVARIANT: a gated stage is looked up or started only with an [`Admission`], and an admission
 //! comes only from a [`Pass`] about exactly the stage's input.
 //! INVARIANT: no stage starts before everything it needs is done; none starts twice at a time.
+//! INVARIANT: what comes last starts only when everything else is final, and changes nothing about it.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+mod claims;
+mod ends;
+mod machine;
+mod services;
+
+pub use machine::Scheduler;
 
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::gate::{Admission, Pass};
 use crate::graph::StageId;
-use crate::plan::Resolved;
 
 /// What the host reports.
 #[derive(Debug)]
@@ -56,10 +63,34 @@ pub enum Event {
         /// The stage.
         stage: StageId,
         /// How.
-        end: Result<(), ReasonCode>,
+        end: Result<(), Bad>,
     },
-    /// Somebody wants the run to stop.
+    /// The pause before the next attempt is over.
+    Elapsed(StageId),
+    /// A service is ready, or gone: it could not be started, was not ready in time, or ended by itself.
+    Service {
+        /// The service, as a position in the plan.
+        service: u32,
+        /// Whether it is ready.
+        ready: Result<(), ReasonCode>,
+    },
+    /// Somebody wants the run to stop; what comes last still runs, unless this is said again.
     Cancel,
+}
+
+/// A bad end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bad {
+    /// Its reason.
+    pub code: ReasonCode,
+    /// The exit code, if the program ended by itself.
+    pub exit: Option<i32>,
+}
+
+impl From<ReasonCode> for Bad {
+    fn from(code: ReasonCode) -> Self {
+        Self { code, exit: None }
+    }
 }
 
 /// A gate's verdict as the scheduler needs it.
@@ -100,6 +131,17 @@ pub enum Command {
     },
     /// End a running stage.
     Kill(StageId),
+    /// Report [`Event::Elapsed`] after a pause.
+    Pause {
+        /// The stage.
+        stage: StageId,
+        /// How long, in milliseconds.
+        ms: u64,
+    },
+    /// Start a service, and report when it is ready or gone.
+    Serve(u32),
+    /// End a service.
+    Dismiss(u32),
 }
 
 /// Where a stage stands.
@@ -111,10 +153,12 @@ pub enum State {
     Deciding,
     /// The cache is being asked.
     Looking,
-    /// It waits for a worker.
+    /// It waits for a worker, a service, or what it takes.
     Ready,
     /// It runs.
     Running,
+    /// Its last attempt ended badly, for this reason; the next one comes after a pause.
+    Paused(ReasonCode),
     /// It is done: ran or was answered from the cache.
     Done {
         /// Whether the cache answered.
@@ -145,249 +189,8 @@ pub struct Options {
     pub keep_going: bool,
     /// The run's id; a pass of another run admits nothing.
     pub run: String,
-}
-
-/// The state machine.
-#[derive(Debug)]
-pub struct Scheduler<'p> {
-    plan: &'p Resolved,
-    options: Options,
-    states: Vec<State>,
-    missing: Vec<u32>,
-    attempts: Vec<u32>,
-    admissions: Vec<(StageId, Admission)>,
-    heights: Vec<u32>,
-    ready: BinaryHeap<(u32, Reverse<StageId>)>,
-    free: u32,
-    open: usize,
-    stopping: Option<ReasonCode>,
-}
-
-impl<'p> Scheduler<'p> {
-    /// A scheduler for the stages that `wanted` marks; the others are left out of the run. What a
-    /// wanted stage needs must be wanted too.
-    ///
-    /// # Panics
-    /// If the plan has a cycle; `expand` refuses such plans.
-    #[must_use]
-    pub fn new(plan: &'p Resolved, wanted: &[bool], options: Options) -> Self {
-        let order = plan.graph.topological().expect("`expand` refuses cycles");
-        let heights = plan.graph.heights(&order);
-        let mut states = vec![State::Waiting; plan.stages.len()];
-        for (state, _) in states.iter_mut().zip(wanted).filter(|(_, wanted)| !**wanted) {
-            *state = State::Skipped(ReasonCode::RunCancelled);
-        }
-        let missing = plan.graph.stages().map(|s| plan.graph.dependencies(s).len() as u32).collect();
-        let open = wanted.iter().filter(|w| **w).count();
-        Self {
-            plan,
-            free: options.jobs.max(1),
-            options,
-            states,
-            missing,
-            attempts: vec![0; plan.stages.len()],
-            admissions: Vec::new(),
-            heights,
-            ready: BinaryHeap::new(),
-            open,
-            stopping: None,
-        }
-    }
-
-    /// The first commands.
-    #[must_use]
-    pub fn begin(&mut self) -> Vec<Command> {
-        let mut out = Vec::new();
-        for stage in self.plan.graph.stages() {
-            if self.states[stage.index()] == State::Waiting && self.missing[stage.index()] == 0 {
-                self.ready_to_look(stage, &mut out);
-            }
-        }
-        out
-    }
-
-    /// Takes one event and says what is to be done now.
-    ///
-    /// Events about stages that are already final are ignored (a kill and an end may cross).
-    #[must_use]
-    pub fn step(&mut self, event: Event) -> Vec<Command> {
-        let mut out = Vec::new();
-        match event {
-            Event::Decided { stage, verdict } if self.is(stage, State::Deciding) => {
-                self.decided(stage, verdict, &mut out)
-            }
-            Event::Looked { stage, hit, admission } if self.is(stage, State::Looking) => {
-                if hit {
-                    self.done(stage, true, &mut out);
-                } else if let Some(code) = self.stopping {
-                    self.fail(stage, State::Skipped(code));
-                } else {
-                    self.admissions.extend(admission.map(|a| (stage, a)));
-                    self.states[stage.index()] = State::Ready;
-                    self.ready.push((self.heights[stage.index()], Reverse(stage)));
-                }
-            }
-            Event::Refused { stage, code } if !self.state(stage).is_final() => {
-                if self.is(stage, State::Running) {
-                    self.free += self.weight(stage);
-                }
-                self.failed(stage, code, &mut out);
-            }
-            Event::Ended { stage, end } if self.is(stage, State::Running) => self.ended(stage, end, &mut out),
-            Event::Cancel => self.stop(ReasonCode::RunCancelled, true, &mut out),
-            Event::Decided { .. } | Event::Looked { .. } | Event::Refused { .. } | Event::Ended { .. } => {}
-        }
-        self.fill(&mut out);
-        out
-    }
-
-    /// Whether nothing is left to do.
-    #[must_use]
-    pub fn is_finished(&self) -> bool {
-        self.open == 0
-    }
-
-    /// Where a stage stands.
-    #[must_use]
-    pub fn state(&self, stage: StageId) -> State {
-        self.states[stage.index()]
-    }
-
-    /// Where all stages stand.
-    #[must_use]
-    pub fn states(&self) -> &[State] {
-        &self.states
-    }
-
-    fn is(&self, stage: StageId, state: State) -> bool {
-        self.state(stage) == state
-    }
-
-    fn weight(&self, stage: StageId) -> u32 {
-        self.plan.stage(stage).cpus.clamp(1, self.options.jobs.max(1))
-    }
-
-    fn ready_to_look(&mut self, stage: StageId, out: &mut Vec<Command>) {
-        if self.plan.stage(stage).gate.is_some() {
-            self.states[stage.index()] = State::Deciding;
-            out.push(Command::Decide(stage));
-        } else {
-            self.states[stage.index()] = State::Looking;
-            out.push(Command::Look { stage, admission: None });
-        }
-    }
-
-    fn decided(&mut self, stage: StageId, verdict: Verdict, out: &mut Vec<Command>) {
-        let code = match verdict {
-            Verdict::Pass { pass, input } => match pass.admit(input, &self.options.run) {
-                Some(admission) => {
-                    self.states[stage.index()] = State::Looking;
-                    out.push(Command::Look { stage, admission: Some(admission) });
-                    return;
-                }
-                None => ReasonCode::GateOrderViolation,
-            },
-            Verdict::Fail(code) => code,
-        };
-        self.fail(stage, State::Refused(code));
-        if !self.options.keep_going {
-            self.stop(code, false, out);
-        }
-    }
-
-    fn ended(&mut self, stage: StageId, end: Result<(), ReasonCode>, out: &mut Vec<Command>) {
-        self.free += self.weight(stage);
-        match end {
-            Ok(()) => self.done(stage, false, out),
-            Err(code) => {
-                let again = self.attempts[stage.index()] <= self.plan.stage(stage).retries;
-                if again && self.stopping.is_none() && code != ReasonCode::RunCancelled {
-                    self.ready_to_look(stage, out); // gates are decided again; the cache has nothing new
-                } else {
-                    self.failed(stage, code, out);
-                }
-            }
-        }
-    }
-
-    fn done(&mut self, stage: StageId, hit: bool, out: &mut Vec<Command>) {
-        self.states[stage.index()] = State::Done { hit };
-        self.open -= 1;
-        let plan = self.plan;
-        for dependent in plan.graph.dependents(stage) {
-            let missing = &mut self.missing[dependent.index()];
-            *missing -= 1;
-            if *missing == 0 && self.states[dependent.index()] == State::Waiting {
-                match self.stopping {
-                    None => self.ready_to_look(*dependent, out),
-                    Some(code) => self.fail(*dependent, State::Skipped(code)),
-                }
-            }
-        }
-    }
-
-    fn failed(&mut self, stage: StageId, code: ReasonCode, out: &mut Vec<Command>) {
-        self.fail(stage, State::Failed(code));
-        if !self.options.keep_going {
-            self.stop(ReasonCode::UpstreamFailed, false, out);
-        }
-    }
-
-    /// Ends a stage badly, and with it everything that needs it.
-    fn fail(&mut self, stage: StageId, state: State) {
-        let mut queue = vec![(stage, state)];
-        while let Some((stage, state)) = queue.pop() {
-            if self.state(stage).is_final() {
-                continue;
-            }
-            self.states[stage.index()] = state;
-            self.open -= 1;
-            let code = if let State::Skipped(code) = state { code } else { ReasonCode::UpstreamFailed };
-            queue.extend(self.plan.graph.dependents(stage).iter().map(|d| (*d, State::Skipped(code))));
-        }
-    }
-
-    /// Starts nothing more; what waits is skipped, what runs is ended (`kill`) or may finish.
-    fn stop(&mut self, code: ReasonCode, kill: bool, out: &mut Vec<Command>) {
-        if self.stopping.is_none() {
-            self.stopping = Some(code);
-        }
-        self.ready.clear();
-        self.admissions.clear();
-        for stage in self.plan.graph.stages() {
-            match self.state(stage) {
-                State::Waiting | State::Ready => self.fail(stage, State::Skipped(code)),
-                State::Running if kill => out.push(Command::Kill(stage)),
-                State::Deciding | State::Looking if kill => self.fail(stage, State::Skipped(code)),
-                State::Deciding
-                | State::Looking
-                | State::Running
-                | State::Done { .. }
-                | State::Failed(_)
-                | State::Refused(_)
-                | State::Skipped(_) => {}
-            }
-        }
-    }
-
-    fn fill(&mut self, out: &mut Vec<Command>) {
-        while let Some((_, Reverse(stage))) = self.ready.peek().copied() {
-            let weight = self.weight(stage);
-            if weight > self.free {
-                return;
-            }
-            self.ready.pop();
-            if self.state(stage) != State::Ready {
-                continue;
-            }
-            self.free -= weight;
-            self.attempts[stage.index()] += 1;
-            self.states[stage.index()] = State::Running;
-            let at = self.admissions.iter().position(|(s, _)| *s == stage);
-            let admission = at.map(|i| self.admissions.swap_remove(i).1);
-            out.push(Command::Start { stage, attempt: self.attempts[stage.index()], admission });
-        }
-    }
+    /// Memory that stages may take together, in bytes; without end if `None`.
+    pub memory_bytes: Option<u64>,
 }
 
 #[cfg(test)]

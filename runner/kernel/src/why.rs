@@ -80,6 +80,8 @@ pub enum Why {
     ResultLost,
     /// The run was asked not to use the cache.
     Forced,
+    /// It comes last, and this run did something.
+    RunWorked,
 }
 
 impl Why {
@@ -142,6 +144,7 @@ impl std::fmt::Display for Why {
             Self::FailedBefore => write!(f, "its last attempt failed"),
             Self::ResultLost => write!(f, "the cache has no result for its key any more"),
             Self::Forced => write!(f, "the run was asked not to use the cache"),
+            Self::RunWorked => write!(f, "it comes last, and this run did more than look things up"),
         }
     }
 }

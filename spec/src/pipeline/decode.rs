@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::runtime::{PipelineRuntime, StageRuntime};
 use super::stage::{Env, From, Gate, GatedAction, Run, Stage, Work};
 use super::tool::{CompileTool, SpineTool, TOOL_NAMES};
 use super::{Axis, Pipeline, RecordMode};
@@ -51,14 +52,16 @@ fn pipeline(node: &Node, problems: &mut Problems) -> Option<Pipeline> {
     let env = env(fields.children("env"), problems);
     let stages: Vec<Stage> = fields.children("stage").into_iter().filter_map(|node| stage(node, problems)).collect();
     let gates: Vec<Gate> = fields.children("gate").into_iter().filter_map(|node| gate(node, problems)).collect();
+    let runtime = PipelineRuntime::decode(&mut fields, problems);
     fields.finish(problems);
     unique(stages.iter().map(|s| &s.name), "stage", problems);
     unique(gates.iter().map(|g| &g.name), "gate", problems);
     bind(&stages, &gates, problems);
-    Some(Pipeline { name: name?, profile, mandate, blueprint, record, matrix, env, stages, gates })
+    super::runtime::bind(&runtime, &stages, &gates, problems);
+    Some(Pipeline { name: name?, profile, mandate, blueprint, record, matrix, env, stages, gates, runtime })
 }
 
-fn unique<'n>(names: impl Iterator<Item = &'n Spanned<Name>>, what: &str, problems: &mut Problems) {
+pub(super) fn unique<'n>(names: impl Iterator<Item = &'n Spanned<Name>>, what: &str, problems: &mut Problems) {
     let mut first: BTreeMap<&str, Span> = BTreeMap::new();
     for name in names {
         if let Some(earlier) = first.insert(name.as_str(), name.span) {
@@ -93,7 +96,7 @@ fn bind(stages: &[Stage], gates: &[Gate], problems: &mut Problems) {
     }
 }
 
-fn missing(code: ReasonCode, what: &str, name: &Spanned<Name>, known: &[&str]) -> Problem {
+pub(super) fn missing(code: ReasonCode, what: &str, name: &Spanned<Name>, known: &[&str]) -> Problem {
     let problem = Problem::new(code, format!("no {what} is called `{}`", **name), name.span);
     match closest(name.as_str(), known.iter().copied()) {
         Some(near) => {
@@ -127,7 +130,7 @@ fn matrix(node: &Node, problems: &mut Problems) -> Vec<Axis> {
     axes
 }
 
-fn env(nodes: Vec<&Node>, problems: &mut Problems) -> Vec<Env> {
+pub(super) fn env(nodes: Vec<&Node>, problems: &mut Problems) -> Vec<Env> {
     let mut variables: Vec<Env> = Vec::new();
     for node in nodes {
         let mut fields = Fields::new(node);
@@ -180,7 +183,15 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     let memory = fields.one("memory", problems);
     let network = fields.one("network", problems).map(|n| n.value).unwrap_or_default();
     let isolation = fields.one("isolation", problems);
+    let runtime = StageRuntime::decode(&mut fields, problems);
     fields.finish(problems);
+    if let (Some(short), Some(retry)) = (&retries, node.children.iter().find(|c| *c.name == "retry")) {
+        problems.push(
+            Problem::new(ReasonCode::FieldDuplicate, "retries are said in one way", short.span)
+                .also(retry.name.span, "and here")
+                .help("keep `retry`, with `times`"),
+        );
+    }
     if let Some(retries) = retries.as_ref().filter(|r| r.value > 10) {
         problems.push(Problem::new(ReasonCode::DocumentInvalid, "a stage is retried at most 10 times", retries.span));
     }
@@ -204,11 +215,12 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
         env,
         tools,
         timeout,
-        retries: retries.map_or(0, |r| r.value),
+        retries: retries.map_or(runtime.retry.as_ref().map_or(0, |r| r.times), |r| r.value),
         cpus: cpus.map_or(1, |c| c.value.max(1)),
         memory: memory.map(|m| m.value),
         network,
         isolation,
+        runtime,
     })
 }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::runtime::StageRuntime;
 use super::tool::{CompileTool, SpineTool};
 use super::words;
 use crate::Name;
@@ -39,6 +40,9 @@ pub struct Stage {
     pub network: Network,
     /// What is kept away from it.
     pub isolation: Option<Spanned<Isolation>>,
+    /// How it is run: retries, pools, services, optional, finally.
+    #[serde(flatten)]
+    pub runtime: StageRuntime,
 }
 
 /// What a stage does.

@@ -127,7 +127,7 @@ pub enum Lane {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Status {
-    /// Every stage that was asked for is done.
+    /// Every stage that was asked for is done, but for optional ones and what depends on them.
     Succeeded,
     /// A stage failed or a gate refused.
     Failed,
@@ -293,7 +293,7 @@ pub struct Program {
 /// How a run ended, and what it may therefore claim. Only one of the three has room for outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Every stage that was asked for is done.
+    /// Every stage that was asked for is done, but for optional ones and what depends on them.
     Passed {
         /// What the run claims.
         outputs: Outputs,
@@ -438,7 +438,8 @@ impl Predicate for BuildRecord {
         if succeeded && (facts.validation_status == Some(Decision::Fail) || facts.gates.iter().any(refusing)) {
             return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a gate refused");
         }
-        let failed = facts.stage_counts.failed > 0 || facts.stages.iter().any(|s| s.status == StageStatus::Fail);
+        let failed =
+            facts.stage_counts.failed > 0 || facts.stages.iter().any(|s| s.status == StageStatus::Fail && !s.optional);
         if succeeded && failed {
             return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a stage failed");
         }

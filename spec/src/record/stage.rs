@@ -62,6 +62,9 @@ pub struct StageFacts {
     /// The stage key: the digest of its Remote Execution API action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Digest>,
+    /// Whether the run may end well although this stage did not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// The stage's name.
     pub stage: String,
     /// How it ended.
@@ -78,6 +81,13 @@ pub struct StageCounts {
     pub passed: u64,
     /// Stages that were not run.
     pub skipped: u64,
+    /// Optional stages that ended badly.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tolerated: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl StageCounts {
@@ -86,13 +96,19 @@ impl StageCounts {
     pub fn of(stages: &[StageFacts]) -> Self {
         let mut counts = Self::default();
         for stage in stages {
-            *match stage.status {
-                StageStatus::Pass => &mut counts.passed,
-                StageStatus::Fail => &mut counts.failed,
-                StageStatus::Skip => &mut counts.skipped,
-            } += 1;
+            counts.add(stage);
         }
         counts
+    }
+
+    /// Counts one more stage.
+    pub fn add(&mut self, stage: &StageFacts) {
+        *match (stage.status, stage.optional) {
+            (StageStatus::Pass, _) => &mut self.passed,
+            (StageStatus::Fail, false) => &mut self.failed,
+            (StageStatus::Fail, true) => &mut self.tolerated,
+            (StageStatus::Skip, _) => &mut self.skipped,
+        } += 1;
     }
 }
 

@@ -61,6 +61,7 @@ fn stage(stage: &str, status: StageStatus) -> StageFacts {
         identity: Identity { config_hash: None, name: "run".into(), version: "1".into() },
         isolation: None,
         key: None,
+        optional: false,
         stage: stage.into(),
         status,
     }

@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     if pipelines.is_empty() {
         context.output.line("the project declares no pipeline yet; write one in `pipelines/`");
     } else {
-        context.output.note("stages run at isolation `open`: nothing is kept away from them yet");
+        context.output.note(not_enforced(pipelines.iter().map(|(_, plan)| plan)));
     }
     let list: Vec<_> = pipelines
         .iter()
@@ -60,4 +60,15 @@ pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure
             "this version enforces nothing beyond `open`; declare `isolation \"open\"` if that is enough for the stage",
         )),
     }
+}
+
+/// What stages declare and nobody enforces, in one sentence.
+fn not_enforced<'p>(plans: impl Iterator<Item = &'p Resolved>) -> String {
+    let mut text = "stages run at isolation `open`: nothing is kept away from them yet, the network neither".to_owned();
+    let wants_memory =
+        |s: &orgo_kernel::plan::ResolvedStage| s.runtime.as_ref().is_some_and(|r| r.memory_bytes.is_some());
+    if plans.flat_map(|plan| &plan.stages).any(wants_memory) {
+        text.push_str("; `memory` decides when a stage starts, and is no limit while it runs");
+    }
+    text
 }

@@ -1,8 +1,11 @@
 //! `orgo explain`: why a stage ran, or why it did not.
 
+use std::collections::BTreeMap;
+
 use orgo_host::journal::{self, Entry};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
+use orgo_spec::ReasonCode;
 use serde_json::json;
 
 use super::Context;
@@ -63,7 +66,12 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
                     format!("  attempt {attempt} {how}{message}")
                 });
             }
+            Entry::Skip { stage, code } if *stage == args.stage => {
+                lines.extend(skipped(&plan, id, *code, &entries));
+            }
             Entry::Begin { .. }
+            | Entry::Skip { .. }
+            | Entry::Service { .. }
             | Entry::Miss { .. }
             | Entry::Hit { .. }
             | Entry::Refused { .. }
@@ -74,7 +82,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     }
     if lines.is_empty() {
         lines.push(match entries.iter().any(|e| matches!(e, Entry::Finish { .. })) {
-            true => "  nothing about it had changed, or something before it did not end well".to_owned(),
+            true => "  nothing about it had changed".to_owned(),
             false => "  the run ended before it came to this stage".to_owned(),
         });
     }
@@ -102,6 +110,49 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
         "text": lines.iter().map(|l| l.trim()).collect::<Vec<_>>(),
     }));
     Ok(())
+}
+
+/// Why a stage was skipped: what failed before it, or that the run stopped.
+fn skipped(plan: &Resolved, id: StageId, code: ReasonCode, entries: &[Entry]) -> Vec<String> {
+    let mut failed: BTreeMap<&str, String> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Entry::End { stage, code: Some(code), .. } => drop(failed.insert(stage, code.to_string())),
+            Entry::End { stage, code: None, .. } => drop(failed.remove(stage.as_str())),
+            Entry::Refused { stage, gate, .. } => drop(failed.insert(stage, format!("refused by the gate `{gate}`"))),
+            Entry::Begin { .. }
+            | Entry::Miss { .. }
+            | Entry::Hit { .. }
+            | Entry::Start { .. }
+            | Entry::Skip { .. }
+            | Entry::Service { .. }
+            | Entry::Finish { .. } => {}
+        }
+    }
+    let mut seen = vec![false; plan.stages.len()];
+    let mut queue = vec![id];
+    let mut lines = Vec::new();
+    while let Some(next) = queue.pop() {
+        for needed in plan.graph.dependencies(next) {
+            if !std::mem::replace(&mut seen[needed.index()], true) {
+                queue.push(*needed);
+                let name = plan.stage(*needed).name.as_str();
+                lines.extend(
+                    failed.get(name).map(|why| format!("  skipped: it needs `{name}`, which ended with {why}")),
+                );
+            }
+        }
+    }
+    if lines.is_empty() {
+        lines.push(if code == ReasonCode::ServiceFailed {
+            "  it was not started: a service that it needs did not become ready, or ended by itself".to_owned()
+        } else if code == ReasonCode::RunCancelled {
+            "  skipped: the run was cancelled".to_owned()
+        } else {
+            "  skipped: the run stopped because another stage failed (`--keep-going` goes on)".to_owned()
+        });
+    }
+    lines
 }
 
 /// The pipeline that has the stage, and the stage.

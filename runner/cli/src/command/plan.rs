@@ -39,6 +39,10 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
                 let gate = plan.stage(id).gate.map_or("", |g| plan.gates[g as usize].name.as_str());
                 ("gate", Some(key), vec![format!("the gate `{gate}` decides first")])
             }
+            Ok(Foreseen::Last) => {
+                open += 1;
+                ("last", None, vec!["it runs after all others, if any of them does".to_owned()])
+            }
             Ok(Foreseen::Waits(on)) => {
                 open += 1;
                 ("wait", None, vec![format!("it reads what `{}` has yet to produce", plan.stage(on).name)])

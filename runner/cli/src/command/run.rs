@@ -21,7 +21,7 @@ use crate::args::{LaneArg, Run};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::project::{Repository, own_path};
-use crate::report::Reporter;
+use crate::report::{Reporter, Times};
 
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
@@ -81,6 +81,8 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let options = RunOptions {
         run: run.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
+        memory_bytes: args.memory.map(|m| m.0).or_else(orgo_host::machine::memory_bytes),
+        stream: args.stream,
         keep_going: args.keep_going,
         force: &force,
         wanted: &wanted,
@@ -91,8 +93,8 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         before_work: &before_work,
         settle: settled::may_settle(&plan, &governance).then(|| repository.plan_key()).transpose()?,
     };
-    let mut reporter =
-        Reporter::new(context.output, &plan, &wanted, args, &repository.project, &options.run, clock.clone())?;
+    let store = repository.workspace.open_store()?;
+    let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;
     let ended = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
         reporter.notice(&notice);
     });
@@ -114,7 +116,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
                     ReasonCode::InputChanged.remedy(),
                 ));
             }
-            Some(submit(about, &outcome, &repository.workspace.open_store()?)?)
+            Some(submit(about, &outcome, &store)?)
         }
     };
     let finish = Entry::Finish {
@@ -203,7 +205,12 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
                 State::Failed(code) => ("failed", Some(code)),
                 State::Refused(code) => ("refused", Some(code)),
                 State::Skipped(code) => ("skipped", Some(code)),
-                State::Waiting | State::Deciding | State::Looking | State::Ready | State::Running => ("open", None),
+                State::Waiting
+                | State::Deciding
+                | State::Looking
+                | State::Ready
+                | State::Running
+                | State::Paused(_) => ("open", None),
             };
             json!({
                 "stage": stage.name,
@@ -212,9 +219,12 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
                 "key": o.keyed.as_ref().map(|k| k.key),
                 "why": o.why,
                 "attempts": o.attempts.len(),
+                "optional": o.optional,
+                "duration_ms": o.duration_ms,
             })
         })
         .collect();
+    let times = Times::of(plan, outcome);
     json!({
         "schema": "orgo.run/1",
         "run": outcome.run,
@@ -224,6 +234,8 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
         "ran": outcome.ran(),
         "hits": outcome.hits(),
         "duration_ms": outcome.ended_ms - outcome.started_ms,
+        "saved_ms": times.saved_ms,
+        "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
         "stages": stages,
         "record": recorded.map(|r| json!({
             "number": r.number,

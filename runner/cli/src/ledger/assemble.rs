@@ -18,7 +18,7 @@ use orgo_spec::record::{
     Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
     StageStatus, Statement, Status,
 };
-use orgo_spec::{Digest, Name};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::governance::Governance;
 use super::kristal;
@@ -182,14 +182,10 @@ fn stages(
     store: &Store,
 ) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
     let mut all = Vec::new();
-    let mut counts = StageCounts { failed: 0, passed: 0, skipped: 0 };
+    let mut counts = StageCounts::default();
     for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
         let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
-        match facts.status {
-            StageStatus::Pass => counts.passed += 1,
-            StageStatus::Fail => counts.failed += 1,
-            StageStatus::Skip => counts.skipped += 1,
-        }
+        counts.add(&facts);
         all.push(facts);
     }
     if all.len() <= BuildRecord::MAX_LISTED_STAGES {
@@ -210,9 +206,13 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
     let (status, code) = match o.state {
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
-        State::Skipped(_) | State::Waiting | State::Deciding | State::Looking | State::Ready | State::Running => {
-            (StageStatus::Skip, None)
-        }
+        State::Skipped(_)
+        | State::Waiting
+        | State::Deciding
+        | State::Looking
+        | State::Ready
+        | State::Running
+        | State::Paused(_) => (StageStatus::Skip, None),
     };
     let message = o.attempts.last().and_then(|a| a.message.as_deref()).map(one_line);
     let name = match &stage.action {
@@ -236,6 +236,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         },
         isolation: o.isolation.filter(|_| passed),
         key: o.keyed.as_ref().map(|k| k.key.0),
+        optional: stage.is_optional(),
         stage: stage.name.clone(),
         status,
     }
@@ -276,7 +277,7 @@ fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
 fn inputs(outcome: &RunOutcome, store: &Store) -> Result<Vec<Snapshot>, Failure> {
     let mut files: BTreeMap<&str, Digest> = BTreeMap::new();
     for stage in &outcome.stages {
-        files.extend(stage.files.iter().map(|f| (f.path.as_str(), f.blob.digest)));
+        files.extend(stage.repository_files().map(|f| (f.path.as_str(), f.blob.digest)));
     }
     let all: Vec<Snapshot> =
         files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();
@@ -340,19 +341,31 @@ fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: 
     let what = match (facts.status(), refusing) {
         (Status::Succeeded, _) => format!(": {} ran, {} hits", outcome.ran(), outcome.hits()),
         (_, Some((gate, facts))) => {
-            let counts = facts.report.iter().flat_map(|r| &r.counts);
-            let errors = facts.report.as_ref().map_or(0, |r| r.errors);
-            let main = counts.filter(|(_, n)| **n <= errors).max_by_key(|(_, n)| **n).map(|(code, _)| code.clone());
-            let main =
-                main.unwrap_or_else(|| gate.record.reason_codes.first().map_or(String::new(), ToString::to_string));
-            format!(" gate {}: {errors} errors, mostly {main}", gate.record.gate)
+            format!(" gate {}: {}", gate.record.gate, refusal(&gate.record.reason_codes, facts))
         }
         (_, None) => {
-            let failed =
-                about.plan.stages.iter().zip(&outcome.stages).find(|(_, o)| matches!(o.state, State::Failed(_)));
+            let required =
+                |s: &ResolvedStage, o: &StageOutcome| matches!(o.state, State::Failed(_)) && !s.is_optional();
+            let failed = about.plan.stages.iter().zip(&outcome.stages).find(|(s, o)| required(s, o));
             let code = facts.terminal_reason_code().map_or(String::new(), |c| c.to_string());
             failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
         }
     };
     format!("{} {word}{what} {at}", about.plan.name)
+}
+
+/// Why a gate refused, in a few words: `27 FUNCTIONAL_CONFLICT` if the report has errors, otherwise the first reason.
+fn refusal(codes: &[ReasonCode], facts: &GateFacts) -> String {
+    let reason = codes.first().map_or(String::new(), ToString::to_string);
+    let Some(report) = facts.report.as_ref().filter(|r| r.errors > 0) else { return reason };
+    if codes.first() != Some(&ReasonCode::ValidationFailed) {
+        return reason;
+    }
+    // Counts are of errors and warnings together; a code that is counted more often than there are errors is none.
+    let errors = report.counts.iter().filter(|(_, n)| **n <= report.errors);
+    match errors.max_by_key(|(_, n)| **n) {
+        Some((code, n)) if *n == report.errors => format!("{n} {code}"),
+        Some((code, n)) => format!("{} errors, {n} of them {code}", report.errors),
+        None => format!("{} errors", report.errors),
+    }
 }

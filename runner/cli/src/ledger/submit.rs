@@ -84,7 +84,7 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
 fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
     let git = about.desk.ledger.git();
     let mut seen = std::collections::BTreeSet::new();
-    for file in outcome.stages.iter().flat_map(|s| &s.files) {
+    for file in outcome.stages.iter().flat_map(|s| s.repository_files()) {
         if !seen.insert(file.path.as_str()) {
             continue;
         }

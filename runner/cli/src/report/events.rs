@@ -92,6 +92,12 @@ impl<'p> Events<'p> {
             Notice::Unplanned(id, message) => {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))
             }
+            Notice::Begin(_) | Notice::Printed(..) => {}
+            Notice::Paused(id, ms) => self.write("stage.paused", &plan.stage(*id).name, json!({ "pause_ms": ms })),
+            Notice::Service(service, news) => {
+                let (_, state, message) = super::structured::service_news(*news);
+                self.write(&format!("service.{state}"), service, json!({ "message": message }));
+            }
             Notice::Skipped(id) => self.write("stage.skipped", &plan.stage(*id).name, json!({})),
         }
     }

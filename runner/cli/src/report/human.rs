@@ -1,46 +1,64 @@
 //! Lines for people, and a bar on terminals.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::time::Duration;
+
 use orgo_host::process::Exit;
-use orgo_host::run::{Attempt, Notice, RunOutcome};
+use orgo_host::run::{Attempt, Notice, RunOutcome, ServiceNews};
+use orgo_host::store::Store;
+use orgo_kernel::graph::StageId;
+use orgo_kernel::key::Blob;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::record::Decision;
 
+use super::progress::{Progress, duration};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
+
+/// How many of the last lines of a failed stage's log are shown.
+const LINES: usize = 30;
 
 /// Reports to people on standard error; the summary is the result and goes to standard output.
 pub(super) struct Human<'p> {
     output: Output,
     plan: &'p Resolved,
-    bar: ProgressBar,
+    wanted: &'p [bool],
+    store: &'p Store,
+    /// Whether lines were shown while they were printed.
+    stream: bool,
+    progress: Progress<'p>,
     why: Vec<Option<String>>,
 }
 
 impl<'p> Human<'p> {
-    pub(super) fn new(output: Output, plan: &'p Resolved, total: usize) -> Self {
-        let target = if output.quiet || output.json {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr_with_hz(8)
-        };
-        let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-        let style =
-            ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
-        bar.set_style(style);
-        Self { output, plan, bar, why: vec![None; plan.stages.len()] }
+    pub(super) fn new(
+        output: Output,
+        plan: &'p Resolved,
+        wanted: &'p [bool],
+        store: &'p Store,
+        stream: bool,
+        jobs: u32,
+    ) -> Self {
+        let total = wanted.iter().filter(|w| **w).count();
+        let progress = Progress::new(output, plan, total, jobs);
+        Self { output, plan, wanted, store, stream, progress, why: vec![None; plan.stages.len()] }
     }
 
     fn say(&self, line: &str) {
         if !self.output.quiet {
-            self.bar.suspend(|| self.output.note(line));
+            self.progress.aside(|| self.output.note(line));
         }
+    }
+
+    /// Says what matters even to those who want to hear little.
+    fn insist(&self, line: &str) {
+        self.progress.aside(|| self.output.warn(line));
     }
 
     pub(super) fn notice(&mut self, notice: &Notice<'_>) {
         match notice {
+            Notice::Begin(took_ms) => self.progress.begin(self.wanted, took_ms),
             Notice::Hit(id) => {
-                self.bar.inc(1);
+                self.progress.ended(*id);
                 if self.output.verbose {
                     self.say(&format!("{DIM}hit   {}{RESET}", self.plan.stage(*id).name));
                 }
@@ -49,50 +67,36 @@ impl<'p> Human<'p> {
                 let text: Vec<String> = why.iter().map(ToString::to_string).collect();
                 self.why[id.index()] = Some(text.join("; "));
             }
-            Notice::Started(id, _) => self.bar.set_message(self.plan.stage(*id).name.clone()),
-            Notice::Ended(id, attempt, end) => {
-                let stage = self.plan.stage(*id);
-                let ms = end.ended_ms - end.started_ms;
-                match end.code {
-                    None => {
-                        self.bar.inc(1);
-                        let why = self.why[id.index()].take().unwrap_or_default();
-                        self.say(&format!(
-                            "{GREEN}ran{RESET}   {:<24} {ms:>6} ms  {DIM}{}{RESET}",
-                            stage.name,
-                            plain(&why)
-                        ));
-                    }
-                    Some(code) => {
-                        let again = *attempt <= stage.retries;
-                        let tail = if again {
-                            format!(" (attempt {attempt} of {})", stage.retries + 1)
-                        } else {
-                            String::new()
-                        };
-                        self.say(&format!(
-                            "{RED}FAIL{RESET}  {:<24} {ms:>6} ms  {code}: {}{tail}",
-                            stage.name,
-                            how(end)
-                        ));
-                    }
+            Notice::Started(id, _) => self.progress.started(*id),
+            Notice::Ended(id, attempt, end) => self.ended(*id, *attempt, end),
+            Notice::Paused(id, ms) => {
+                let name = &self.plan.stage(*id).name;
+                self.say(&format!("{YELLOW}wait{RESET}  {name:<24} next attempt in {}", said(*ms)));
+            }
+            Notice::Printed(id, text) => {
+                let name = &self.plan.stage(*id).name;
+                for line in text.lines() {
+                    self.say(&format!("{DIM}{name} |{RESET} {}", plain(line)));
                 }
             }
+            Notice::Service(name, news) => match news {
+                ServiceNews::Started => self.say(&format!("{DIM}start service {name}{RESET}")),
+                ServiceNews::Ready => self.say(&format!("{DIM}ready service {name}{RESET}")),
+                ServiceNews::Ended => self.say(&format!("{DIM}ended service {name}{RESET}")),
+                ServiceNews::Gone(why) => self.insist(&format!("{RED}FAIL{RESET}  service {name}: {}", plain(why))),
+            },
             Notice::Gate(gate) => {
                 let codes: Vec<_> = gate.record.reason_codes.iter().map(|c| c.as_str()).collect();
+                let (name, stage) = (&gate.record.gate, &gate.record.stage);
                 if gate.record.decision == Decision::Pass {
-                    self.say(&format!("{GREEN}PASS{RESET}  gate {} before {}", gate.record.gate, gate.record.stage));
+                    self.say(&format!("{GREEN}PASS{RESET}  gate {name} before {stage}"));
                 } else {
-                    self.say(&format!(
-                        "{RED}FAIL{RESET}  gate {} before {}: {}",
-                        gate.record.gate,
-                        gate.record.stage,
-                        codes.join(", ")
-                    ));
+                    self.insist(&format!("{RED}FAIL{RESET}  gate {name} before {stage}: {}", codes.join(", ")));
                 }
             }
             Notice::Unplanned(id, message) => {
-                self.say(&format!("{RED}FAIL{RESET}  {:<24} {}", self.plan.stage(*id).name, plain(message)));
+                self.progress.ended(*id);
+                self.insist(&format!("{RED}FAIL{RESET}  {:<24} {}", self.plan.stage(*id).name, plain(message)));
             }
             Notice::Skipped(id) => {
                 if self.output.verbose || self.plan.stages.len() < 40 {
@@ -102,8 +106,51 @@ impl<'p> Human<'p> {
         }
     }
 
+    fn ended(&mut self, id: StageId, attempt: u32, end: &Attempt) {
+        let stage = self.plan.stage(id);
+        let name = &stage.name;
+        let ms = end.ended_ms - end.started_ms;
+        let Some(code) = end.code else {
+            self.progress.ended(id);
+            let why = self.why[id.index()].take().unwrap_or_default();
+            self.say(&format!("{GREEN}ran{RESET}   {name:<24} {ms:>6} ms  {DIM}{}{RESET}", plain(&why)));
+            if self.output.verbose && !self.stream {
+                self.show_log(end.log, usize::MAX);
+            }
+            return;
+        };
+        let again = stage.again_after_ms(attempt, code, end.exit.and_then(Exit::exit_code)).is_some();
+        let tail = match (again, stage.is_optional()) {
+            (true, _) => format!(" (attempt {attempt} of {})", stage.retries + 1),
+            (false, true) => " (optional)".to_owned(),
+            (false, false) => String::new(),
+        };
+        if again {
+            self.progress.paused(id);
+        } else {
+            self.progress.ended(id);
+        }
+        let line = format!("{RED}FAIL{RESET}  {name:<24} {ms:>6} ms  {code}: {}{tail}", how(end));
+        if again {
+            self.say(&line)
+        } else {
+            self.insist(&line)
+        }
+        if !self.stream && !again {
+            self.show_log(end.log, if self.output.verbose { usize::MAX } else { LINES });
+        }
+    }
+
+    /// Shows the end of a log, in one piece.
+    fn show_log(&self, log: Option<Blob>, most: usize) {
+        let Some(bytes) = log.and_then(|log| self.store.get(log.digest).ok()) else { return };
+        for line in last_lines(&bytes, most) {
+            self.insist(&format!("{DIM}      |{RESET} {}", plain(&line)));
+        }
+    }
+
     pub(super) fn finish(&mut self, outcome: &RunOutcome) {
-        self.bar.finish_and_clear();
+        self.progress.finish();
         let bad = |s: &&State| matches!(s, State::Failed(_) | State::Refused(_));
         let skipped = outcome.stages.iter().filter(|s| matches!(s.state, State::Skipped(_))).count();
         let failed = outcome.stages.iter().map(|s| &s.state).filter(bad).count();
@@ -114,12 +161,21 @@ impl<'p> Human<'p> {
         };
         let counts = [outcome.ran(), outcome.hits(), failed, skipped];
         self.output.line(summary(&word, &self.plan.name, counts, outcome.ended_ms - outcome.started_ms));
+        if !self.output.quiet {
+            for line in super::summary::lines(self.plan, outcome) {
+                self.output.note(line);
+            }
+        }
         for path in &outcome.changed_sources {
             self.output.note(format!("{YELLOW}INPUT_CHANGED{RESET} `{}` changed while the run was under way; the run used it as it was before", plain(path)));
         }
         if failed > 0 && !self.output.quiet {
-            for (stage, _) in
-                self.plan.stages.iter().zip(&outcome.stages).filter(|(_, o)| matches!(o.state, State::Failed(_)))
+            for (stage, _) in self
+                .plan
+                .stages
+                .iter()
+                .zip(&outcome.stages)
+                .filter(|(_, o)| matches!(o.state, State::Failed(_)) && !o.attempts.is_empty())
             {
                 self.output.note(format!("see what it printed: orgo log {} --pipeline {}", stage.name, self.plan.name));
             }
@@ -138,7 +194,19 @@ pub(crate) fn unchanged(pipeline: &str, stages: usize, ms: i64) -> String {
     summary(&format!("{GREEN}PASSED{RESET}"), pipeline, [0, stages, 0, 0], ms)
 }
 
-fn how(end: &Attempt) -> String {
+fn said(ms: u64) -> String {
+    duration(Duration::from_millis(ms))
+}
+
+/// The last lines of a log, as text.
+pub(super) fn last_lines(log: &[u8], most: usize) -> Vec<String> {
+    let text = String::from_utf8_lossy(log);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(most)..].iter().map(|l| (*l).to_owned()).collect()
+}
+
+/// How an attempt ended badly, in a few words.
+pub(super) fn how(end: &Attempt) -> String {
     let message = end.message.as_deref().map(plain);
     match (end.exit, message) {
         (_, Some(message)) => message,

@@ -1,7 +1,7 @@
 //! JSON lines on standard error, with the fields of koa-contract section 4.4.
 
 use orgo_host::clock::Clock;
-use orgo_host::run::{Attempt, Notice, RunOutcome};
+use orgo_host::run::{Attempt, Notice, RunOutcome, ServiceNews};
 use orgo_kernel::plan::Resolved;
 use orgo_spec::record::Decision;
 use serde_json::{Map, Value, json};
@@ -51,6 +51,13 @@ impl<'p> Structured<'p> {
             Notice::Unplanned(id, message) => {
                 self.write("ERROR", "STAGE_END", name(id), json!({ "outcome": "failed", "error_message": message }))
             }
+            Notice::Begin(_) | Notice::Printed(..) => {}
+            Notice::Paused(id, ms) => self.write("INFO", "STAGE_PAUSED", name(id), json!({ "pause_ms": ms })),
+            Notice::Service(service, news) => {
+                let (level, state, message) = service_news(*news);
+                let more = json!({ "service_name": service, "state": state, "error_message": message });
+                self.write(level, "SERVICE", None, more);
+            }
             Notice::Skipped(id) => self.write("WARN", "STAGE_END", name(id), json!({ "outcome": "skipped" })),
         }
     }
@@ -75,5 +82,15 @@ impl<'p> Structured<'p> {
             "error_code": outcome.terminal_code(),
         });
         self.write(level, "RUN_END", None, more);
+    }
+}
+
+/// The level, the word and the message for what there is to tell about a service.
+pub(super) fn service_news(news: ServiceNews<'_>) -> (&'static str, &'static str, Option<&str>) {
+    match news {
+        ServiceNews::Started => ("INFO", "started", None),
+        ServiceNews::Ready => ("INFO", "ready", None),
+        ServiceNews::Ended => ("INFO", "ended", None),
+        ServiceNews::Gone(message) => ("ERROR", "gone", Some(message)),
     }
 }

@@ -2,6 +2,7 @@
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::scheduler::{Command, Event, Verdict};
+use orgo_kernel::why::Why;
 
 use crate::journal::Entry;
 
@@ -21,7 +22,15 @@ impl Engine<'_, '_> {
         Ok(match command {
             Command::Decide(stage) => Some(self.decide(stage, notices)?),
             Command::Look { stage, admission } => {
-                let force = self.options.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty();
+                let mut force = (self.options.force[stage.index()]
+                    || !self.outcomes[stage.index()].attempts.is_empty())
+                .then_some(Why::Forced);
+                if self.plan.stage(stage).is_finally() {
+                    match self.sum_up() {
+                        Ok(worked) => force = force.or(worked.then_some(Why::RunWorked)),
+                        Err(problem) => return Ok(Some(self.unplanned(stage, problem, notices))),
+                    }
+                }
                 match self.planner.look(stage, admission.as_ref(), force) {
                     Ok(lookup) => {
                         let hit = self.looked(stage, lookup, notices);
@@ -40,6 +49,16 @@ impl Engine<'_, '_> {
                 if let Some(slot) = self.busy.get(&stage) {
                     self.slots[*slot].waker.wake();
                 }
+                None
+            }
+            Command::Pause { stage, ms } => {
+                notices(Notice::Paused(stage, ms));
+                self.pause(stage, ms);
+                None
+            }
+            Command::Serve(service) => self.serve(service, notices)?,
+            Command::Dismiss(service) => {
+                self.dismiss(service);
                 None
             }
         })
@@ -94,7 +113,7 @@ impl Engine<'_, '_> {
                 if outcome.why.is_empty() {
                     outcome.why = why;
                 }
-                outcome.files.clone_from(&prepared.contents.files);
+                outcome.files = self.planner.with_service_files(stage, prepared.contents.files.clone());
                 self.prepared.insert(stage, *prepared);
                 false
             }

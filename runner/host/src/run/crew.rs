@@ -1,5 +1,6 @@
 //! The workers of a run: made when they are needed, given jobs, and heard.
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use crossbeam_channel::{Sender, unbounded};
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::Tree;
-use orgo_kernel::scheduler::Event;
+use orgo_kernel::scheduler::{Bad, Event};
 use orgo_spec::ReasonCode;
 
 use crate::file::{At, PathError};
@@ -18,12 +19,15 @@ use crate::process::{Exit, Waker};
 use super::engine::{Engine, Message};
 use super::options::{Notice, RunError};
 use super::outcome::Attempt;
+use super::tail::Tail;
 use super::worker::{Bench, Job, Worker};
 
 /// A worker as the engine sees it.
 pub(super) struct Slot {
     pub(super) jobs: Sender<Job>,
     pub(super) waker: Waker,
+    /// Where its stages print.
+    pub(super) log: Arc<File>,
     pub(super) thread: std::thread::JoinHandle<()>,
 }
 
@@ -54,6 +58,8 @@ impl Engine<'_, '_> {
             _admission: admission,
         };
         self.prepared.insert(stage, prepared);
+        let redactor = self.secrets.redactor(&job.env);
+        self.tails.insert(stage, Tail::new(Arc::clone(&self.slots[slot].log), redactor));
         self.busy.insert(stage, slot);
         self.slots[slot].waker.reset();
         let sent = self.slots[slot].jobs.send(job);
@@ -65,9 +71,11 @@ impl Engine<'_, '_> {
         let slot = self.slots.len();
         let (jobs, receiver) = unbounded();
         let waker = Waker::new().at("make a descriptor for", &self.workspace.work())?;
+        let bench = Bench::new(&self.workspace.work(), slot)?;
+        let log = Arc::new(bench.log()?);
         let worker = Worker {
             slot,
-            bench: Bench::new(&self.workspace.work(), slot)?,
+            bench,
             store: Arc::clone(self.planner.store()),
             clock: self.options.clock.clone(),
             executor: self.executor.clone(),
@@ -77,7 +85,7 @@ impl Engine<'_, '_> {
             done: self.sender.clone(),
         };
         let thread = std::thread::spawn(move || worker.work());
-        self.slots.push(Slot { jobs, waker, thread });
+        self.slots.push(Slot { jobs, waker, log, thread });
         Ok(slot)
     }
 
@@ -87,6 +95,8 @@ impl Engine<'_, '_> {
                 self.cancelled = true;
                 return Event::Cancel;
             }
+            Message::ServiceReady(service) => return self.service_ready(service, notices),
+            Message::ServiceEnded(end) => return self.service_ended(end, notices),
             Message::Done(done) => done,
         };
         let stage = done.stage;
@@ -102,6 +112,7 @@ impl Engine<'_, '_> {
                 outcome.tree = Some(tree);
                 outcome.isolation = Some(self.plan.stage(stage).isolation);
                 outcome.log = done.attempt.log;
+                outcome.duration_ms = made.duration_ms;
                 self.planner.made(
                     stage,
                     Remembered {
@@ -117,8 +128,12 @@ impl Engine<'_, '_> {
                 );
                 Ok(())
             }
-            (code, _, _) => Err(code.unwrap_or(ReasonCode::InternalError)),
+            (code, _, _) => Err(Bad {
+                code: code.unwrap_or(ReasonCode::InternalError),
+                exit: done.attempt.exit.and_then(Exit::exit_code),
+            }),
         };
+        self.end_log(stage, done.attempt.log, notices);
         self.outcomes[stage.index()].log = done.attempt.log;
         self.journal_end(stage, number, &done.attempt);
         notices(Notice::Ended(stage, number, &done.attempt));
@@ -132,7 +147,7 @@ impl Engine<'_, '_> {
             attempt,
             at_ms: end.ended_ms,
             code: end.code,
-            exit_code: end.exit.and_then(|e| if let Exit::Code(code) = e { Some(code) } else { None }),
+            exit_code: end.exit.and_then(Exit::exit_code),
             log: end.log,
             message: end.message.clone(),
         });

@@ -1,15 +1,16 @@
 //! The loop that feeds the scheduler.
 
-use std::collections::{HashMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::{Command, Options, Scheduler, State};
+use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State};
 use orgo_spec::ReasonCode;
 
-use crate::file::PathError;
 use crate::journal::{Entry, Journal};
 use crate::store::Executor;
 use crate::workspace::Workspace;
@@ -20,11 +21,16 @@ use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
 use super::planner::Planner;
 use super::prepare::Prepared;
 use super::redact::Secrets;
+use super::service::{Running, ServiceEnd};
+use super::tail::Tail;
+use super::waiting::Next;
 use super::worker::Done;
 
 /// What workers and signal handlers send.
 pub(super) enum Message {
     Done(Done),
+    ServiceReady(u32),
+    ServiceEnded(ServiceEnd),
     Cancel,
 }
 
@@ -52,7 +58,12 @@ pub fn run(
     let scheduler = Scheduler::new(
         plan,
         options.wanted,
-        Options { jobs: options.jobs, keep_going: options.keep_going, run: options.run.clone() },
+        Options {
+            jobs: options.jobs,
+            keep_going: options.keep_going,
+            run: options.run.clone(),
+            memory_bytes: options.memory_bytes,
+        },
     );
     let engine = Engine {
         plan,
@@ -63,13 +74,18 @@ pub fn run(
         planner,
         journal,
         scheduler,
-        outcomes: vec![blank(); plan.stages.len()],
+        outcomes: plan.stages.iter().map(StageOutcome::blank).collect(),
         gates: Vec::new(),
         prepared: HashMap::new(),
         slots: Vec::new(),
         idle: Vec::new(),
         busy: HashMap::new(),
         sender,
+        pauses: BinaryHeap::new(),
+        tails: HashMap::new(),
+        looked: Instant::now(),
+        services: BTreeMap::new(),
+        worked: None,
         cancelled: false,
         begun: false,
     };
@@ -92,7 +108,7 @@ fn recall(
     }
     let mut stages = Vec::with_capacity(plan.stages.len());
     for id in plan.graph.stages() {
-        let mut outcome = blank();
+        let mut outcome = StageOutcome::blank(plan.stage(id));
         if options.wanted[id.index()] {
             outcome.state = State::Done { hit: true };
             outcome.files = planner.files(id);
@@ -118,19 +134,6 @@ fn recall(
     Ok(outcome)
 }
 
-fn blank() -> StageOutcome {
-    StageOutcome {
-        state: State::Waiting,
-        keyed: None,
-        why: Vec::new(),
-        files: Vec::new(),
-        outputs: Arc::default(),
-        tree: None,
-        log: None,
-        isolation: None,
-        attempts: Vec::new(),
-    }
-}
 /// A run under way.
 pub(super) struct Engine<'p, 'r> {
     pub(super) plan: &'p Resolved,
@@ -148,6 +151,15 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) idle: Vec<usize>,
     pub(super) busy: HashMap<StageId, usize>,
     pub(super) sender: Sender<Message>,
+    /// Pauses before further attempts, the one that ends first on top.
+    pub(super) pauses: BinaryHeap<Reverse<(Instant, StageId)>>,
+    /// What running stages print.
+    pub(super) tails: HashMap<StageId, Tail>,
+    /// When that was last looked at.
+    pub(super) looked: Instant,
+    pub(super) services: BTreeMap<u32, Running>,
+    /// Whether the run did more than look things up, once that is known.
+    pub(super) worked: Option<bool>,
     pub(super) cancelled: bool,
     /// Whether `before_work` was called.
     pub(super) begun: bool,
@@ -161,6 +173,7 @@ impl Engine<'_, '_> {
     ) -> Result<RunOutcome, RunError> {
         let started_ms = self.options.clock.now_ms();
         self.journal.add(&Entry::Begin { pipeline: self.plan.name.clone(), at_ms: started_ms });
+        notices(Notice::Begin(&|id| self.planner.remembered(id).map(|r| r.duration_ms)));
         let mut queue: VecDeque<Command> = self.scheduler.begin().into();
         loop {
             while let Some(command) = queue.pop_front() {
@@ -175,23 +188,15 @@ impl Engine<'_, '_> {
             if self.scheduler.is_finished() && self.busy.is_empty() {
                 break;
             }
-            let Some(message) = self.next(messages)? else { break };
-            let event = self.take(message, notices);
+            let event = match self.next(messages, notices)? {
+                Next::Message(message) => self.take(message, notices),
+                Next::Elapsed(stage) => Event::Elapsed(stage),
+                Next::Nothing => break,
+            };
             queue.extend(self.scheduler.step(event));
         }
+        self.end_services(messages, notices);
         self.finish(started_ms, notices)
-    }
-
-    /// Waits for a message; what the journal has to say is written before a long wait.
-    fn next(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, PathError> {
-        match messages.recv_timeout(self.journal.patience()) {
-            Ok(message) => Ok(Some(message)),
-            Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => {
-                self.journal.flush()?;
-                Ok(messages.recv().ok())
-            }
-        }
     }
 
     fn finish(mut self, started_ms: i64, notices: &mut dyn FnMut(Notice<'_>)) -> Result<RunOutcome, RunError> {
@@ -206,8 +211,17 @@ impl Engine<'_, '_> {
             if outcome.files.is_empty() && matches!(outcome.state, State::Done { .. }) {
                 outcome.files = self.planner.files(id);
             }
-            if matches!(outcome.state, State::Skipped(_)) && self.options.wanted[i] {
+            if let State::Skipped(code) = outcome.state
+                && self.options.wanted[i]
+            {
+                self.journal.add(&Entry::Skip { stage: self.plan.stage(id).name.clone(), code });
                 notices(Notice::Skipped(id));
+            }
+            if let State::Failed(code) = outcome.state
+                && outcome.attempts.is_empty()
+            {
+                self.journal.add(&Entry::Skip { stage: self.plan.stage(id).name.clone(), code });
+                notices(Notice::Unplanned(id, "a service that it needs is not there"));
             }
             if self.options.wanted[i] && !matches!(outcome.state, State::Done { .. }) {
                 // `out/` shows what this run stands behind, never what an earlier one did.

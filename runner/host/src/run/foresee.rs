@@ -18,6 +18,8 @@ pub enum Foreseen {
     Gated(StageKey),
     /// It reads what this stage has yet to produce.
     Waits(StageId),
+    /// It runs after everything else, and reads how that ended.
+    Last,
 }
 
 impl Planner<'_> {
@@ -28,6 +30,9 @@ impl Planner<'_> {
     /// [`Problem`] if an input or a program is missing or unusable.
     pub fn foresee(&mut self, id: StageId) -> Result<Foreseen, Problem> {
         let stage = self.plan.stage(id);
+        if stage.is_finally() {
+            return Ok(Foreseen::Last);
+        }
         if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
             return Ok(Foreseen::Waits(*needed));
         }
@@ -59,7 +64,9 @@ impl Planner<'_> {
             Some(before) => Why::between(before, &now),
         };
         if why.is_empty() {
-            why.push(Why::ResultLost);
+            // As in a run: what is remembered of a stage goes when it has to run, and comes back when it ended well.
+            let succeeded = self.memory.get(id.index()).is_some();
+            why.push(if succeeded { Why::ResultLost } else { Why::FailedBefore });
         }
         Ok(Foreseen::Runs(key, why))
     }

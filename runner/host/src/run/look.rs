@@ -42,7 +42,7 @@ impl Planner<'_> {
     ///
     /// # Panics
     /// If a gated stage comes without its admission: that is a bug, never a state of the world.
-    pub fn look(&mut self, id: StageId, admission: Option<&Admission>, force: bool) -> Result<Lookup, Problem> {
+    pub fn look(&mut self, id: StageId, admission: Option<&Admission>, force: Option<Why>) -> Result<Lookup, Problem> {
         let stage = self.plan.stage(id);
         assert_eq!(stage.gate.is_some(), admission.is_some(), "an admission belongs to each gated stage");
         let parts = self.parts(id)?;
@@ -56,8 +56,8 @@ impl Planner<'_> {
             }
         };
         let mut lost = Vec::new();
-        if force {
-            lost.push(Why::Forced);
+        if let Some(why) = force {
+            lost.push(why);
         } else if let Some(remembered) = found {
             if remembered.isolation < stage.isolation {
                 lost.push(Why::IsolationTooWeak { obtained: remembered.isolation, demanded: stage.isolation });

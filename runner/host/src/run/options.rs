@@ -19,6 +19,10 @@ pub struct RunOptions<'r> {
     pub run: String,
     /// How many stages run at a time.
     pub jobs: u32,
+    /// Memory that stages may take together, in bytes; without end if `None`.
+    pub memory_bytes: Option<u64>,
+    /// Whether what stages print is told while they run.
+    pub stream: bool,
     /// Whether stages that do not depend on a failure still run.
     pub keep_going: bool,
     /// Stages whose cached results are not used.
@@ -63,8 +67,9 @@ pub enum RunError {
 }
 
 /// Something that reporters may want to show.
-#[derive(Debug)]
 pub enum Notice<'n> {
+    /// The run begins; how long each stage took when it last ran, in milliseconds, as far as that is known.
+    Begin(&'n dyn Fn(StageId) -> Option<u64>),
     /// A stage was answered from the cache.
     Hit(StageId),
     /// A stage has to run.
@@ -77,6 +82,25 @@ pub enum Notice<'n> {
     Gate(&'n GateOutcome),
     /// A stage could not be planned.
     Unplanned(StageId, &'n str),
+    /// The next attempt of a stage comes after so many milliseconds.
+    Paused(StageId, u64),
+    /// A stage printed these lines; only if that was asked for.
+    Printed(StageId, &'n str),
+    /// A service is ready, has ended, or is of no use.
+    Service(&'n str, ServiceNews<'n>),
     /// A stage will not run.
     Skipped(StageId),
+}
+
+/// What there is to tell about a service.
+#[derive(Debug, Clone, Copy)]
+pub enum ServiceNews<'n> {
+    /// It is started.
+    Started,
+    /// It is ready.
+    Ready,
+    /// It ended because nobody needs it any more.
+    Ended,
+    /// It did not become ready, or ended by itself.
+    Gone(&'n str),
 }

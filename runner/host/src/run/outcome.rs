@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Blob, Keyed, Output, SourceFile};
-use orgo_kernel::plan::Resolved;
+use orgo_kernel::plan::{Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
 use orgo_spec::pipeline::Isolation;
@@ -45,7 +45,7 @@ pub struct StageOutcome {
     pub keyed: Option<Keyed>,
     /// Why the cache did not answer.
     pub why: Vec<Why>,
-    /// The repository files that it reads.
+    /// The files that it reads: those of the repository, and what the runner tells it.
     pub files: Vec<SourceFile>,
     /// What it produced.
     pub outputs: Arc<Vec<Output>>,
@@ -57,9 +57,35 @@ pub struct StageOutcome {
     pub isolation: Option<Isolation>,
     /// Every attempt of this run.
     pub attempts: Vec<Attempt>,
+    /// How long it ran when its result was made, in milliseconds.
+    pub duration_ms: u64,
+    /// Whether a failure does not fail the run.
+    pub optional: bool,
 }
 
 impl StageOutcome {
+    /// Nothing has happened yet.
+    pub(super) fn blank(stage: &ResolvedStage) -> Self {
+        Self {
+            state: State::Waiting,
+            keyed: None,
+            why: Vec::new(),
+            files: Vec::new(),
+            outputs: Arc::default(),
+            tree: None,
+            log: None,
+            isolation: None,
+            attempts: Vec::new(),
+            duration_ms: 0,
+            optional: stage.is_optional(),
+        }
+    }
+
+    /// The files of the repository that it reads, without what the runner itself put in its working folder.
+    pub fn repository_files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.files.iter().filter(|f| !f.path.starts_with(".orgo/"))
+    }
+
     /// Takes in a result from the cache.
     pub(super) fn recall(&mut self, remembered: Remembered) {
         self.keyed = Some(remembered.keyed);
@@ -67,6 +93,7 @@ impl StageOutcome {
         self.outputs = remembered.outputs;
         self.log = remembered.log;
         self.isolation = Some(remembered.isolation);
+        self.duration_ms = remembered.duration_ms;
     }
 }
 
@@ -123,26 +150,33 @@ impl RunOutcome {
         self.stages.iter().filter(|s| matches!(s.state, State::Done { hit: true })).count()
     }
 
-    /// Whether every wanted stage is done.
+    /// How long the stages ran whose results the cache had, in milliseconds.
+    #[must_use]
+    pub fn saved_ms(&self) -> u64 {
+        self.stages.iter().filter(|s| matches!(s.state, State::Done { hit: true })).map(|s| s.duration_ms).sum()
+    }
+
+    /// Whether every wanted stage is done, but for optional ones and what depends on them.
     #[must_use]
     pub fn succeeded(&self) -> bool {
         self.terminal_code().is_none()
     }
 
-    /// Why the run did not succeed: the code of the first stage that failed or was refused, in the order
-    /// of ids, or that a source changed.
+    /// Why the run did not succeed: the code of the first stage that failed or was refused and is not optional,
+    /// in the order of ids, or that a source changed.
     #[must_use]
     pub fn terminal_code(&self) -> Option<ReasonCode> {
         if self.cancelled {
             return Some(ReasonCode::RunCancelled);
         }
-        let of_stage = self.stages.iter().find_map(|s| match s.state {
+        let of_stage = self.stages.iter().filter(|s| !s.optional).find_map(|s| match s.state {
             State::Failed(code) | State::Refused(code) => Some(code),
             State::Waiting
             | State::Deciding
             | State::Looking
             | State::Ready
             | State::Running
+            | State::Paused(_)
             | State::Done { .. }
             | State::Skipped(_) => None,
         });

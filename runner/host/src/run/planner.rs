@@ -1,5 +1,6 @@
 //! What a run knows while it plans: sources, programs, memory, and what stages produced.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use crate::workspace::Workspace;
 
 use super::heal::heal;
 use super::problem::Problem;
+use super::service::PreparedService;
 
 /// What a stage produced, as later stages need it.
 #[derive(Debug, Clone)]
@@ -48,6 +50,10 @@ pub struct Planner<'p> {
     pub(super) tool: Option<Blob>,
     /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
     pub(super) programs: Option<(StageId, Digest, PathBuf)>,
+    /// The services that were prepared, by position.
+    pub(super) services: Vec<Option<PreparedService>>,
+    /// How the stages before the last ones ended.
+    pub(super) results: Option<SourceFile>,
     pub(super) message: Vec<u8>,
     pub(super) dirty: bool,
 }
@@ -75,6 +81,8 @@ impl<'p> Planner<'p> {
             binary,
             tool: None,
             programs: None,
+            services: vec![None; plan.services.len()],
+            results: None,
             message: Vec::new(),
             dirty: false,
         })
@@ -90,6 +98,11 @@ impl<'p> Planner<'p> {
     #[must_use]
     pub fn product(&self, id: StageId) -> Option<&Product> {
         self.products[id.index()].as_ref()
+    }
+
+    /// What is remembered of a stage.
+    pub(super) fn remembered(&self, id: StageId) -> Option<&Remembered> {
+        self.memory.get(id.index())
     }
 
     /// The source files of this run.
@@ -125,9 +138,26 @@ impl<'p> Planner<'p> {
         inputs
     }
 
-    /// The source files that a stage reads, as far as they can be had.
+    /// The files that a stage and its services read, as far as they can be had.
     pub fn files(&mut self, id: StageId) -> Vec<SourceFile> {
-        self.sources.select(&self.plan.stage(id).files, &self.store).unwrap_or_default()
+        let stage = self.plan.stage(id);
+        let mut files = self.sources.select(&stage.files, &self.store).unwrap_or_default();
+        if stage.is_finally() {
+            files.extend(self.results.clone());
+        }
+        self.with_service_files(id, files)
+    }
+
+    /// Adds the files of a stage's services to its own, each once.
+    pub(super) fn with_service_files(&mut self, id: StageId, mut files: Vec<SourceFile>) -> Vec<SourceFile> {
+        for service in self.plan.stage(id).services() {
+            let Ok(service) = self.service(*service) else { continue };
+            let known: HashSet<&str> = files.iter().map(|f| f.path.as_str()).collect();
+            let others = service.contents.files.iter().filter(|f| !known.contains(f.path.as_str()));
+            let others: Vec<SourceFile> = others.cloned().collect();
+            files.extend(others);
+        }
+        files
     }
 
     /// Digest of the running program, which stands in cache entries and records.

@@ -49,7 +49,10 @@ impl<'p> Planner<'p> {
 
     pub(super) fn parts(&mut self, id: StageId) -> Result<Parts, Problem> {
         let stage = self.plan.stage(id);
-        let files = self.sources.select(&stage.files, &self.store)?;
+        let mut files = self.sources.select(&stage.files, &self.store)?;
+        if stage.is_finally() {
+            files.extend(self.results.clone());
+        }
         let mut upstream = Vec::with_capacity(stage.from.len());
         for (needed, at) in &stage.from {
             let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
@@ -85,7 +88,7 @@ impl<'p> Planner<'p> {
         if let Some((like, digest, file)) = &self.programs {
             let like = self.plan.stage(*like);
             let same = matches!(&like.action, Action::Run(argv) if argv[0] == program);
-            if same && like.tools == stage.tools && path_of(like) == path {
+            if same && like.tools == stage.tools && path_of(like) == path && like.services() == stage.services() {
                 return Ok((*digest, file.clone()));
             }
         }
@@ -96,7 +99,10 @@ impl<'p> Planner<'p> {
         }
         names.sort_unstable();
         names.dedup();
-        let digest = self.tools.digest(&names, path)?;
+        let mut digest = self.tools.digest(&names, path)?;
+        if !stage.services().is_empty() {
+            digest = self.with_services(digest, stage.services())?;
+        }
         let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
         self.programs = Some((id, digest, file.clone()));
         Ok((digest, file))

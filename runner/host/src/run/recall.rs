@@ -27,7 +27,10 @@ impl Planner<'_> {
         let plan = self.plan;
         let simple = |id: StageId| {
             let stage = plan.stage(id);
-            stage.gate.is_none() && matches!(stage.action, Action::Run(_)) && self.memory.get(id.index()).is_some()
+            stage.gate.is_none()
+                && !stage.is_finally()
+                && matches!(stage.action, Action::Run(_))
+                && self.memory.get(id.index()).is_some()
         };
         let mut order = plan.graph.topological().expect("`expand` refuses cycles");
         order.retain(|id| wanted[id.index()]);

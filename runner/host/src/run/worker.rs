@@ -16,7 +16,7 @@ use orgo_spec::secret::Redactor;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
-use crate::process::{Exit, Invocation, Waker, run};
+use crate::process::{Ending, Exit, Invocation, Waker, run};
 use crate::sandbox::{Contents, Sandbox, stamps};
 use crate::store::{Cached, Executor, ObjectError, Store};
 
@@ -95,6 +95,11 @@ impl Bench {
             input: File::open(null).at("open", null)?,
         })
     }
+
+    /// What stages print, to be read while they do.
+    pub(super) fn log(&self) -> Result<File, PathError> {
+        self.log.try_clone().at("share", Path::new("the log"))
+    }
 }
 
 impl Worker {
@@ -155,6 +160,7 @@ impl Worker {
             input,
             log,
             timeout: job.timeout,
+            ending: Ending::default(),
         };
         let end = run(invocation, &self.waker).map_err(|e| (ReasonCode::StageFailed, Some(explain(&e))))?;
         *exit = Some(end);
@@ -186,12 +192,12 @@ fn internal(error: &PathError) -> (ReasonCode, Option<String>) {
     (ReasonCode::InternalError, Some(explain(error)))
 }
 
-fn explain(error: &PathError) -> String {
+pub(super) fn explain(error: &PathError) -> String {
     format!("{error}: {}", error.io())
 }
 
 /// Moves what was printed, without its secrets, into the store and empties the file.
-fn take_log(log: &mut File, redactor: &Redactor, store: &Store) -> Result<Option<Blob>, PathError> {
+pub(super) fn take_log(log: &mut File, redactor: &Redactor, store: &Store) -> Result<Option<Blob>, PathError> {
     let path = Path::new("the log");
     let size = log.metadata().at("read the status of", path)?.len();
     if size == 0 {

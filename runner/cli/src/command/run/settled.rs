@@ -29,7 +29,8 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         return Ok(false);
     };
     let all = args.stages.is_empty() && !args.force && args.spool.is_none() && args.clock.is_none();
-    let plain = args.log == LogForm::Text && args.events.is_none() && !context.output.json && !context.output.verbose;
+    let files = args.events.is_none() && args.trace.is_none() && args.junit.is_none();
+    let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
     if !all || !plain {
         return Ok(false);
     }
