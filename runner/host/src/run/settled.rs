@@ -6,8 +6,8 @@
 //! would be answered as in that run; it takes one status a file to say so, and neither the plan nor the memory of
 //! its stages is read.
 //!
-//! The list is written only for pipelines whose stages are all plain `run` stages: gates are decided on every
-//! run. Any difference, and the run takes the ordinary way, which looks at every stage.
+//! The list is written only for pipelines whose stages are all plain `run` stages: gates are decided, and what comes
+//! last is run, on every run. Any difference, and the run takes the ordinary way, which looks at every stage.
 
 use std::path::{Path, PathBuf};
 
@@ -148,7 +148,8 @@ impl Planner<'_> {
         for (i, stage) in self.plan.stages.iter().enumerate() {
             let remembered = self.memory.get(i)?;
             let shown = remembered.stamps.len() == remembered.outputs.len();
-            if stage.gate.is_some() || !matches!(stage.action, Action::Run(_)) || !shown {
+            let plain = stage.gate.is_none() && !stage.is_finally() && matches!(stage.action, Action::Run(_));
+            if !plain || !shown {
                 return None;
             }
             of_stages.push((stage.name.as_str(), Some(remembered.keyed.key)));
