@@ -3,6 +3,7 @@
 //! * [`canonical`]: strict JSON in, canonical bytes out.
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
 //! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
+//! * [`evidence`]: where evidence is mirrored, how long it is kept, what is sealed.
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
 //! * [`log`]: the Merkle log of the ledger: tree, tiles, proofs, checkpoints.
 //! * [`Decimal`]: exact numbers.
@@ -21,6 +22,7 @@ pub mod canonical;
 mod decimal;
 mod digest;
 pub mod document;
+pub mod evidence;
 pub mod knowledge;
 pub mod log;
 pub mod mandate;

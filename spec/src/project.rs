@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::document::{
     Document, DocumentError, Fields, Problem, Problems, RelativePath, Span, Spanned, closest, parse_kdl,
 };
+use crate::evidence::Evidence;
 use crate::{Name, ReasonCode};
 
 /// The branch that protected runs append to, unless the project names another.
@@ -28,6 +29,8 @@ pub struct Project {
     pub shared: bool,
     /// The object store, if it does not lie at `.orgo/store`.
     pub store: Option<RelativePath>,
+    /// Where evidence is mirrored, how long it is kept, and what is sealed.
+    pub evidence: Evidence,
 }
 
 impl Project {
@@ -52,6 +55,7 @@ impl Project {
                 let protected = fields.list::<String>("protected", &mut problems);
                 let shared = fields.one::<bool>("shared", &mut problems);
                 let store = fields.one("store", &mut problems);
+                let evidence = Evidence::decode(&mut fields, &mut problems);
                 fields.finish(&mut problems);
                 if let Some(reference) = &ledger {
                     check_branch(reference, reference, &mut problems);
@@ -74,6 +78,7 @@ impl Project {
                     },
                     shared: shared.is_some_and(|s| s.value),
                     store: store.map(|s: Spanned<RelativePath>| s.value),
+                    evidence,
                     name,
                 });
             }
@@ -90,7 +95,7 @@ impl Project {
 
 /// Branch names as `git check-ref-format` wants them, in the part that we need.
 /// `name` is what is checked, `written` what stands in the document.
-fn check_branch(name: &str, written: &Spanned<String>, problems: &mut Problems) {
+pub(crate) fn check_branch(name: &str, written: &Spanned<String>, problems: &mut Problems) {
     let bad_part = |p: &str| p.is_empty() || p.starts_with('.') || p.ends_with(".lock") || p.ends_with('.');
     let bad_char = |c: char| c.is_control() || " ~^:?*[\\".contains(c);
     if name.contains("..") || name.contains("@{") || name.contains(bad_char) || name.split('/').any(bad_part) {

@@ -128,6 +128,8 @@ registry! {
     HoldInForce "HOLD_IN_FORCE" Operator "a hold keeps this back" "look at who holds it and why: `orgo admin list`; release it with `orgo admin release`"
     SpoolUnusable "SPOOL_UNUSABLE" Operator "a file in the spool is not a record that waits" "look at the file; move it away if it does not belong there"
     RemoteUnreachable "REMOTE_UNREACHABLE" Operator "the ledger's remote cannot be read or written" "check the network and the rights; what was spooled stays in the spool"
+    EvidenceStoreUnusable "EVIDENCE_STORE_UNUSABLE" Operator "an evidence store cannot be read or written" "check the folder or the network, and the rights; what was not pushed is pushed by `orgo evidence push`"
+    EvidenceSealed "EVIDENCE_SEALED" Security "evidence is sealed, and no identity at hand opens it" "name a file with an identity of one of its recipients: `--identity FILE`"
     StoreCorrupt "STORE_CORRUPT" Operator "an object in the store does not hash to its name" "nothing: the object was removed and its stage runs again; check the disk if it recurs"
     OutputNondeterministic "OUTPUT_NONDETERMINISTIC" Author "the same key produced different outputs" "find what the stage reads that it does not declare"
     IsolationUnavailable "ISOLATION_UNAVAILABLE" Operator "this machine or version cannot give the isolation that a stage declares" "run where it can be given, or declare `isolation \"open\"`"

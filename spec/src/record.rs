@@ -12,6 +12,7 @@ mod admin;
 mod attest;
 mod build;
 mod gate;
+mod named;
 mod revocation;
 mod slsa;
 mod stage;
@@ -20,13 +21,14 @@ mod statement;
 mod trust;
 mod vsa;
 
-pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun};
+pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun, EvidenceHeld};
 pub use attest::{AttestationError, Authorities, Descriptor, DigestSet, runner_id, source_uri};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
     PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
+pub use named::{Named, named_by};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
 pub use slsa::{
     BuildDefinition, BuildMetadata, Builder, ExternalParameters, ParametersExpect, Provenance, ProvenanceExpect,

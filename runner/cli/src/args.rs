@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
-use crate::command::{admin, key, proof, record, trust, verify};
+use crate::command::{admin, evidence, gc, key, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -81,6 +81,10 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Show and change which keys are trusted with what
     Trust(trust::TrustArgs),
+    /// Mirror what records name in declared stores, fetch it back, let it go when its time is over
+    Evidence(evidence::Evidence),
+    /// Take out of the object store what nothing needs any more
+    Gc(gc::Gc),
     /// Hold things back, and put administrative changes on record
     Admin(admin::Admin),
     /// List, make and show keys, and say where they are

@@ -3,7 +3,9 @@
 pub(crate) mod admin;
 mod check;
 mod demo;
+pub(crate) mod evidence;
 mod explain;
+pub(crate) mod gc;
 mod generate;
 mod init;
 pub(crate) mod key;
@@ -76,6 +78,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
         Some(Command::Trust(args)) => trust::run(&context, &args),
+        Some(Command::Evidence(args)) => evidence::run(&context, &args),
+        Some(Command::Gc(args)) => gc::run(&context, &args),
         Some(Command::Admin(args)) => admin::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Query(args)) => query::run(&context, &args),

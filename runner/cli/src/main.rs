@@ -2,6 +2,7 @@
 
 mod args;
 mod command;
+mod evidence;
 mod failure;
 mod ledger;
 mod output;

@@ -101,6 +101,17 @@ impl Git {
         Self::checked(git2::Repository::open(path), path)
     }
 
+    /// Opens the bare repository at `path`, and makes it if nothing is there: for content on its way.
+    ///
+    /// # Errors
+    /// As [`Git::open`].
+    pub fn scratch(path: &Path) -> Result<Self, GitError> {
+        if !path.join("HEAD").exists() {
+            git2::Repository::init_bare(path).map_err(GitError::of)?;
+        }
+        Self::open(path)
+    }
+
     /// Opens the repository that `start` lies in.
     ///
     /// # Errors

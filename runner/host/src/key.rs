@@ -35,6 +35,7 @@ pub use ring::ListedKey;
 pub use role::{KeyClass, Role};
 pub use source::{KeyEntry, Sources};
 pub use user::UserDir;
+pub(crate) use file::{read as read_private, store as write_private};
 pub(crate) use user::private_folder;
 
 /// Who computes signatures.

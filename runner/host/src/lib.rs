@@ -1,16 +1,20 @@
 //! Orgo's effects: files, processes, the object store, git, keys and the clock.
 //!
+//! * [`evidence`]: stores outside, where what records name is mirrored.
 //! * [`workspace`]: the places of one repository; [`store`]: content by digest, results by key.
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage.
+//! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod clock;
+pub mod evidence;
 pub mod file;
 pub mod folder;
+pub mod gc;
 pub mod git;
 pub mod journal;
 pub mod key;

@@ -15,7 +15,7 @@ use orgo_spec::Digest;
 use orgo_spec::pipeline::Isolation;
 use serde::{Deserialize, Serialize};
 
-use crate::file::{PathError, Stamp, read_if_there, replace};
+use crate::file::{At, PathError, Stamp, read_if_there, replace};
 
 /// The version of both files; others are ignored.
 const FORMAT: u32 = 2;
@@ -54,6 +54,29 @@ pub struct Memory {
     stages: HashMap<String, Remembered>,
     ordered: Vec<Option<Remembered>>,
     ingredients: Option<HashMap<String, Ingredients>>,
+}
+
+/// Everything that is remembered of all pipelines: what their last runs stand on.
+///
+/// # Errors
+/// [`PathError`] if the folder or a file cannot be read.
+pub fn all(folder: &Path) -> Result<Vec<Remembered>, PathError> {
+    let mut found = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(found),
+        other => other.at("list", folder)?,
+    };
+    for entry in entries {
+        let path = entry.at("list", folder)?.path();
+        if path.extension().is_some_and(|e| e == "state") {
+            let bytes = read_if_there(&path)?.unwrap_or_default();
+            let state: State<'_> = postcard::from_bytes(&bytes).unwrap_or_default();
+            if state.format == FORMAT {
+                found.extend(state.stages.into_iter().map(|(_, remembered)| remembered));
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Memory {

@@ -13,9 +13,11 @@
 //! is removed and reported, and its stage runs again.
 
 mod action;
+mod collect;
 mod copy;
 
 pub use action::{Cached, Executor};
+pub use collect::StoreLock;
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -145,6 +147,15 @@ impl Store {
             return Err(self.evict(digest));
         }
         Ok(bytes)
+    }
+
+    /// The bytes of an object, verified; a damaged one stays where it is.
+    ///
+    /// # Errors
+    /// [`ObjectError`] if it is missing, damaged or unreadable.
+    pub fn peek(&self, digest: Digest) -> Result<Vec<u8>, ObjectError> {
+        let bytes = crate::file::read_if_there(&self.path(digest))?.ok_or(ObjectError::Missing(digest))?;
+        if Digest::of(&bytes) == digest { Ok(bytes) } else { Err(ObjectError::Corrupt(digest)) }
     }
 
     /// Whether an object is there and hashes to its name; a damaged one is removed.

@@ -5,6 +5,7 @@
 //!     store/                 the object store, unless the project names another place
 //!     state/                 what is remembered between runs
 //!     runs/                  journals
+//!     evidence/              what is on its way to and from evidence stores
 //!     work/                  working folders of stages that run now
 //!     lock                   held while a run is under way
 //! <repository>/out/          results, ignored by git
@@ -80,6 +81,12 @@ impl Workspace {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.root.join(".orgo/work")
+    }
+
+    /// Where evidence passes through on its way to and from stores.
+    #[must_use]
+    pub fn passage(&self) -> PathBuf {
+        self.root.join(".orgo/evidence")
     }
 
     /// Opens the object store.

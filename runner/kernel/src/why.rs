@@ -6,6 +6,7 @@ use orgo_spec::Digest;
 use orgo_spec::pipeline::Isolation;
 use serde::{Deserialize, Serialize};
 
+use crate::collect::Because;
 use crate::key::Keyed;
 
 /// What a key was made of, kept from one run to the next.
@@ -15,6 +16,16 @@ pub struct Ingredients {
     pub keyed: Keyed,
     /// Inputs by path; an earlier stage's outputs are one entry, named by the place where they appear.
     pub inputs: Vec<(String, Digest)>,
+}
+
+/// That a result was collected as garbage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Evicted {
+    /// Milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Why.
+    pub because: Because,
 }
 
 /// Why a stage was not answered from the cache.
@@ -66,6 +77,9 @@ pub enum Why {
     OutputLost {
         /// The output.
         path: String,
+        /// Why it is not there, if it was collected as garbage.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evicted: Option<Evicted>,
     },
     /// The key is known, but its result was obtained at a weaker isolation.
     IsolationTooWeak {
@@ -132,7 +146,12 @@ impl std::fmt::Display for Why {
                 write!(f, "a host program or library changed ({} to {})", from.short(), to.short())
             }
             Self::TimeoutChanged { from_ms, to_ms } => write!(f, "its timeout changed from {from_ms} ms to {to_ms} ms"),
-            Self::OutputLost { path } => write!(f, "its output `{path}` is missing from the store or damaged there"),
+            Self::OutputLost { path, evicted: None } => {
+                write!(f, "its output `{path}` is missing from the store or damaged there")
+            }
+            Self::OutputLost { path, evicted: Some(Evicted { because, .. }) } => {
+                write!(f, "its output `{path}` was removed from the store by `orgo gc`: {because}")
+            }
             Self::IsolationTooWeak { obtained, demanded } => {
                 write!(
                     f,

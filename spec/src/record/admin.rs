@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::build::Actor;
 use super::statement::{Predicate, Subject};
-use crate::{Name, ReasonCode, canonical};
+use crate::{Digest, Name, ReasonCode, canonical};
 
 /// An administrative change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -63,6 +63,15 @@ pub struct AdminRun {
     pub created_at: String,
 }
 
+/// Whose evidence a hold keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EvidenceHeld {
+    /// That of every record.
+    All,
+    /// That of the record with this id.
+    Record(Digest),
+}
+
 impl AdminRecord {
     /// The version of the document that this program writes.
     pub const SCHEMA_VERSION: &str = "1.0.0";
@@ -72,6 +81,22 @@ impl AdminRecord {
     pub const HOLD_ROTATION: &str = "rotation";
     /// A hold on this keeps publishing back.
     pub const HOLD_PUBLISHING: &str = "publishing";
+    /// A hold on this keeps everything that any record of the ledger names: nothing of it is deleted anywhere. With
+    /// `.` and the 64 digits of a record's id it keeps what that record names.
+    pub const HOLD_EVIDENCE: &str = "evidence";
+
+    /// Whose evidence a hold on `object` keeps; none if it keeps none. A hold on records keeps all of it: it is
+    /// what is held when something is being looked into.
+    #[must_use]
+    pub fn evidence_held(object: &Name) -> Option<EvidenceHeld> {
+        match object.as_str() {
+            Self::HOLD_RECORDS | Self::HOLD_EVIDENCE => Some(EvidenceHeld::All),
+            other => {
+                let hex = other.strip_prefix(Self::HOLD_EVIDENCE)?.strip_prefix('.')?;
+                Digest::from_hex(hex).ok().map(EvidenceHeld::Record)
+            }
+        }
+    }
 }
 
 impl Predicate for AdminRecord {
@@ -93,7 +118,9 @@ impl Predicate for AdminRecord {
         let held = [Self::HOLD_RECORDS, Self::HOLD_ROTATION, Self::HOLD_PUBLISHING];
         match facts.action {
             AdminAction::Change => Ok(()),
-            AdminAction::Hold | AdminAction::Release if !held.contains(&facts.object.as_str()) => {
+            AdminAction::Hold | AdminAction::Release
+                if !held.contains(&facts.object.as_str()) && Self::evidence_held(&facts.object).is_none() =>
+            {
                 Err((ReasonCode::SchemaInvalid, format!("`{}` is nothing that can be held", facts.object)))
             }
             AdminAction::Hold if facts.before.is_some() || facts.after.as_deref() != Some("held") => {

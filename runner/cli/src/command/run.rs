@@ -18,6 +18,7 @@ use super::Context;
 use super::check::obtainable;
 use super::plan::wanted;
 use crate::args::{LaneArg, Run};
+use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::project::{Repository, own_path};
@@ -130,10 +131,20 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if let Some(recorded) = &recorded {
         tell(context, recorded);
     }
-    if context.output.json {
-        context.output.document(&summary(&plan, &outcome, recorded.as_ref()));
+    let mirrored = match (&desk, recorded.as_ref().and_then(|r| r.number)) {
+        (Some(desk), Some(number)) if desk.lane == Lane::Protected => Mirrored::of(&repository, &desk.ledger, number)?,
+        (Some(_) | None, _) => Mirrored::default(),
+    };
+    for line in &mirrored.lines {
+        context.output.note(line);
     }
-    let ended = end(&outcome);
+    if context.output.json {
+        let mut document = summary(&plan, &outcome, recorded.as_ref());
+        document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
+        context.output.document(&document);
+    }
+    // The record stands: a store that was not reached is told, and `orgo evidence push` (or the next run) tries again.
+    let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable));
     drop(reporter);
     std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
     ended

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use orgo_host::evidence::{Register, Scope, StoreReport, check};
 use orgo_host::verify::{Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify};
 use orgo_spec::{Digest, Name};
 use serde_json::json;
 
 use super::{Context, ledger, proof};
+use crate::evidence::{Stores, identities, is_local, now_ms};
 use crate::failure::{Class, Failure};
 use crate::output::plain;
+use crate::project::Repository;
 
 /// Lines of findings that are printed unless more detail is asked for.
 const SHOWN: usize = 20;
@@ -42,6 +45,15 @@ pub(crate) struct Verify {
     /// Refuse a ledger that is not this tenant's
     #[arg(long, value_name = "NAME")]
     tenant: Option<String>,
+    /// Look for what records name in the object store and in the declared evidence stores, and hash it
+    #[arg(long, conflicts_with_all = ["record", "proof", "since"])]
+    store: bool,
+    /// A file of mode 0600 with an age identity that opens what is sealed there; may be given more than once
+    #[arg(long = "identity", value_name = "FILE", requires = "store")]
+    identities: Vec<PathBuf>,
+    /// Use this time instead of the clock for what retention let go (accepted with development keys only)
+    #[arg(long, value_name = "TIME", hide = true, requires = "store")]
+    clock: Option<String>,
     /// Verify one record, with its place in the log, instead of all
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["full", "since", "proof", "pin"])]
     record: Option<String>,
@@ -74,7 +86,7 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
         (false, None) => opened.ledger.verified()?.and_then(|v| v.commit.parse().ok()),
     };
     let options = VerifyOptions { root, pin: pin.clone(), ci: args.ci, seen, after, tenant };
-    let report = verify(git.path(), opened.ledger.reference(), &options)?;
+    let mut report = verify(git.path(), opened.ledger.reference(), &options)?;
 
     let sound = matches!(report.verdict, Verdict::Verified | Verdict::NotAnchored);
     let pinned = sound && (args.pin || pin.is_some());
@@ -86,8 +98,12 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
         // Remembered as well: how far the ledger had come, so that it cannot be rewound unnoticed.
         opened.pins.set(opened.ledger.git(), &opened.branch, root, Some(report.tip.clone()))?;
     }
-    print(context, &report, pinned);
+    let stores = if args.store { Some(stores(context, args, &opened, &mut report)?) } else { None };
+    print(context, &report, pinned, stores.as_ref());
     let mut document = json!(report);
+    if let Some(stores) = &stores {
+        document["store"] = json!(stores);
+    }
     document["schema"] = json!("orgo.verify/1");
     document["pinned"] = json!(pinned);
     context.output.document(&document);
@@ -96,6 +112,28 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
         Verdict::Incomplete | Verdict::Refused => Err(Failure::told(Class::Refused)),
         Verdict::Invalid => Err(Failure::told(Class::Integrity)),
     }
+}
+
+/// Looks for what all records of the ledger name.
+fn stores(
+    context: &Context,
+    args: &Verify,
+    opened: &ledger::Opened,
+    report: &mut VerifyReport,
+) -> Result<StoreReport, Failure> {
+    let path = args.repository.as_deref().unwrap_or(&context.global.directory);
+    let repository = Repository::open(path)?;
+    let store = repository.workspace.open_store()?;
+    let mut register = Register::default();
+    let evidence = &repository.project.evidence;
+    register.add(&opened.ledger, is_local(&opened.branch), evidence, &store, Scope::All)?;
+    let identities = identities(&args.identities)?;
+    let opened = Stores::open(&repository, false, |_| true)?;
+    let now_ms = now_ms(args.clock.as_deref(), report.development)?;
+    let mut found = check(&register, &store, &opened.mirrors, &identities, now_ms)?;
+    found.unusable = opened.unusable;
+    report.add_stores(&found);
+    Ok(found)
 }
 
 /// A fingerprint, or the digest of the file with record 0.
@@ -111,7 +149,7 @@ fn root_of(text: &str) -> Result<Digest, Failure> {
     Ok(Digest::of(&bytes))
 }
 
-fn print(context: &Context, report: &VerifyReport, pinned: bool) {
+fn print(context: &Context, report: &VerifyReport, pinned: bool, stores: Option<&StoreReport>) {
     let out = context.output;
     out.line(report.first_line());
     if let Some(root) = &report.root {
@@ -138,6 +176,25 @@ fn print(context: &Context, report: &VerifyReport, pinned: bool) {
         "  gates       {} decided again from evidence{other}; {} pieces of evidence",
         counts.gates, counts.evidence
     ));
+    if let Some(found) = stores {
+        out.line(format!(
+            "  objects     {} named, {} found and hashed; {} missing, {} altered, {} sealed, {} let go, {} held",
+            found.named,
+            found.verified,
+            found.missing.len(),
+            found.wrong.len(),
+            found.sealed,
+            found.expired,
+            found.held
+        ));
+        for (place, c) in &found.places {
+            let line = format!(
+                "  {place}: {} hashed, {} altered, {} sealed, {} not there",
+                c.verified, c.altered, c.sealed, c.absent
+            );
+            out.line(plain(&line));
+        }
+    }
     let limit = if out.verbose { usize::MAX } else { SHOWN };
     for finding in report.findings.iter().take(limit) {
         out.line(plain(&sentence(finding)));

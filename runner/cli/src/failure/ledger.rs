@@ -1,5 +1,6 @@
 //! Refusals of the ledger, of keys and of repositories, as the command line tells them.
 
+use orgo_host::evidence::EvidenceError;
 use orgo_host::git::GitError;
 use orgo_host::key::KeyError;
 use orgo_host::ledger::LedgerError;
@@ -45,6 +46,32 @@ impl From<LedgerError> for Failure {
             false => Class::Integrity,
         };
         Self::message(class, Some(code), message, code.remedy())
+    }
+}
+
+impl From<EvidenceError> for Failure {
+    fn from(error: EvidenceError) -> Self {
+        match error {
+            EvidenceError::Key(error) => error.into(),
+            EvidenceError::Ledger(error) => error.into(),
+            EvidenceError::Path(error) => error.into(),
+            EvidenceError::Recipient(_) => Self::message(
+                Class::Declared,
+                error.code(),
+                error.to_string(),
+                "correct `recipient` in `orgo.kdl`; `age-keygen -y FILE` prints the recipient of an identity",
+            ),
+            EvidenceError::Unusable { .. } | EvidenceError::NotDurable { .. } | EvidenceError::TooLarge { .. } => {
+                let help = error.code().map_or("", ReasonCode::remedy);
+                Self::message(Class::Environment, error.code(), error.to_string(), help)
+            }
+            EvidenceError::Identity(_) | EvidenceError::Seal(_) => Self::message(
+                Class::Integrity,
+                error.code(),
+                error.to_string(),
+                "make an identity with `orgo evidence identity FILE` or `age-keygen -o FILE`",
+            ),
+        }
     }
 }
 

@@ -185,6 +185,12 @@ fn stages(
     let mut counts = StageCounts::default();
     for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
         let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
+        // What a record names by digest can be had by digest.
+        for output in outcome.stages[id.index()].outputs.iter() {
+            if let (OutputKind::Link(target), StageStatus::Pass) = (&output.kind, facts.status) {
+                store.put(target.as_bytes())?;
+            }
+        }
         counts.add(&facts);
         all.push(facts);
     }

@@ -3,7 +3,8 @@
 use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
-use orgo_host::store::Store;
+use orgo_host::store::{ObjectError, Store};
+use orgo_kernel::key::SourceFile;
 use orgo_spec::record::{BuildRecord, Class as RecordClass, Lane, Statement};
 use orgo_spec::{Digest, ReasonCode};
 
@@ -90,7 +91,7 @@ fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store
         }
         let code = match git.entry(about.desk.source.tree, &file.path)? {
             None => ReasonCode::InputUntracked,
-            Some(entry) if entry.id != Git::blob_id(&store.get(file.blob.digest)?)? => ReasonCode::InputConverted,
+            Some(entry) if entry.id != Git::blob_id(&content(about, store, file)?)? => ReasonCode::InputConverted,
             Some(_) => continue,
         };
         let message =
@@ -98,6 +99,18 @@ fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store
         return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
     }
     Ok(())
+}
+
+/// The bytes of an input: from the store, or, if they were collected, from the file that has not changed since.
+fn content(about: &About<'_>, store: &Store, file: &SourceFile) -> Result<Vec<u8>, Failure> {
+    match store.get(file.blob.digest) {
+        Err(ObjectError::Missing(digest)) => {
+            let bytes = about.desk.ledger.git().root().map(|root| read_if_there(&root.join(&file.path))).transpose()?.flatten();
+            let bytes = bytes.filter(|b| Digest::of(b) == digest);
+            Ok(bytes.ok_or(ObjectError::Missing(digest))?)
+        }
+        other => Ok(other?),
+    }
 }
 
 /// The newest record of this pipeline and branch, if this run says nothing that it does not say: the

@@ -56,6 +56,14 @@ impl Git {
         Ok(Remote { folder: self.path().to_owned(), start: self.start(), name: name.to_owned() })
     }
 
+    /// As [`Git::remote`], with relative addresses read from `start`.
+    ///
+    /// # Errors
+    /// As [`Git::remote`].
+    pub fn remote_from(&self, name: &str, start: &std::path::Path) -> Result<Remote, RemoteError> {
+        Ok(Remote { start: start.to_owned(), ..self.remote(name)? })
+    }
+
     /// Packs loose objects, and small packs into larger ones, so that their sizes make a geometric row: objects are
     /// packed again a number of times that grows with the logarithm of their number. Nothing is removed that a
     /// reference leads to. Not done where the user switched automatic maintenance off (`gc.auto=0`).
@@ -110,6 +118,16 @@ impl Remote {
     pub fn fetch(&self, reference: &str, into: &str) -> Result<(), RemoteError> {
         let refspec = format!("+{reference}:{into}");
         let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", &self.name, &refspec];
+        self.must("fetch", &args).map(drop)
+    }
+
+    /// Fetches the newest commit of a reference, without those before it.
+    ///
+    /// # Errors
+    /// As [`Remote::fetch`].
+    pub fn fetch_newest(&self, reference: &str, into: &str) -> Result<(), RemoteError> {
+        let refspec = format!("+{reference}:{into}");
+        let args = ["fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--", &self.name, &refspec];
         self.must("fetch", &args).map(drop)
     }
 

@@ -117,6 +117,22 @@ impl Git {
         Ok(id)
     }
 
+    /// Stores a commit without a signature: for content that is known by its digest.
+    ///
+    /// # Errors
+    /// [`GitError`] if the object database refuses.
+    pub fn write_plain_commit(
+        &self,
+        tree: ObjectId,
+        parent: Option<ObjectId>,
+        who: &Identity,
+        message: &str,
+    ) -> Result<ObjectId, GitError> {
+        let buffer = self.unsigned_commit(tree, parent, who, message)?;
+        let odb = self.inner.odb().map_err(GitError::of)?;
+        odb.write(git2::ObjectType::Commit, buffer.as_bytes()).map_err(GitError::of)
+    }
+
     fn unsigned_commit(
         &self,
         tree: ObjectId,

@@ -14,7 +14,7 @@ use super::text::{self, MAX_BYTES, Seed};
 use super::{Holder, KeyClass, KeyError, KeyRef, PrivateKey, Role, user};
 
 /// The bytes of a private file: regular, no link, the user's own, mode 0600 or less.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+pub(crate) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let unusable = |why: &str| KeyError::unusable(path, why);
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let mut file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -78,7 +78,7 @@ fn new_seed(path: &Path) -> Result<Seed, KeyError> {
 }
 
 /// Writes a file that was not there.
-fn store(path: &Path, text: &[u8]) -> Result<(), KeyError> {
+pub(crate) fn store(path: &Path, text: &[u8]) -> Result<(), KeyError> {
     // A hard link fails if the name is taken; a rename would replace a key that someone needs.
     let link = |temporary: &Path| {
         let linked = std::fs::hard_link(temporary, path);

@@ -46,6 +46,7 @@ pub fn run(
 ) -> Result<RunOutcome, RunError> {
     let _lock = workspace.lock()?;
     let store = Arc::new(workspace.open_store()?);
+    let _shared = store.share()?;
     let mut planner = Planner::open(plan, workspace, Arc::clone(&store), options.binary.clone())?;
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };

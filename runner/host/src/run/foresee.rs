@@ -63,6 +63,7 @@ impl Planner<'_> {
             None => vec![Why::NeverRun],
             Some(before) => Why::between(before, &now),
         };
+        why.extend(self.collected(id, key)?);
         if why.is_empty() {
             // As in a run: what is remembered of a stage goes when it has to run, and comes back when it ended well.
             let succeeded = self.memory.get(id.index()).is_some();

@@ -2,9 +2,10 @@
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::Tree;
-use orgo_kernel::why::{Ingredients, Why};
+use orgo_kernel::key::{StageKey, Tree};
+use orgo_kernel::why::{Evicted, Ingredients, Why};
 
+use crate::file::PathError;
 use crate::memory::Remembered;
 use crate::sandbox::{restore, stamps};
 use crate::store::ObjectError;
@@ -72,6 +73,9 @@ impl Planner<'_> {
             Ok(prepared) => prepared,
             Err(parts) => self.complete(id, parts)?,
         };
+        if lost.is_empty() {
+            lost.extend(self.collected(id, prepared.keyed.key)?);
+        }
         let why = self.why(id, &prepared, lost)?;
         self.memory.forget(id.index());
         self.dirty = true;
@@ -111,7 +115,8 @@ impl Planner<'_> {
         match restore(&remembered.outputs, &out, &self.store) {
             Ok(()) => {}
             Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
-                return Ok(Err(Why::OutputLost { path: stage.outs.join(", ") }));
+                let evicted = self.evicted(remembered.keyed.key)?;
+                return Ok(Err(Why::OutputLost { path: stage.outs.join(", "), evicted }));
             }
             Err(ObjectError::Path(e)) => return Err(e.into()),
         }
@@ -119,6 +124,20 @@ impl Planner<'_> {
         self.memory.set(id.index(), remembered.clone());
         self.dirty = true;
         Ok(Ok(remembered))
+    }
+
+    /// Whether the result under a key was collected as garbage, and why. Asked only after a miss.
+    fn evicted(&mut self, key: StageKey) -> Result<Option<Evicted>, PathError> {
+        if self.evicted.is_none() {
+            self.evicted = Some(self.store.evicted()?);
+        }
+        Ok(self.evicted.as_ref().and_then(|e| e.get(&key).copied()))
+    }
+
+    /// That a result which would have answered was collected.
+    pub(super) fn collected(&mut self, id: StageId, key: StageKey) -> Result<Option<Why>, PathError> {
+        let path = self.plan.stage(id).outs.join(", ");
+        Ok(self.evicted(key)?.map(|evicted| Why::OutputLost { path, evicted: Some(evicted) }))
     }
 
     fn why(&mut self, id: StageId, prepared: &Prepared, mut why: Vec<Why>) -> Result<Vec<Why>, Problem> {

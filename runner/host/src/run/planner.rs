@@ -1,12 +1,13 @@
 //! What a run knows while it plans: sources, programs, memory, and what stages produced.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{Blob, Output, SourceFile};
+use orgo_kernel::key::{Blob, Output, SourceFile, StageKey};
 use orgo_kernel::plan::Resolved;
+use orgo_kernel::why::Evicted;
 use orgo_spec::Digest;
 
 use crate::file::PathError;
@@ -56,6 +57,8 @@ pub struct Planner<'p> {
     pub(super) results: Option<SourceFile>,
     pub(super) message: Vec<u8>,
     pub(super) dirty: bool,
+    /// Results that were collected as garbage, once somebody asked.
+    pub(super) evicted: Option<HashMap<StageKey, Evicted>>,
 }
 
 impl<'p> Planner<'p> {
@@ -85,6 +88,7 @@ impl<'p> Planner<'p> {
             results: None,
             message: Vec::new(),
             dirty: false,
+            evicted: None,
         })
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde::Serialize;
 
+use crate::evidence::StoreReport;
 use crate::git::ObjectId;
 
 /// How grave a finding is.
@@ -196,6 +197,33 @@ impl VerifyReport {
             Some(Severity::Notice) | None if self.anchor == Anchor::None => Verdict::NotAnchored,
             Some(Severity::Notice) | None => Verdict::Verified,
         };
+    }
+
+    /// Takes in what came of looking for the objects that records name: what is something else is invalid, what is
+    /// nowhere is missing and never invalid.
+    pub fn add_stores(&mut self, stores: &StoreReport) {
+        for wrong in &stores.wrong {
+            let message = format!("{} ({}) in `{}` does not hash to its digest", wrong.what, wrong.digest, wrong.place);
+            self.push(Finding::invalid(wrong.code, message).at_record(wrong.record));
+        }
+        let mut missing = |what: String| {
+            self.push(Finding::new(ReasonCode::EvidenceMissing, Severity::Missing, what));
+        };
+        if !stores.missing.is_empty() {
+            let (count, first) = (stores.missing.len(), &stores.missing[0]);
+            missing(format!(
+                "{count} objects that records name are in no store, such as {} of record {} ({})",
+                first.what, first.record, first.digest
+            ));
+        }
+        if stores.unknown_pages > 0 {
+            missing(format!("{} pages of stages are not here: what they name was not looked for", stores.unknown_pages));
+        }
+        for unusable in &stores.unusable {
+            let message = format!("the evidence store `{}` was not looked into: {}", unusable.store, unusable.why);
+            self.push(Finding::new(ReasonCode::EvidenceStoreUnusable, Severity::Missing, message));
+        }
+        self.finish();
     }
 
     /// What must be said before anything else: the verdict, and what weakens it.

@@ -56,6 +56,17 @@ pub enum OutputKind {
     EmptyFolder,
 }
 
+impl OutputKind {
+    /// The content of a file.
+    #[must_use]
+    pub fn blob(&self) -> Option<Blob> {
+        match self {
+            Self::File { blob, .. } => Some(*blob),
+            Self::Link(_) | Self::EmptyFolder => None,
+        }
+    }
+}
+
 impl Tree {
     /// The tree of a stage's outputs.
     ///

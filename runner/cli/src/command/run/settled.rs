@@ -4,6 +4,7 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{Entry, Journal};
 use orgo_host::run::Settled;
 use orgo_kernel::plan::Resolved;
+use orgo_spec::evidence::Push;
 
 use super::{demanded, tell};
 use crate::args::{LogForm, Run};
@@ -31,7 +32,9 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let all = args.stages.is_empty() && !args.force && args.spool.is_none() && args.clock.is_none();
     let files = args.events.is_none() && args.trace.is_none() && args.junit.is_none();
     let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
-    if !all || !plain {
+    // What a store did not get when the record was made is pushed by the run that confirms it.
+    let mirrors = repository.project.evidence.stores.iter().any(|s| s.push == Push::Auto);
+    if !all || !plain || mirrors {
         return Ok(false);
     }
     let clock = Clock::system();
