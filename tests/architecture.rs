@@ -15,7 +15,8 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
+    ("age", &["orgo-host"]),
     ("kdl", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
     ("cedar-policy", &[]),

@@ -9,6 +9,7 @@ use orgo_spec::evidence::Push;
 use orgo_spec::project::LOCAL_LEDGER;
 
 use crate::failure::{Class, Failure};
+use crate::output::Output;
 use crate::project::Repository;
 
 /// The declared stores that could be opened, and those that could not.
@@ -94,15 +95,15 @@ pub(crate) fn identities(files: &[std::path::PathBuf]) -> Result<Identities, Fai
     Ok(Identities::read(files.iter().map(std::path::PathBuf::as_path))?)
 }
 
-/// Says what could not be reached; a failure if something was not.
+/// A failure if a store was not reached, told after the result.
 ///
 /// # Errors
 /// [`Failure`] of the environment, if there is any.
-pub(crate) fn all_reached(unusable: &[Unusable]) -> Result<(), Failure> {
+pub(crate) fn all_reached(unusable: &[Unusable], output: Output) -> Result<(), Failure> {
     let Some(first) = unusable.first() else { return Ok(()) };
     let code = orgo_spec::ReasonCode::EvidenceStoreUnusable;
     let message = format!("the evidence store `{}` cannot be used: {}", first.store, first.why);
-    Err(Failure::message(Class::Environment, Some(code), message, code.remedy()))
+    Err(Failure::message(Class::Environment, Some(code), message, code.remedy()).after_document(output))
 }
 
 /// What came of mirroring a record at the end of its run.

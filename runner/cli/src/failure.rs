@@ -117,6 +117,11 @@ impl Failure {
         Self::message(Class::Declared, None, message, help)
     }
 
+    /// The same, after the result's own document was printed: there is one document, and it says what is wrong.
+    pub(crate) fn after_document(self, output: crate::output::Output) -> Self {
+        if output.json { Self::told(self.class) } else { self }
+    }
+
     /// Whether everything was said already.
     pub(crate) const fn was_told(&self) -> bool {
         matches!(self.what, What::Told)

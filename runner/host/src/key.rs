@@ -29,13 +29,13 @@ use orgo_spec::signature::{Namespace, PAYLOAD_TYPE, PublicKey, SshSignature, pae
 use agent::Agent;
 
 pub use error::KeyError;
+pub(crate) use file::{read as read_private, store as write_private};
 pub use passphrase::{Passphrase, Passphrases};
 pub use reference::{AgentKey, KeyRef, KeyRefError};
 pub use ring::ListedKey;
 pub use role::{KeyClass, Role};
 pub use source::{KeyEntry, Sources};
 pub use user::UserDir;
-pub(crate) use file::{read as read_private, store as write_private};
 pub(crate) use user::private_folder;
 
 /// Who computes signatures.

@@ -26,7 +26,8 @@ pub(crate) struct Admin {
 
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
-    /// Hold something back: `records`, `rotation` or `publishing`; nothing of it is signed until it is released
+    /// Hold something back: of `records`, `rotation` and `publishing` nothing is signed until it is released; of
+    /// `evidence` (of one record: `evidence.` and its id) nothing is deleted
     Hold {
         /// What to hold
         object: String,

@@ -117,8 +117,7 @@ impl Asked<'_> {
     /// What the records that are named (all, if none is) name.
     fn register(&self, records: &[String]) -> Result<Register, Failure> {
         let ledger = &self.opened.ledger;
-        let numbers: Vec<u64> =
-            records.iter().map(|r| ledger.find(r).map(|r| r.number)).collect::<Result<_, _>>()?;
+        let numbers: Vec<u64> = records.iter().map(|r| ledger.find(r).map(|r| r.number)).collect::<Result<_, _>>()?;
         let scope = if records.is_empty() { Scope::All } else { Scope::Records(&numbers) };
         let evidence = &self.repository.project.evidence;
         let mut register = Register::default();

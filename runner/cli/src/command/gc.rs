@@ -41,7 +41,8 @@ pub(crate) struct Gc {
 
 /// A value, written as documents write it.
 fn value<T: FromScalar>(text: &str) -> Result<T, String> {
-    T::from_scalar(&Scalar::Text(text.to_owned())).ok_or_else(|| format!("expected {}", T::EXPECTED))
+    let number = || T::from_scalar(&Scalar::Integer(text.parse().ok()?));
+    T::from_scalar(&Scalar::Text(text.to_owned())).or_else(number).ok_or_else(|| format!("expected {}", T::EXPECTED))
 }
 
 /// Collects garbage.
@@ -67,7 +68,10 @@ pub(super) fn run(context: &Context, args: &Gc) -> Result<(), Failure> {
     let out = context.output;
     let word = if args.dry_run { "would remove" } else { "removed" };
     let (results, objects) = (removal.results.len(), removal.objects.len());
-    out.line(format!("{word} {results} results and {objects} objects, {bytes} bytes; {} bytes stay", removal.kept_bytes));
+    out.line(format!(
+        "{word} {results} results and {objects} objects, {bytes} bytes; {} bytes stay",
+        removal.kept_bytes
+    ));
     out.line(format!(
         "kept: {} objects that records name ({} by a hold), {} results of last runs, {} of unfinished runs, {} pins",
         kept.records, kept.held, kept.last_runs, kept.unfinished, kept.pins

@@ -144,7 +144,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.document(&document);
     }
     // The record stands: a store that was not reached is told, and `orgo evidence push` (or the next run) tries again.
-    let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable));
+    let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable, context.output));
     drop(reporter);
     std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
     ended

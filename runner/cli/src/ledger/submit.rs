@@ -105,7 +105,8 @@ fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store
 fn content(about: &About<'_>, store: &Store, file: &SourceFile) -> Result<Vec<u8>, Failure> {
     match store.get(file.blob.digest) {
         Err(ObjectError::Missing(digest)) => {
-            let bytes = about.desk.ledger.git().root().map(|root| read_if_there(&root.join(&file.path))).transpose()?.flatten();
+            let bytes =
+                about.desk.ledger.git().root().map(|root| read_if_there(&root.join(&file.path))).transpose()?.flatten();
             let bytes = bytes.filter(|b| Digest::of(b) == digest);
             Ok(bytes.ok_or(ObjectError::Missing(digest))?)
         }

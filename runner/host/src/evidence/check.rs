@@ -119,8 +119,7 @@ pub fn check(
                 Got::Sealed => (checked.sealed, sealed) = (checked.sealed + 1, true),
                 Got::Altered => {
                     checked.altered += 1;
-                    let code =
-                        if place == HERE { ReasonCode::StoreCorrupt } else { ReasonCode::EvidenceAltered };
+                    let code = if place == HERE { ReasonCode::StoreCorrupt } else { ReasonCode::EvidenceAltered };
                     let (digest, record, what) = (object.digest, object.record, object.what.clone());
                     report.wrong.push(Wrong { digest, place: place.to_owned(), code, record, what });
                 }

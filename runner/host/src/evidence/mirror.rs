@@ -193,10 +193,9 @@ impl<'p> Mirror<'p> {
             if n == 0 {
                 break;
             }
-            left = left.checked_sub(n as u64).ok_or(EvidenceError::TooLarge {
-                what: place.path(),
-                limit: MAX_OBJECT_BYTES,
-            })?;
+            left = left
+                .checked_sub(n as u64)
+                .ok_or(EvidenceError::TooLarge { what: place.path(), limit: MAX_OBJECT_BYTES })?;
             hasher.update(&buffer[..n]);
             sink.write_all(&buffer[..n]).at("write", &self.scratch)?;
         }

@@ -89,7 +89,8 @@ impl Identities {
 pub fn new_identity(path: &Path) -> Result<String, EvidenceError> {
     let identity = Identity::generate();
     let recipient = identity.to_public().to_string();
-    let text = zeroize::Zeroizing::new(format!("# public key: {recipient}\n{}\n", identity.to_string().expose_secret()));
+    let text =
+        zeroize::Zeroizing::new(format!("# public key: {recipient}\n{}\n", identity.to_string().expose_secret()));
     crate::key::write_private(path, text.as_bytes())?;
     Ok(recipient)
 }

@@ -120,7 +120,11 @@ impl Store {
     pub fn sweep(&self, removal: &Removal, now_ms: i64, _lock: &StoreLock) -> Result<(), PathError> {
         if !removal.results.is_empty() {
             let mut lines: Vec<Line> = self.evicted_lines()?;
-            lines.extend(removal.results.iter().map(|(r, because)| Line { key: r.key, at_ms: now_ms, because: *because }));
+            lines.extend(removal.results.iter().map(|(r, because)| Line {
+                key: r.key,
+                at_ms: now_ms,
+                because: *because,
+            }));
             let text: String = lines[lines.len().saturating_sub(REMEMBERED)..]
                 .iter()
                 .map(|line| serde_json::to_string(line).expect("a plain structure serializes") + "\n")

@@ -217,7 +217,10 @@ impl VerifyReport {
             ));
         }
         if stores.unknown_pages > 0 {
-            missing(format!("{} pages of stages are not here: what they name was not looked for", stores.unknown_pages));
+            missing(format!(
+                "{} pages of stages are not here: what they name was not looked for",
+                stores.unknown_pages
+            ));
         }
         for unusable in &stores.unusable {
             let message = format!("the evidence store `{}` was not looked into: {}", unusable.store, unusable.why);

@@ -55,7 +55,7 @@ pub(super) fn list(context: &Context, asked: &Asked<'_>, register: &Register) ->
         }));
     }
     context.output.document(&json!({ "schema": "orgo.evidence-list/1", "objects": told, "unusable": stores.unusable }));
-    all_reached(&stores.unusable)
+    all_reached(&stores.unusable, context.output)
 }
 
 pub(super) fn status(context: &Context, asked: &Asked<'_>, register: &Register) -> Result<(), Failure> {
@@ -88,5 +88,5 @@ pub(super) fn status(context: &Context, asked: &Asked<'_>, register: &Register) 
         "schema": "orgo.evidence-status/1", "records": register.records, "objects": kept.len(), "kinds": by_kind,
         "held": held, "stores": told, "unusable": stores.unusable, "unknown_pages": register.unknown.len(),
     }));
-    all_reached(&stores.unusable)
+    all_reached(&stores.unusable, context.output)
 }

@@ -42,12 +42,13 @@ pub(super) fn push(context: &Context, asked: &Asked<'_>, register: &Register, on
     if let Some(first) = altered.first() {
         let code = ReasonCode::StoreCorrupt;
         let message = format!("{} objects here are not what records name, such as {first}", altered.len());
-        return Err(Failure::message(Class::Integrity, Some(code), message, "run `orgo verify --store`"));
+        let failure = Failure::message(Class::Integrity, Some(code), message, "run `orgo verify --store`");
+        return Err(failure.after_document(context.output));
     }
     if missing > 0 {
         context.output.note(format!("{missing} objects are not here; another machine may have them"));
     }
-    all_reached(&stores.unusable)
+    all_reached(&stores.unusable, context.output)
 }
 
 /// Brings what is not here. Pages of stages come first: they name more.
@@ -64,9 +65,8 @@ pub(super) fn fetch(
     let stores = Stores::open(asked.repository, false, |s| chosen(s.name.as_str()))?;
     let scratch = asked.repository.workspace.passage();
     let now_ms = Clock::system().now_ms();
-    let get = |register: &Register| {
-        evidence::fetch(&stores.mirrors, register, asked.store, &identities, &scratch, now_ms)
-    };
+    let get =
+        |register: &Register| evidence::fetch(&stores.mirrors, register, asked.store, &identities, &scratch, now_ms);
     let register = asked.register(records)?;
     let mut fetched = get(&register)?;
     if !register.unknown.is_empty() {
@@ -86,12 +86,14 @@ pub(super) fn fetch(
         "missing": fetched.missing, "unusable": stores.unusable,
         "altered": fetched.altered.iter().map(|(d, s)| json!({ "digest": d, "store": s })).collect::<Vec<_>>(),
     }));
-    let refused = |class, code: ReasonCode, message| Err(Failure::message(class, Some(code), message, code.remedy()));
+    let refused = |class, code: ReasonCode, message| {
+        Err(Failure::message(class, Some(code), message, code.remedy()).after_document(context.output))
+    };
     if let Some((digest, store)) = fetched.altered.first() {
         let message = format!("what `{store}` has as {digest} is something else; it was not taken");
         return refused(Class::Integrity, ReasonCode::EvidenceAltered, message);
     }
-    all_reached(&stores.unusable)?;
+    all_reached(&stores.unusable, context.output)?;
     if let Some(digest) = fetched.sealed.first() {
         let message = format!("{} objects are sealed, such as {digest}", fetched.sealed.len());
         return refused(Class::Refused, ReasonCode::EvidenceSealed, message);
@@ -146,5 +148,5 @@ pub(super) fn prune(
         "schema": "orgo.evidence-prune/1", "dry_run": dry_run, "stores": told, "held": held,
         "unusable": stores.unusable,
     }));
-    all_reached(&stores.unusable)
+    all_reached(&stores.unusable, context.output)
 }
