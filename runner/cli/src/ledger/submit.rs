@@ -1,5 +1,6 @@
 //! From a finished run to the ledger: a new record, or the confirmation of one.
 
+use orgo_host::file::read_if_there;
 use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
