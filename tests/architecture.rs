@@ -15,8 +15,9 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("kdl", &["orgo-spec"]),
+    ("granit-parser", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
     ("cedar-policy", &[]),
     ("tokio", &[]),

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::{
-    Document, DocumentError, Fields, Problem, Problems, RelativePath, Span, Spanned, closest, parse_kdl,
+    Document, DocumentError, Fields, Problem, Problems, RelativePath, Span, Spanned, closest, parse,
 };
 use crate::{Name, ReasonCode};
 
@@ -36,7 +36,7 @@ impl Project {
     /// # Errors
     /// [`DocumentError`] with every problem of the document.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut project = None;
         for node in &nodes {

@@ -9,6 +9,7 @@
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod clock;
+pub mod documents;
 pub mod file;
 pub mod folder;
 pub mod git;

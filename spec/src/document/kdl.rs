@@ -8,22 +8,11 @@ use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
 
-/// Largest accepted document: 16 MiB, about 100,000 stages written out.
-const MAX_BYTES: usize = 16 << 20;
-
 /// Reads KDL 2 text into nodes.
 ///
 /// # Errors
 /// [`DocumentError`] with every syntax problem that the parser could tell apart.
-pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
-    let mut problems = Problems::new(document);
-    if document.text().len() > MAX_BYTES {
-        problems.push(
-            Problem::new(ReasonCode::InputTooLarge, "the document is larger than 16 MiB", Span::default())
-                .help("split it, or let a matrix expand it"),
-        );
-        return Err(problems.into_error());
-    }
+pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<Node>, DocumentError> {
     if let Some(nodes) = super::plain::parse(document.text()) {
         return Ok(nodes);
     }

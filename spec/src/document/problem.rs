@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use super::syntax::Syntax;
 use super::tree::Span;
+use super::wording;
 use crate::ReasonCode;
 
 /// A text and the name that messages show for it (a path relative to the repository).
@@ -31,6 +33,12 @@ impl Document {
     #[must_use]
     pub fn text(&self) -> &str {
         self.source.inner()
+    }
+
+    /// How it is written, as its name says; KDL if the name says nothing.
+    #[must_use]
+    pub fn syntax(&self) -> Syntax {
+        Syntax::of(self.name()).unwrap_or(Syntax::Kdl)
     }
 
     /// Line and column of a place, both from 1; the column counts characters.
@@ -77,6 +85,13 @@ impl Problem {
     #[must_use]
     pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
         self.others.push((span, label.into()));
+        self
+    }
+
+    /// The same, with what it proposes to write in YAML.
+    fn in_yaml(mut self) -> Self {
+        self.label = wording::in_yaml(&self.label);
+        self.help = self.help.map(|help| wording::in_yaml(&help));
         self
     }
 
@@ -145,6 +160,9 @@ impl Problems {
     #[must_use]
     pub fn into_error(mut self) -> DocumentError {
         self.list.sort_by_key(|p| p.span);
+        if self.document.syntax() == Syntax::Yaml {
+            self.list = self.list.into_iter().map(Problem::in_yaml).collect();
+        }
         let source = Arc::clone(&self.document.source);
         let problems = self.list.into_iter().map(|problem| Located { source: Arc::clone(&source), problem }).collect();
         DocumentError { document: self.document, problems }

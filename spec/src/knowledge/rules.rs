@@ -1,7 +1,7 @@
 //! Rules: what must hold before anything becomes canon.
 
 use super::map::ValueKind;
-use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, closest, parse_kdl};
+use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, closest, parse};
 use crate::{Decimal, Name, ReasonCode};
 
 /// A set of rules.
@@ -83,7 +83,7 @@ impl Rules {
     /// # Errors
     /// [`DocumentError`] with everything that is wrong.
     pub fn decode(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         for node in nodes.iter().filter(|n| *n.name != "rules") {
             problems.push(unknown_node(node, &["rules"]));

@@ -6,7 +6,7 @@
 use orgo_spec::artifact::report::ValidationReport;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical::{self, Profile};
-use orgo_spec::document::{Document, parse_kdl};
+use orgo_spec::document::{Document, parse};
 use orgo_spec::knowledge::{Map, Rules, decode_decisions};
 use orgo_spec::log::{Checkpoint, Edge, Leaf, NoteKey, Proof, SignedCheckpoint, SignedNote, Tile, parse_bundle};
 use orgo_spec::mandate::Mandate;
@@ -143,7 +143,7 @@ pub fn kdl(bytes: &[u8]) {
             assert!(line > 0 && column > 0);
         }
     };
-    let _ = parse_kdl(&document).map_err(spans);
+    let _ = parse(&document).map_err(spans);
     let _ = Project::parse(&document).map_err(spans);
     let _ = parse_pipelines(&document).map_err(spans);
     let _ = Mandate::parse(&document).map(|mandate| mandate.id()).map_err(spans);
