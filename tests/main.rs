@@ -17,4 +17,5 @@ mod settled;
 mod spine;
 mod submit;
 mod support;
+mod syntax;
 mod trust;

@@ -43,7 +43,10 @@ impl Project {
             if *node.name != "project" {
                 problems.push(unknown_top(&node.name, &["project"]));
             } else if project.is_some() {
-                problems.push(Problem::new(ReasonCode::FieldDuplicate, "a repository has one project", node.name.span));
+                problems.push(
+                    Problem::new(ReasonCode::FieldDuplicate, "a repository has one project", node.name.span)
+                        .help("keep one of the two"),
+                );
             } else {
                 let mut fields = Fields::new(node);
                 let name = fields.arg::<Name>("a name", &mut problems);
@@ -110,6 +113,6 @@ pub(crate) fn unknown_top(name: &Spanned<String>, known: &[&'static str]) -> Pro
     let problem = Problem::new(ReasonCode::FieldUnknown, format!("`{}` may not stand here", **name), name.span);
     match closest(name, known.iter().copied()) {
         Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
-        None => problem.help(format!("this document may hold {}", known.join(", "))),
+        None => problem.help(format!("this document may hold `{}`", known.join("`, `"))),
     }
 }

@@ -9,6 +9,9 @@ use crate::ReasonCode;
 
 mod kdl;
 
+/// Nodes whose line is their evidence: they stay on one, however long.
+pub(super) const LINES: [&str; 2] = ["prefer", "qualify"];
+
 /// A document in another syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Converted {

@@ -27,13 +27,28 @@ pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<N
                 let message = d.message.as_deref().or(d.label.as_deref()).unwrap_or("not valid KDL");
                 let mut problem = Problem::new(ReasonCode::DocumentInvalid, lower_first(message), span(d.span));
                 problem = problem.label(d.label.as_deref().map_or_else(|| "here".to_owned(), lower_first));
-                if let Some(help) = &d.help {
-                    problem = problem.help(lower_first(help));
-                }
+                problem = problem.help(match &d.help {
+                    Some(help) => lower_first(help),
+                    None => way_out(message).to_owned(),
+                });
                 problems.push(problem);
             }
             Err(problems.into_error())
         }
+    }
+}
+
+/// What helps against a mistake about which the crate says no more than that it is one.
+fn way_out(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    if message.contains("closing '}'") {
+        "end the block with `}`"
+    } else if message.contains("end of document") {
+        "remove what stands here, or open with `{` what it belongs to"
+    } else if message.contains("identifier string") {
+        "put it in quotes; truth values are `#true` and `#false`, nothing is `#null`"
+    } else {
+        "see whether quotes and braces are closed, and nothing but a name stands in front of `=`"
     }
 }
 

@@ -28,7 +28,8 @@ fn snippet(text: &str) -> Option<String> {
         && let [node] = nodes.as_slice()
     {
         // Two bare words are a command, or prose.
-        return text.contains(['"', '=', '{', '#']).then(|| write::snippet(node));
+        let alone = node.args.is_empty() && node.props.is_empty() && node.children.is_empty();
+        return (!alone && text.contains(['"', '=', '{', '#'])).then(|| write::snippet(node));
     }
     let nodes = read(&format!("_ {text}"))?;
     let [node] = nodes.as_slice() else { return None };
@@ -52,6 +53,7 @@ mod tests {
                 "write `blueprint name: {revision: 1, kristal: \"4\", …}`",
             ),
             ("write `near`, or declare `stage \"x\"`", "write `near`, or declare `stage: x`"),
+            ("put it in quotes: `\"1.0\"`", "put it in quotes: `\"1.0\"`"),
             ("run `orgo init`", "run `orgo init`"),
             ("a name (a-z, 0-9, `.`, `_`, `-`)", "a name (a-z, 0-9, `.`, `_`, `-`)"),
             ("an odd ` tick \"", "an odd ` tick \""),

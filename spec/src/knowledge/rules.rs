@@ -120,7 +120,7 @@ pub(super) fn unknown_node(node: &Node, known: &[&str]) -> Problem {
     let name = &*node.name;
     let problem = Problem::new(ReasonCode::FieldUnknown, format!("`{name}` is not known here"), node.name.span);
     match closest(name, known.iter().copied()) {
-        Some(near) => problem.label(format!("did you mean `{near}`?")),
+        Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
         None => problem.help(format!("known are {}", known.join(", "))),
     }
 }

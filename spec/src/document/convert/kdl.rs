@@ -1,14 +1,12 @@
 //! Nodes to KDL text.
 
+use super::LINES;
 use crate::document::comment::Comments;
 use crate::document::format;
 use crate::document::tree::{Node, Scalar};
 
 /// Longest line that holds a node and what is inside it.
 const WIDTH: usize = 110;
-
-/// Nodes whose line is their evidence: they stay on one, however long.
-const LINES: [&str; 2] = ["prefer", "qualify"];
 
 /// Writes a document; comments stand in front of what they stood in front of.
 pub(super) fn document(nodes: &[Node], comments: &mut Comments<'_>) -> String {

@@ -148,6 +148,9 @@ fn decisions_keep_a_line_each() {
     );
     let back = convert(&Document::new("d.yaml", there), Syntax::Kdl).expect("converts").text;
     assert_eq!(back.lines().count(), 4, "{back}");
+    let one =
+        convert(&Document::new("d.kdl", kdl.lines().next().expect("a line")), Syntax::Yaml).expect("converts").text;
+    assert_eq!(one.lines().count(), 1, "{one}");
 }
 
 #[test]

@@ -187,17 +187,22 @@ fn syntax(error: &ScanError, text: &str) -> Problem {
     let rest = text.get(at..).unwrap_or("");
     let len = rest.chars().next().filter(|c| !matches!(c, '\n' | '\r')).map_or(0, char::len_utf8);
     let said = error.info();
+    let span = Span::new(at, len);
+    if said.contains("nesting") || said.contains("recursion") {
+        let message = format!("mappings and lists nest deeper than {MAX_DEPTH}");
+        return Problem::new(ReasonCode::InputTooDeep, message, span).help("flatten the document");
+    }
     let tab = text[..at.min(text.len())].rfind('\n').map_or(0, |i| i + 1);
     let line = text[tab..].lines().next().unwrap_or("");
     let indented_by_tab = line.chars().take_while(|c| matches!(c, ' ' | '\t')).any(|c| c == '\t');
-    let (code, help) = if said.contains("nesting") || said.contains("recursion") {
-        (ReasonCode::InputTooDeep, "flatten the document")
-    } else if indented_by_tab {
-        (ReasonCode::DocumentInvalid, "indent with spaces; YAML has no tabs there")
+    let help = if indented_by_tab || said.contains("tab") {
+        "indent with spaces; YAML has no tabs there"
     } else if said.contains("directive") {
-        (ReasonCode::DocumentInvalid, "remove the line; text that begins with `%` is written in quotes")
+        "remove the line; text that begins with `%` is written in quotes"
+    } else if said.contains("mapping values are not allowed") {
+        "put text that holds a colon and a blank in quotes, or begin a line of its own for the second key"
     } else {
-        (ReasonCode::DocumentInvalid, "see whether brackets and quotes are closed, and lines begin in the right column")
+        "see whether brackets and quotes are closed, and lines begin in the right column"
     };
-    Problem::new(code, format!("not YAML: {said}"), Span::new(at, len)).help(help)
+    Problem::new(ReasonCode::DocumentInvalid, format!("not YAML: {said}"), span).help(help)
 }

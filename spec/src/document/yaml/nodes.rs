@@ -59,7 +59,9 @@ fn body(entries: &[(Value, Value)], problems: &mut Problems) -> Vec<Node> {
             Head::And => (None, AND.to_owned()),
             Head::Node(node, said) => (Some(node), said),
         };
-        if let Some(first) = heads.insert(said.clone(), key.span) {
+        // `a 1` and `a "1"` are two things.
+        let identity = format!("{:?}", head.as_ref().map(Node::meaning));
+        if let Some(first) = heads.insert(identity, key.span) {
             problems.push(
                 Problem::new(ReasonCode::FieldDuplicate, format!("`{said}` is said twice"), key.span)
                     .label("said again here")

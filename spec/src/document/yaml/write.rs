@@ -3,6 +3,7 @@
 use super::nodes::AND;
 use super::value::typed;
 use crate::document::comment::Comments;
+use crate::document::convert::LINES;
 use crate::document::tree::{Node, Scalar};
 
 /// Longest line that holds more than one value.
@@ -13,8 +14,8 @@ pub(in crate::document) fn document(nodes: &[Node], comments: &mut Comments<'_>)
     let mut writer = Writer { out: String::new(), comments };
     let heads: Vec<String> = nodes.iter().map(name).collect();
     let repeats = nodes.len() > 1 && heads.iter().enumerate().any(|(i, head)| heads[..i].contains(head));
-    let all_flat = nodes.iter().all(is_flat);
-    if repeats && all_flat {
+    let lines = !nodes.is_empty() && nodes.iter().all(|node| LINES.contains(&node.name.as_str()));
+    if (repeats || lines) && nodes.iter().all(is_flat) {
         // One line each, in their order: decisions, and lists like them.
         for node in nodes {
             writer.comments.before(node.span.offset as usize, 0, &mut writer.out);
@@ -264,7 +265,9 @@ fn scalar(scalar: &Scalar) -> String {
 fn is_plain(text: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || "_./*@+=-~$%^()<>;!?\"' ".contains(c);
     let mut chars = text.chars();
-    let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/'));
+    let word = text.trim_start_matches('-');
+    let flag = text.len() - word.len() <= 2 && word.starts_with(|c: char| c.is_ascii_alphabetic());
+    let first = flag || chars.next().is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/'));
     let last = text.chars().next_back().is_some_and(|c| c != ' ');
     let colon = |(at, c): (usize, char)| {
         c != ':' || text[at + 1..].starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/')
