@@ -139,18 +139,7 @@ fn good_bytes_are_read() {
 
 #[test]
 fn deep_nesting_is_refused_and_not_followed() {
-    for (open, close) in [
-        ("[", "]"),
-        ("{\"a\":", "}"),
-        ("a {", "}"),
-        ("/*", "*/"),
-        ("(", ")"),
-        ("a { b ", "}"),
-        ("- ", ""),
-        ("a: ", ""),
-        ("? ", ""),
-        ("[{a: ", "}]"),
-    ] {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("a {", "}"), ("/*", "*/"), ("(", ")"), ("a { b ", "}")] {
         all_checks(format!("{}{}", open.repeat(50_000), close.repeat(50_000)).as_bytes());
         all_checks(open.repeat(100_000).as_bytes());
     }

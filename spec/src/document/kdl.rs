@@ -3,6 +3,7 @@
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
+use super::format;
 use super::nesting::{MAX_DEPTH, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
@@ -23,6 +24,16 @@ pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<N
     match parse_with_crate(document.text()) {
         Ok(nodes) => Ok(nodes),
         Err(error) => {
+            // The parser recovers from these late, and says much that is not the point.
+            for at in format::spaced_equals(document.text()) {
+                problems.push(
+                    Problem::new(ReasonCode::DocumentInvalid, "no blank stands beside `=`", at)
+                        .help("write `name=value`, or `name value` on a line of its own"),
+                );
+            }
+            if !problems.is_empty() {
+                return Err(problems.into_error());
+            }
             for d in &error.diagnostics {
                 let message = d.message.as_deref().or(d.label.as_deref()).unwrap_or("not valid KDL");
                 let mut problem = Problem::new(ReasonCode::DocumentInvalid, lower_first(message), span(d.span));

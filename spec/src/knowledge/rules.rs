@@ -167,7 +167,9 @@ fn rule(node: &Node, problems: &mut Problems) -> Option<Rule> {
             let min = fields.one::<Decimal>("min", problems).map(|m| m.value);
             let max = fields.one::<Decimal>("max", problems).map(|m| m.value);
             match (&min, &max) {
-                (None, None) => problems.push(invalid("`range` has no bound").help("add `min`, `max` or both")),
+                (None, None) if !fields.has("min") && !fields.has("max") => {
+                    problems.push(invalid("`range` has no bound").help("add `min`, `max` or both"))
+                }
                 (Some(low), Some(high)) if low > high => {
                     problems.push(invalid("`min` is above `max`: nothing lies between").help("swap the two"));
                 }

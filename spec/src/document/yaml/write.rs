@@ -41,7 +41,7 @@ pub(in crate::document) fn snippet(node: &Node) -> String {
 pub(in crate::document) fn fields(node: &Node) -> String {
     let args = node.args.iter().map(|arg| scalar(arg));
     let children = children(node);
-    args.chain(children.iter().map(|child| snippet(child))).collect::<Vec<_>>().join(", ")
+    args.chain(children.iter().map(snippet)).collect::<Vec<_>>().join(", ")
 }
 
 struct Writer<'w, 'c> {
