@@ -5,13 +5,14 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 corpus=$root/fuzz/corpus
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for target in envelope statement trust json checkpoint proof tile kdl secret; do mkdir -p "$corpus/$target"; done
+for target in envelope statement trust json checkpoint proof tile kdl yaml secret; do mkdir -p "$corpus/$target"; done
 
 # put TARGET FILE: stores a file under its digest.
 put() { cp "$2" "$corpus/$1/$(sha256sum "$2" | cut -c1-40)"; }
 
 find "$root/examples" "$root/mandates" "$root/blueprints" "$root/pipelines" -name '*.kdl' |
     while read -r file; do put kdl "$file"; put secret "$file"; done
+find "$root/examples" "$root/tests/bad" -name '*.yaml' | while read -r file; do put yaml "$file"; done
 find "$root/spec/vectors" "$root/schemas" -name '*.json' -size -64k | while read -r file; do put json "$file"; done
 printf 'tile/0/000' > "$work/tile" && put tile "$work/tile"
 printf 'tile/1/x001/x234/067.p/7' > "$work/tile" && put tile "$work/tile"

@@ -15,9 +15,10 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 9] = [
+const HOMES: [(&str, &[&str]); 10] = [
     ("age", &["orgo-host"]),
     ("kdl", &["orgo-spec"]),
+    ("granit-parser", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
     ("cedar-policy", &[]),
     ("tokio", &[]),

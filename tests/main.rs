@@ -19,4 +19,5 @@ mod settled;
 mod spine;
 mod submit;
 mod support;
+mod syntax;
 mod trust;

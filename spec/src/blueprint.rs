@@ -5,9 +5,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::document::{
-    Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse_kdl,
-};
+use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse};
 use crate::project::unknown_top;
 use crate::{Digest, Name, ReasonCode, canonical};
 
@@ -43,7 +41,7 @@ impl Blueprint {
     /// # Errors
     /// [`DocumentError`] with every problem.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut blueprint = None;
         for node in &nodes {

@@ -10,9 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::{JsonError, Profile};
-use crate::document::{
-    Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse_kdl,
-};
+use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse};
 use crate::pipeline::{Isolation, RecordMode};
 use crate::project::unknown_top;
 use crate::record::Accepts;
@@ -100,7 +98,7 @@ impl Mandate {
     /// # Errors
     /// [`DocumentError`] with every problem; a mandate that cannot be read permits nothing.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut mandate = None;
         for node in &nodes {

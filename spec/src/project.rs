@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::document::{
-    Document, DocumentError, Fields, Problem, Problems, RelativePath, Span, Spanned, closest, parse_kdl,
+    Document, DocumentError, Fields, Problem, Problems, RelativePath, Span, Spanned, closest, parse,
 };
 use crate::evidence::Evidence;
 use crate::{Name, ReasonCode};
@@ -39,14 +39,17 @@ impl Project {
     /// # Errors
     /// [`DocumentError`] with every problem of the document.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut project = None;
         for node in &nodes {
             if *node.name != "project" {
                 problems.push(unknown_top(&node.name, &["project"]));
             } else if project.is_some() {
-                problems.push(Problem::new(ReasonCode::FieldDuplicate, "a repository has one project", node.name.span));
+                problems.push(
+                    Problem::new(ReasonCode::FieldDuplicate, "a repository has one project", node.name.span)
+                        .help("keep one of the two"),
+                );
             } else {
                 let mut fields = Fields::new(node);
                 let name = fields.arg::<Name>("a name", &mut problems);
@@ -115,6 +118,6 @@ pub(crate) fn unknown_top(name: &Spanned<String>, known: &[&'static str]) -> Pro
     let problem = Problem::new(ReasonCode::FieldUnknown, format!("`{}` may not stand here", **name), name.span);
     match closest(name, known.iter().copied()) {
         Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
-        None => problem.help(format!("this document may hold {}", known.join(", "))),
+        None => problem.help(format!("this document may hold `{}`", known.join("`, `"))),
     }
 }

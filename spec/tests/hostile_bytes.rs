@@ -99,6 +99,21 @@ fn harm() -> impl Strategy<Value = Harm> {
         "..",
         ".p/256",
         "\n\n",
+        "\t",
+        "  ",
+        ": ",
+        "- ",
+        "? ",
+        "&a ",
+        "*a",
+        "!!str ",
+        "<<: ",
+        "|\n",
+        ">-\n",
+        "---\n",
+        "%YAML 1.2\n",
+        "#",
+        "'",
     ]);
     prop_oneof![
         (index(), 1u8..).prop_map(|(at, with)| Harm::Flip(at, with)),
@@ -127,6 +142,9 @@ fn deep_nesting_is_refused_and_not_followed() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("a {", "}"), ("/*", "*/"), ("(", ")"), ("a { b ", "}")] {
         all_checks(format!("{}{}", open.repeat(50_000), close.repeat(50_000)).as_bytes());
         all_checks(open.repeat(100_000).as_bytes());
+    }
+    for (open, close) in [("- ", ""), ("a: ", ""), ("? ", ""), ("[{a: ", "}]"), ("a:\n- ", "")] {
+        checks::yaml(format!("{}{}", open.repeat(50_000), close.repeat(50_000)).as_bytes());
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
-use crate::command::{admin, evidence, gc, key, proof, record, trust, verify};
+use crate::command::{admin, convert, evidence, fmt, gc, key, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -65,6 +65,10 @@ pub(crate) enum Command {
     Init(Init),
     /// Check every document, and show all problems at once
     Check(Check),
+    /// Lay out documents: same meaning, same comments, one form
+    Fmt(fmt::Fmt),
+    /// Write a document in the other syntax
+    Convert(convert::Convert),
     /// Show what a run would do, and why
     Plan(Plan),
     /// Run a pipeline

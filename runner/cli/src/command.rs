@@ -2,9 +2,11 @@
 
 pub(crate) mod admin;
 mod check;
+pub(crate) mod convert;
 mod demo;
 pub(crate) mod evidence;
 mod explain;
+pub(crate) mod fmt;
 pub(crate) mod gc;
 mod generate;
 mod init;
@@ -70,6 +72,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         None => next(&context),
         Some(Command::Init(args)) => init::run(&context, &args),
         Some(Command::Check(_)) => check::run(&context),
+        Some(Command::Fmt(args)) => fmt::run(&context, &args),
+        Some(Command::Convert(args)) => convert::run(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),

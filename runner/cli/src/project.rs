@@ -6,10 +6,10 @@ use orgo_host::file::{At, read_if_there, replace, status_followed};
 use orgo_host::workspace::Workspace;
 use orgo_kernel::expand::expand;
 use orgo_kernel::plan::Resolved;
-use orgo_spec::document::{Document, DocumentError, closest};
+use orgo_spec::document::{Document, DocumentError, Syntax, closest};
 use orgo_spec::pipeline::{Pipeline, parse_pipelines};
 use orgo_spec::project::Project;
-use orgo_spec::{Digest, Hasher};
+use orgo_spec::{Digest, Hasher, ReasonCode};
 
 use crate::failure::{Class, Failure};
 
@@ -17,7 +17,7 @@ use crate::failure::{Class, Failure};
 pub(crate) struct Repository {
     pub(crate) project: Project,
     pub(crate) workspace: Workspace,
-    /// Digest over `orgo.kdl` and every pipeline document, names included.
+    /// Digest over the project document and every pipeline document, names included.
     pub(crate) declared: Digest,
     documents: Vec<Document>,
 }
@@ -30,7 +30,7 @@ pub(crate) fn find_root(from: &Path) -> Result<PathBuf, Failure> {
     let from = std::fs::canonicalize(from).at("resolve", from)?;
     let mut folder = from.as_path();
     loop {
-        if folder.join("orgo.kdl").is_file() {
+        if Syntax::ENDINGS.iter().any(|(ending, _)| folder.join(format!("orgo.{ending}")).is_file()) {
             return Ok(folder.to_owned());
         }
         folder = folder.parent().ok_or_else(|| {
@@ -45,7 +45,7 @@ pub(crate) fn find_root(from: &Path) -> Result<PathBuf, Failure> {
 }
 
 impl Repository {
-    /// Reads `orgo.kdl` and all pipeline documents of the repository that `from` lies in.
+    /// Reads `orgo.kdl` (or `orgo.yaml`) and all pipeline documents of the repository that `from` lies in.
     ///
     /// # Errors
     /// [`Failure`] if there is no repository, or `orgo.kdl` has problems.
@@ -53,7 +53,8 @@ impl Repository {
         let root = find_root(from)?;
         let mut documents = Vec::new();
         let mut hasher = Hasher::new();
-        for name in std::iter::once("orgo.kdl".to_owned()).chain(pipeline_documents(&root)?) {
+        let project = document_name(&root, "orgo")?.unwrap_or_else(|| "orgo.kdl".to_owned());
+        for name in std::iter::once(project).chain(pipeline_documents(&root)?) {
             let path = root.join(&name);
             let bytes = std::fs::read(&path).at("read", &path)?;
             hasher.update(&(name.len() as u64).to_le_bytes());
@@ -75,7 +76,7 @@ impl Repository {
     /// # Errors
     /// [`Failure`] with every problem.
     pub(crate) fn pipelines(&self) -> Result<Vec<(Pipeline, Resolved)>, Failure> {
-        let mut found: Vec<(Pipeline, Resolved)> = Vec::new();
+        let mut found: Vec<(Pipeline, Resolved, &str)> = Vec::new();
         let mut errors: Vec<DocumentError> = Vec::new();
         for document in &self.documents[1..] {
             match parse_pipelines(document) {
@@ -83,7 +84,7 @@ impl Repository {
                 Ok(pipelines) => {
                     for pipeline in pipelines {
                         match expand(document, &pipeline) {
-                            Ok(resolved) => found.push((pipeline, resolved)),
+                            Ok(resolved) => found.push((pipeline, resolved, document.name())),
                             Err(error) => errors.push(error),
                         }
                     }
@@ -95,12 +96,14 @@ impl Repository {
         }
         found.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         if let Some(pair) = found.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
-            return Err(Failure::usage(
-                format!("two documents declare a pipeline called `{}`", pair[0].1.name),
-                "give one of them another name",
+            return Err(Failure::message(
+                Class::Declared,
+                Some(ReasonCode::FieldDuplicate),
+                format!("`{}` and `{}` both declare a pipeline called `{}`", pair[0].2, pair[1].2, pair[0].1.name),
+                "give one of them another name, or remove one of the two files",
             ));
         }
-        Ok(found)
+        Ok(found.into_iter().map(|(pipeline, resolved, _)| (pipeline, resolved)).collect())
     }
 
     /// What stands for everything that plans are made from: the declarations, and the program that reads them.
@@ -156,13 +159,37 @@ impl Repository {
     }
 }
 
+/// The document called `stem`, in whichever syntax it is written: its path with its ending; `None` if there is none.
+///
+/// # Errors
+/// [`Failure`] naming both if there are two.
+pub(crate) fn document_name(root: &Path, stem: &str) -> Result<Option<String>, Failure> {
+    let mut found: Option<String> = None;
+    for (ending, _) in Syntax::ENDINGS {
+        let name = format!("{stem}.{ending}");
+        if status_followed(&root.join(&name))?.is_none_or(|s| s.is_folder) {
+            continue;
+        }
+        if let Some(first) = found {
+            return Err(Failure::message(
+                Class::Declared,
+                Some(ReasonCode::FieldDuplicate),
+                format!("`{first}` and `{name}` are both there"),
+                "keep one of the two",
+            ));
+        }
+        found = Some(name);
+    }
+    Ok(found)
+}
+
 fn pipeline_documents(root: &Path) -> Result<Vec<String>, Failure> {
     let folder = root.join("pipelines");
     let mut names = Vec::new();
     if status_followed(&folder)?.is_some_and(|s| s.is_folder) {
         for entry in std::fs::read_dir(&folder).at("list", &folder)? {
             let name = entry.at("list", &folder)?.file_name();
-            if let Some(name) = name.to_str().filter(|n| n.ends_with(".kdl")) {
+            if let Some(name) = name.to_str().filter(|n| Syntax::of(n).is_some()) {
                 names.push(format!("pipelines/{name}"));
             }
         }

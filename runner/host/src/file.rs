@@ -131,6 +131,21 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     File::open(folder).and_then(|f| f.sync_all()).at("flush", folder)
 }
 
+/// As [`write_atomic`] for a file that is there, which keeps its permissions.
+///
+/// # Errors
+/// [`PathError`] if any step fails; the old content then stays.
+pub fn rewrite_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let permissions = fs::symlink_metadata(path).at("look at", path)?.permissions();
+    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    temporary.write_all(bytes).at("write", path)?;
+    temporary.as_file().set_permissions(permissions).at("set the permissions of", path)?;
+    temporary.as_file().sync_all().at("flush", path)?;
+    temporary.persist(path).map_err(|e| e.error).at("replace", path)?;
+    File::open(folder).and_then(|f| f.sync_all()).at("flush", folder)
+}
+
 /// As [`write_atomic`], without waiting for the disk: for what can be computed again.
 ///
 /// # Errors

@@ -104,13 +104,17 @@ fn unfinished(runs: &Path, roots: &mut Roots, kept: &mut Kept) -> Result<(), Pat
                 Entry::Miss { key, .. } | Entry::Hit { key, .. } | Entry::Start { key, .. } if !ended => {
                     kept.unfinished += u64::from(roots.results.insert(key));
                 }
-                Entry::End { log: Some(log), .. } => drop(roots.objects.insert(log.digest)),
+                Entry::End { log: Some(log), .. } | Entry::Service { log: Some(log), .. } => {
+                    roots.objects.insert(log.digest);
+                }
                 Entry::Begin { .. }
                 | Entry::Miss { .. }
                 | Entry::Hit { .. }
                 | Entry::Refused { .. }
                 | Entry::Start { .. }
                 | Entry::End { .. }
+                | Entry::Skip { .. }
+                | Entry::Service { .. }
                 | Entry::Finish { .. } => {}
             }
         }

@@ -11,6 +11,7 @@
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod clock;
+pub mod documents;
 pub mod evidence;
 pub mod file;
 pub mod folder;

@@ -2,6 +2,7 @@
 
 use super::problem::{Problem, Problems, closest};
 use super::scalar::FromScalar;
+use super::syntax::Syntax;
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
 
@@ -41,19 +42,25 @@ impl<'n> Fields<'n> {
                 decode(arg, what, problems)
             }
             None => {
-                problems.push(
-                    Problem::new(
-                        ReasonCode::DocumentInvalid,
-                        format!("`{}` needs {what}", *self.node.name),
-                        self.node.name.span,
-                    )
-                    .help(format!(
-                        "write `{} {}`, where it is {}",
-                        *self.node.name,
-                        placeholder::<T>(),
-                        T::EXPECTED
-                    )),
-                );
+                let name = &*self.node.name;
+                let problem =
+                    Problem::new(ReasonCode::DocumentInvalid, format!("`{name}` needs {what}"), self.node.name.span);
+                let value = match self.args_taken {
+                    0 => placeholder::<T>().to_owned(),
+                    taken => format!("{}{}", "\"…\" ".repeat(taken), placeholder::<T>()),
+                };
+                problems.push(match self.node.children.first() {
+                    // People who come from other tools write the name below.
+                    Some(first) if problems.syntax() == Syntax::Yaml && self.node.args.is_empty() => {
+                        let written = match first.args.as_slice() {
+                            [Spanned { value: Scalar::Text(text), .. }] if *first.name == "name" => text,
+                            _ => &*first.name,
+                        };
+                        problem.help(format!("write it into the key, as in `{name} {written}: …`"))
+                    }
+                    Some(_) => problem.help(format!("write `{name} {value} {{ … }}`, where it is {}", T::EXPECTED)),
+                    None => problem.help(format!("write `{name} {value}`, where it is {}", T::EXPECTED)),
+                });
                 None
             }
         }
@@ -161,7 +168,8 @@ impl<'n> Fields<'n> {
         for arg in &self.node.args[self.args_taken..] {
             problems.push(
                 Problem::new(ReasonCode::FieldUnknown, format!("`{owner}` takes no further value"), arg.span)
-                    .label("this one is too much"),
+                    .label("this one is too much")
+                    .help("remove it"),
             );
         }
         let props = self.node.props.iter().map(|(name, _)| name).zip(&self.props_taken);
@@ -212,11 +220,39 @@ fn decode<T: FromScalar>(scalar: &Spanned<Scalar>, what: &str, problems: &mut Pr
         None => {
             problems.push(
                 Problem::new(ReasonCode::DocumentInvalid, format!("{what} is {} here", describe(scalar)), scalar.span)
-                    .label(format!("expected {}", T::EXPECTED)),
+                    .label(format!("expected {}", T::EXPECTED))
+                    .help(instead::<T>(scalar)),
             );
             None
         }
     }
+}
+
+/// What to write instead of a value that is not of its type.
+fn instead<T: FromScalar>(scalar: &Scalar) -> String {
+    let quoted = match scalar {
+        Scalar::Integer(i) => Some(i.to_string()),
+        Scalar::Number(n) => Some(n.clone()),
+        Scalar::Bool(b) => Some(b.to_string()),
+        Scalar::Text(_) | Scalar::Null => None,
+    };
+    if let Some(text) = quoted.filter(|text| T::from_scalar(&Scalar::Text(text.clone())).is_some()) {
+        return format!("put it in quotes: `\"{text}\"`");
+    }
+    if let Scalar::Text(text) = scalar {
+        if text.parse().is_ok_and(|i| T::from_scalar(&Scalar::Integer(i)).is_some()) {
+            return format!("write it without quotes: `{text}`");
+        }
+        if text.parse().is_ok_and(|b| T::from_scalar(&Scalar::Bool(b)).is_some()) {
+            return format!("write it without quotes: `#{text}`");
+        }
+        let words = T::EXPECTED.split('`').skip(1).step_by(2);
+        let accepted = words.filter(|word| T::from_scalar(&Scalar::Text((*word).to_owned())).is_some());
+        if let Some(near) = closest(text, accepted) {
+            return format!("did you mean `{near}`?");
+        }
+    }
+    format!("replace it by {}", T::EXPECTED)
 }
 
 fn describe(scalar: &Scalar) -> String {

@@ -3,27 +3,17 @@
 use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
+use super::format;
 use super::nesting::{MAX_DEPTH, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
 
-/// Largest accepted document: 16 MiB, about 100,000 stages written out.
-const MAX_BYTES: usize = 16 << 20;
-
 /// Reads KDL 2 text into nodes.
 ///
 /// # Errors
 /// [`DocumentError`] with every syntax problem that the parser could tell apart.
-pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
-    let mut problems = Problems::new(document);
-    if document.text().len() > MAX_BYTES {
-        problems.push(
-            Problem::new(ReasonCode::InputTooLarge, "the document is larger than 16 MiB", Span::default())
-                .help("split it, or let a matrix expand it"),
-        );
-        return Err(problems.into_error());
-    }
+pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<Node>, DocumentError> {
     if let Some(nodes) = super::plain::parse(document.text()) {
         return Ok(nodes);
     }
@@ -34,17 +24,42 @@ pub fn parse_kdl(document: &Document) -> Result<Vec<Node>, DocumentError> {
     match parse_with_crate(document.text()) {
         Ok(nodes) => Ok(nodes),
         Err(error) => {
+            // The parser recovers from these late, and says much that is not the point.
+            for at in format::spaced_equals(document.text()) {
+                problems.push(
+                    Problem::new(ReasonCode::DocumentInvalid, "no blank stands beside `=`", at)
+                        .help("write `name=value`, or `name value` on a line of its own"),
+                );
+            }
+            if !problems.is_empty() {
+                return Err(problems.into_error());
+            }
             for d in &error.diagnostics {
                 let message = d.message.as_deref().or(d.label.as_deref()).unwrap_or("not valid KDL");
                 let mut problem = Problem::new(ReasonCode::DocumentInvalid, lower_first(message), span(d.span));
                 problem = problem.label(d.label.as_deref().map_or_else(|| "here".to_owned(), lower_first));
-                if let Some(help) = &d.help {
-                    problem = problem.help(lower_first(help));
-                }
+                problem = problem.help(match &d.help {
+                    Some(help) => lower_first(help),
+                    None => way_out(message).to_owned(),
+                });
                 problems.push(problem);
             }
             Err(problems.into_error())
         }
+    }
+}
+
+/// What helps against a mistake about which the crate says no more than that it is one.
+fn way_out(message: &str) -> &'static str {
+    let message = message.to_ascii_lowercase();
+    if message.contains("closing '}'") {
+        "end the block with `}`"
+    } else if message.contains("end of document") {
+        "remove what stands here, or open with `{` what it belongs to"
+    } else if message.contains("identifier string") {
+        "put it in quotes; truth values are `#true` and `#false`, nothing is `#null`"
+    } else {
+        "see whether quotes and braces are closed, and nothing but a name stands in front of `=`"
     }
 }
 

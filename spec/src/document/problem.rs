@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+use super::syntax::Syntax;
 use super::tree::Span;
+use super::wording;
 use crate::ReasonCode;
 
 /// A text and the name that messages show for it (a path relative to the repository).
@@ -31,6 +33,12 @@ impl Document {
     #[must_use]
     pub fn text(&self) -> &str {
         self.source.inner()
+    }
+
+    /// How it is written, as its name says; KDL if the name says nothing.
+    #[must_use]
+    pub fn syntax(&self) -> Syntax {
+        Syntax::of(self.name()).unwrap_or(Syntax::Kdl)
     }
 
     /// Line and column of a place, both from 1; the column counts characters.
@@ -80,6 +88,13 @@ impl Problem {
         self
     }
 
+    /// The same, with what it proposes to write in YAML.
+    fn in_yaml(mut self) -> Self {
+        self.label = wording::in_yaml(&self.label);
+        self.help = self.help.map(|help| wording::in_yaml(&help));
+        self
+    }
+
     /// The reason code.
     #[must_use]
     pub fn code(&self) -> ReasonCode {
@@ -98,10 +113,11 @@ impl Problem {
         self.span
     }
 
-    /// The way out, if one is known.
+    /// The way out: the problem's own, or that of its code; none where all a code could say is that something is wrong.
     #[must_use]
     pub fn help_text(&self) -> Option<&str> {
-        self.help.as_deref()
+        let general = (self.code != ReasonCode::DocumentInvalid).then(|| self.code.remedy());
+        self.help.as_deref().or(general)
     }
 }
 
@@ -117,6 +133,11 @@ impl Problems {
     #[must_use]
     pub fn new(document: &Document) -> Self {
         Self { document: document.clone(), list: Vec::new() }
+    }
+
+    /// How the document is written.
+    pub(super) fn syntax(&self) -> Syntax {
+        self.document.syntax()
     }
 
     /// Adds a problem.
@@ -145,6 +166,11 @@ impl Problems {
     #[must_use]
     pub fn into_error(mut self) -> DocumentError {
         self.list.sort_by_key(|p| p.span);
+        // A parser that recovers may stumble twice over one stone.
+        self.list.dedup();
+        if self.document.syntax() == Syntax::Yaml {
+            self.list = self.list.into_iter().map(Problem::in_yaml).collect();
+        }
         let source = Arc::clone(&self.document.source);
         let problems = self.list.into_iter().map(|problem| Located { source: Arc::clone(&source), problem }).collect();
         DocumentError { document: self.document, problems }
@@ -220,7 +246,7 @@ impl Diagnostic for Located {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.problem.help.as_ref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        self.problem.help_text().map(|h| Box::new(h) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -236,7 +262,10 @@ impl Diagnostic for Located {
 
 /// The candidate that `text` was most likely meant to be, if one is near enough.
 pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (text.chars().count() / 3).max(1) + 1;
+    let limit = match text.chars().count() {
+        0..=4 => 1,
+        n => n / 3 + 1,
+    };
     candidates
         .into_iter()
         .map(|c| (distance(text, c), c))

@@ -124,3 +124,29 @@ pub struct Node {
     /// The whole node.
     pub span: Span,
 }
+
+impl Node {
+    /// The properties as nodes with one value, which say the same.
+    pub(super) fn props_as_children(&self) -> impl Iterator<Item = Self> {
+        self.props.iter().map(|(name, value)| Self {
+            name: name.clone(),
+            args: vec![value.clone()],
+            props: Vec::new(),
+            children: Vec::new(),
+            span: Span::new(name.span.offset as usize, name.span.len.max(value.span.len) as usize),
+        })
+    }
+
+    /// What the node says, whatever the syntax: without places, properties as the first of its children.
+    #[must_use]
+    pub fn meaning(&self) -> Self {
+        let nowhere = Span::default();
+        Self {
+            name: Spanned::new(self.name.value.clone(), nowhere),
+            args: self.args.iter().map(|arg| Spanned::new(arg.value.clone(), nowhere)).collect(),
+            props: Vec::new(),
+            children: self.props_as_children().chain(self.children.iter().cloned()).map(|c| c.meaning()).collect(),
+            span: nowhere,
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! Stewards' decisions: one line each, sorted, with both values as published and a reason.
 
 use crate::artifact::evidence::{Locator, LocatorKind};
-use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, parse_kdl};
+use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, Syntax, parse};
 use crate::{Name, ReasonCode};
 
 /// A decision between two published values.
@@ -48,7 +48,7 @@ pub enum Verdict {
 /// # Errors
 /// [`DocumentError`] with everything that is wrong, lines out of order included: sorted files merge well.
 pub fn decode_decisions(document: &Document) -> Result<Vec<Decision>, DocumentError> {
-    let nodes = parse_kdl(document)?;
+    let nodes = parse(document)?;
     let mut problems = Problems::new(document);
     let mut decisions: Vec<Decision> = Vec::new();
     for node in &nodes {
@@ -110,7 +110,7 @@ fn decision(document: &Document, node: &Node, problems: &mut Problems) -> Option
         }
     }
     let (line, text) = line(document, node);
-    if node_text(document, node).contains(['\n', '\r']) || !text.trim_start().starts_with(verb) {
+    if node_text(document, node).contains(['\n', '\r']) || !begins(document, &text).starts_with(verb) {
         problems.push(
             Problem::new(ReasonCode::DocumentInvalid, "a decision is one line", node.span)
                 .help("its line is the evidence; write it without a line break"),
@@ -128,6 +128,15 @@ fn decision(document: &Document, node: &Node, problems: &mut Problems) -> Option
         line,
         text,
     })
+}
+
+/// The line from its first word on: in YAML a decision is an item of a list.
+fn begins<'t>(document: &Document, line: &'t str) -> &'t str {
+    let line = line.trim_start();
+    match document.syntax() {
+        Syntax::Kdl => line,
+        Syntax::Yaml => line.strip_prefix('-').map_or(line, str::trim_start),
+    }
 }
 
 fn node_text<'d>(document: &'d Document, node: &Node) -> &'d str {
@@ -174,6 +183,17 @@ mod tests {
         }
         assert_eq!(decisions[0].against, "8.2e-05", "values stay texts");
         assert_eq!(decode("").map(|d| d.len()), Ok(0));
+    }
+
+    #[test]
+    fn in_yaml_a_decision_is_a_line_too() {
+        let yaml = |text: &str| decode_decisions(&Document::new("decisions/d.yaml", text));
+        let line = "- prefer: {subject: Tc, property: mass, source: m, value: \"97.9\", against: \"98.0\", by: a@b, reason: measured}";
+        let decisions = yaml(&format!("# by the stewards\n{line}\n")).expect("decodes");
+        assert_eq!((decisions[0].line.line, decisions[0].text.as_str()), (2, line));
+        assert_eq!(decisions[0].value, "97.9");
+        assert!(yaml(&line.replace(", by", ",\n  by")).is_err());
+        assert!(yaml(&line.replace("\"97.9\"", "97.9")).is_err(), "a number is not a text as published");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Extraction maps: columns to properties.
 
-use crate::document::{Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, Scalar, parse_kdl};
+use crate::document::{Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, Scalar, parse};
 use crate::{Name, ReasonCode};
 
 /// A map: one entry for each source that is read.
@@ -95,7 +95,7 @@ impl Map {
     /// # Errors
     /// [`DocumentError`] with everything that is wrong.
     pub fn decode(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut sources: Vec<SourceMap> = Vec::new();
         for node in &nodes {

@@ -1,7 +1,7 @@
 //! Rules: what must hold before anything becomes canon.
 
 use super::map::ValueKind;
-use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, closest, parse_kdl};
+use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, closest, parse};
 use crate::{Decimal, Name, ReasonCode};
 
 /// A set of rules.
@@ -83,7 +83,7 @@ impl Rules {
     /// # Errors
     /// [`DocumentError`] with everything that is wrong.
     pub fn decode(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         for node in nodes.iter().filter(|n| *n.name != "rules") {
             problems.push(unknown_node(node, &["rules"]));
@@ -120,7 +120,7 @@ pub(super) fn unknown_node(node: &Node, known: &[&str]) -> Problem {
     let name = &*node.name;
     let problem = Problem::new(ReasonCode::FieldUnknown, format!("`{name}` is not known here"), node.name.span);
     match closest(name, known.iter().copied()) {
-        Some(near) => problem.label(format!("did you mean `{near}`?")),
+        Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
         None => problem.help(format!("known are {}", known.join(", "))),
     }
 }
@@ -167,7 +167,9 @@ fn rule(node: &Node, problems: &mut Problems) -> Option<Rule> {
             let min = fields.one::<Decimal>("min", problems).map(|m| m.value);
             let max = fields.one::<Decimal>("max", problems).map(|m| m.value);
             match (&min, &max) {
-                (None, None) => problems.push(invalid("`range` has no bound").help("add `min`, `max` or both")),
+                (None, None) if !fields.has("min") && !fields.has("max") => {
+                    problems.push(invalid("`range` has no bound").help("add `min`, `max` or both"))
+                }
                 (Some(low), Some(high)) if low > high => {
                     problems.push(invalid("`min` is above `max`: nothing lies between").help("swap the two"));
                 }

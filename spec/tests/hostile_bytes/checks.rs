@@ -6,7 +6,7 @@
 use orgo_spec::artifact::report::ValidationReport;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical::{self, Profile};
-use orgo_spec::document::{Document, parse_kdl};
+use orgo_spec::document::{Document, Node, Syntax, convert, format_kdl, parse};
 use orgo_spec::knowledge::{Map, Rules, decode_decisions};
 use orgo_spec::log::{Checkpoint, Edge, Leaf, NoteKey, Proof, SignedCheckpoint, SignedNote, Tile, parse_bundle};
 use orgo_spec::mandate::Mandate;
@@ -24,7 +24,7 @@ use orgo_spec::{Decimal, Digest, Name};
 pub type Check = fn(&[u8]);
 
 /// Every check, by the name of its fuzz target.
-pub const ALL: [(&str, Check); 9] = [
+pub const ALL: [(&str, Check); 10] = [
     ("envelope", envelope),
     ("statement", statement),
     ("trust", trust),
@@ -33,6 +33,7 @@ pub const ALL: [(&str, Check); 9] = [
     ("proof", proof),
     ("tile", tile),
     ("kdl", kdl),
+    ("yaml", yaml),
     ("secret", secret),
 ];
 
@@ -133,24 +134,53 @@ pub fn tile(bytes: &[u8]) {
     let _ = tile.parse_hashes(bytes);
 }
 
-/// Every kind of document that people write.
+/// Every kind of document that people write, in KDL.
 pub fn kdl(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let document = Document::new("document.kdl", text);
+    documents(&document);
+    if let Ok(laid_out) = format_kdl(&document) {
+        let again = format_kdl(&Document::new("document.kdl", laid_out.as_str()));
+        assert_eq!(again.as_ref().ok(), Some(&laid_out), "laid out is laid out");
+    }
+    converted(&document, Syntax::Yaml, "document.yaml");
+}
+
+/// The same documents in YAML.
+pub fn yaml(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let document = Document::new("document.yaml", text);
+    documents(&document);
+    converted(&document, Syntax::Kdl, "document.kdl");
+}
+
+/// What is read in one syntax, and can be written in the other, says the same there.
+fn converted(document: &Document, to: Syntax, name: &str) {
+    let Ok(other) = convert(document, to) else { return };
+    let meaning = |document: &Document| {
+        let nodes = parse(document).expect("what is written can be read");
+        nodes.iter().map(Node::meaning).collect::<Vec<_>>()
+    };
+    assert_eq!(meaning(document), meaning(&Document::new(name, other.text)), "both say the same");
+}
+
+fn documents(document: &Document) {
     let spans = |error: orgo_spec::document::DocumentError| {
         for problem in error.problems() {
             let (line, column) = document.position(problem.span());
             assert!(line > 0 && column > 0);
+            let from = problem.span().offset as usize;
+            assert!(document.text().get(from..from + problem.span().len as usize).is_some(), "a place is in the text");
         }
     };
-    let _ = parse_kdl(&document).map_err(spans);
-    let _ = Project::parse(&document).map_err(spans);
-    let _ = parse_pipelines(&document).map_err(spans);
-    let _ = Mandate::parse(&document).map(|mandate| mandate.id()).map_err(spans);
-    let _ = Blueprint::parse(&document).map(|blueprint| blueprint.id()).map_err(spans);
-    let _ = Map::decode(&document).map_err(spans);
-    let _ = Rules::decode(&document).map_err(spans);
-    let _ = decode_decisions(&document).map_err(spans);
+    let _ = parse(document).map_err(spans);
+    let _ = Project::parse(document).map_err(spans);
+    let _ = parse_pipelines(document).map_err(spans);
+    let _ = Mandate::parse(document).map(|mandate| mandate.id()).map_err(spans);
+    let _ = Blueprint::parse(document).map(|blueprint| blueprint.id()).map_err(spans);
+    let _ = Map::decode(document).map_err(spans);
+    let _ = Rules::decode(document).map_err(spans);
+    let _ = decode_decisions(document).map_err(spans);
 }
 
 /// The scanner for secrets, and redaction in pieces.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use ed25519_dalek::{Signer, SigningKey};
+use orgo_spec::document::{Document, Syntax, convert};
 use orgo_spec::log::{
     Checkpoint, Edge, Leaf, NoteError, NoteKey, Proof, SignedCheckpoint, Tile, bundle_bytes, leaf_hash,
 };
@@ -140,8 +141,17 @@ pub fn all() -> Vec<Vec<u8>> {
         trust,
     ];
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["examples", "snapshots", "spec/vectors", "mandates", "blueprints", "pipelines"] {
+    for folder in ["examples", "snapshots", "spec/vectors", "mandates", "blueprints", "pipelines", "tests/bad"] {
         files(&root.join(folder), &mut seeds);
+    }
+    for path in [
+        "pipelines/ci.kdl",
+        "pipelines/knowledge.kdl",
+        "blueprints/elements.kdl",
+        "mandates/reference-data/mandate.kdl",
+    ] {
+        let document = Document::new(path, std::fs::read_to_string(root.join(path)).expect("ours"));
+        seeds.push(convert(&document, Syntax::Yaml).expect("ours converts").text.into_bytes());
     }
     seeds
 }

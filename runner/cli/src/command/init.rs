@@ -11,7 +11,7 @@ use super::Context;
 use crate::args::Init;
 use crate::failure::{Class, Failure};
 use crate::ledger::begin_development;
-use crate::project::Repository;
+use crate::project::{Repository, document_name};
 
 /// Writes `orgo.kdl` and a first pipeline, and begins the ledger; never touches a file that is there. In a
 /// project without a ledger it begins the ledger alone.
@@ -25,7 +25,7 @@ pub(super) fn run(context: &Context, args: &Init) -> Result<(), Failure> {
             "run `git init` first: pipelines and records live in git",
         ));
     }
-    let existing = folder.join("orgo.kdl").exists();
+    let existing = document_name(&folder, "orgo")?.is_some();
     if existing {
         let project = Repository::open(&folder)?.project;
         let ledger = Ledger::open(&folder, &format!("refs/heads/{}", project.ledger))?;

@@ -13,6 +13,7 @@ use orgo_spec::project::Project;
 use orgo_spec::{Digest, ReasonCode, canonical};
 
 use crate::failure::{Class, Failure};
+use crate::project::document_name;
 
 /// What governs a run.
 #[derive(Default)]
@@ -31,7 +32,7 @@ impl Governance {
         let mandate = match &plan.mandate {
             None => None,
             Some(name) => {
-                let document = document(root, &format!("mandates/{name}/mandate.kdl"))?.ok_or_else(|| {
+                let document = document(root, &format!("mandates/{name}/mandate"))?.ok_or_else(|| {
                     let code = ReasonCode::MandateMissing;
                     let message =
                         format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
@@ -64,12 +65,11 @@ impl Governance {
         let blueprint = match &plan.blueprint {
             None => None,
             Some(name) => {
-                let path = format!("blueprints/{name}.kdl");
-                let document = document(root, &path)?.ok_or_else(|| {
+                let document = document(root, &format!("blueprints/{name}"))?.ok_or_else(|| {
                     let code = ReasonCode::BlueprintUnpinned;
                     let message =
                         format!("the pipeline `{}` names the blueprint `{name}`, which is not there", plan.name);
-                    Failure::message(Class::Declared, Some(code), message, format!("write `{path}`"))
+                    Failure::message(Class::Declared, Some(code), message, format!("write `blueprints/{name}.kdl`"))
                 })?;
                 let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
                 let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
@@ -99,8 +99,10 @@ impl Governance {
     }
 }
 
-fn document(root: &Path, path: &str) -> Result<Option<Document>, Failure> {
-    let full = root.join(path);
+/// The document called `stem`, in either syntax.
+fn document(root: &Path, stem: &str) -> Result<Option<Document>, Failure> {
+    let Some(path) = document_name(root, stem)? else { return Ok(None) };
+    let full = root.join(&path);
     let Some(bytes) = read_if_there(&full)? else { return Ok(None) };
     let text = String::from_utf8(bytes)
         .map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
