@@ -18,7 +18,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 const HOMES: [(&str, &[&str]); 8] = [
     ("kdl", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
-    ("cedar-policy", &[]),
+    ("cedar-policy", &["orgo-kernel"]),
     ("tokio", &[]),
     ("tonic", &[]),
     ("landlock", &[]),

@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod keys;
 mod ledger;
+mod mandate;
 mod runner;
 mod secrets;
 mod spine;

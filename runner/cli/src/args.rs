@@ -7,7 +7,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
 
-use crate::command::{admin, key, proof, record, trust, verify};
+use crate::command::{admin, cases, key, mandate, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     Prove(proof::Prove),
     /// Verify the ledger: signatures, history, evidence, gates
     Verify(verify::Verify),
+    /// Begin, test, compare, approve and activate mandates
+    Mandate(mandate::MandateArgs),
     /// Show and change which keys are trusted with what
     Trust(trust::TrustArgs),
     /// Hold things back, and put administrative changes on record
@@ -113,6 +115,8 @@ pub(crate) enum Dev {
         #[arg(long)]
         check: bool,
     },
+    /// Write cases of policies and facts with what we decide, for another engine to decide again
+    PolicyCases(cases::PolicyCases),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -16,7 +16,7 @@ mod signals;
 mod worker;
 
 pub use engine::{Notice, RunError, RunOptions, run};
-pub use gatekeeper::GatePolicy;
+pub use gatekeeper::{GatePolicy, InForce};
 pub use look::{Foreseen, Lookup, Planner, Prepared, Product};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 pub use problem::Problem;

@@ -10,5 +10,6 @@ pub mod gate;
 pub mod graph;
 pub mod key;
 pub mod plan;
+pub mod policy;
 pub mod scheduler;
 pub mod why;
