@@ -15,6 +15,7 @@ use orgo_spec::{Digest, Name};
 
 use crate::file::{At, read_if_there};
 use crate::git::{Entry, Git, GitError, MODE_FILE, ObjectId};
+use crate::ledger::{Ledger, LedgerError};
 
 /// Why a mandate cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -160,18 +161,24 @@ fn list(folder: &Path) -> Result<Vec<String>, MandateError> {
     Ok(names)
 }
 
+/// A mandate as a ledger holds it.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The manifest.
+    pub manifest: Vec<u8>,
+    /// The policies.
+    pub policies: Rc<Policies>,
+}
+
 /// The manifest and the policies of a mandate that a ledger has as evidence; none if something is not at hand, or not
 /// usable.
 ///
 /// # Errors
-/// [`LedgerError`](crate::ledger::LedgerError) if the ledger cannot be read.
-pub fn from_ledger(
-    ledger: &crate::ledger::Ledger,
-    mandate: Digest,
-) -> Result<Option<(Vec<u8>, Rc<Policies>)>, crate::ledger::LedgerError> {
+/// [`LedgerError`] if the ledger cannot be read.
+pub fn from_ledger(ledger: &Ledger, mandate: Digest) -> Result<Option<Held>, LedgerError> {
     let Some(manifest) = ledger.evidence(&mandate)? else { return Ok(None) };
     Ok(match from_evidence(mandate, &|digest: &Digest| ledger.evidence(digest))? {
-        Recorded::There(_, policies) => Some((manifest, policies)),
+        Recorded::There(_, policies) => Some(Held { manifest, policies }),
         Recorded::Absent(..) | Recorded::Unreadable(_) => None,
     })
 }

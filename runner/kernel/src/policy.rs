@@ -4,7 +4,7 @@
 //! `permit` that cannot be evaluated does not stand in the way of another. Here both refuse. So do an empty set,
 //! a request that is not of the schema, and policies of another mandate ([`Policies::ask`]).
 //!
-//! Policies are validated strictly against the [`schema`] of our actions when they are loaded; facts are computed
+//! Policies are validated strictly against the schema of our actions ([`schema_text`]) when they are loaded; facts are computed
 //! in Rust and handed over as context. Nothing here reads anything.
 
 mod compare;
@@ -97,7 +97,7 @@ impl Policies {
             Ok(request) => request,
             Err(why) => return Answer::error(why),
         };
-        let response = Authorizer::new().is_authorized(&request, &self.set, &Entities::empty());
+        let response = size::with_stack(|| Authorizer::new().is_authorized(&request, &self.set, &Entities::empty()));
         let diagnostics = response.diagnostics();
         let mut failed: Vec<(String, String)> = diagnostics
             .errors()

@@ -9,7 +9,7 @@ use orgo_spec::document::{Document, DocumentError, Problem, Problems, Span};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::schema::schema;
-use super::size::too_much;
+use super::size::{too_much, with_stack};
 use super::{Policies, Policy, forbids};
 
 /// Most policies in one mandate.
@@ -24,6 +24,10 @@ impl Policies {
     /// # Errors
     /// A [`DocumentError`] for each document with problems.
     pub fn load(mandate: Digest, documents: &[Document]) -> Result<Self, Vec<DocumentError>> {
+        with_stack(|| Self::load_here(mandate, documents))
+    }
+
+    fn load_here(mandate: Digest, documents: &[Document]) -> Result<Self, Vec<DocumentError>> {
         let mut files: Vec<File<'_>> = documents.iter().map(File::parse).collect();
         let named = name(&mut files);
         let set = PolicySet::from_policies(named.iter().map(|n| n.policy.clone()));

@@ -1,7 +1,25 @@
-//! How much a policy may say: reading it costs stack for every level, and policies come from whoever writes evidence.
+//! How much a policy may say, and the stack for it: reading and evaluating cost stack for every level, and policies
+//! come from whoever writes evidence. With a bound and a stack of one size, an answer never depends on who asks.
 
 /// Most operators, brackets and words of the language in one policy. Each may be a level of its own.
 const MOST: usize = 256;
+
+/// The stack on which Cedar works: 256 KiB for every operator that a policy may have.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Does work that nests on a stack that is large enough for whatever [`too_much`] lets through.
+///
+/// # Panics
+/// If the machine gives no thread.
+pub(super) fn with_stack<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
+        match worker.expect("a thread").join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
 
 /// Where a text first has a policy that says too much; none if it has none.
 ///

@@ -68,11 +68,11 @@ fn before(place: &Place<'_>, name: &Name, from: Option<&str>) -> Result<Before, 
     let Some(opened) = place.ledger()? else { return Ok(none()) };
     let Some(active) = opened.ledger.mandate(&opened.head()?, name)? else { return Ok(none()) };
     let code = ReasonCode::EvidenceMissing;
-    let (manifest, policies) = from_ledger(&opened.ledger, active.facts.mandate_id)?.ok_or_else(|| {
+    let held = from_ledger(&opened.ledger, active.facts.mandate_id)?.ok_or_else(|| {
         let message = format!("the active mandate {} is not in this clone, or not usable", active.facts.mandate_id);
         Failure::message(Class::Integrity, Some(code), message, code.remedy())
     })?;
-    Ok((format!("version {}, active", active.facts.version), manifest, policies.list().to_vec()))
+    Ok((format!("version {}, active", active.facts.version), held.manifest, held.policies.list().to_vec()))
 }
 
 fn none() -> Before {
