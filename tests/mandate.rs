@@ -38,7 +38,7 @@ fn edit(repo: &Repo, file: &str, from: &str, to: &str) {
 #[test]
 fn a_mandate_is_approved_activated_and_never_rolled_back() {
     let repo = governed();
-    let old = repo.git(&["rev-parse", "HEAD"]);
+    let old = repo.git(&["rev-parse", "HEAD"]).trim().to_owned();
     let waiting = repo.orgo(&["mandate", "activate", "reference-data", "--json"]).exits(5).json();
     assert_eq!(code(&waiting), "APPROVAL_INSUFFICIENT");
     repo.orgo(&["mandate", "sign", "reference-data"]).ok();

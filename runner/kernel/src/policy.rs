@@ -4,8 +4,8 @@
 //! `permit` that cannot be evaluated does not stand in the way of another. Here both refuse. So do an empty set,
 //! a request that is not of the schema, and policies of another mandate ([`Policies::ask`]).
 //!
-//! Policies are validated strictly against the schema of our actions ([`schema_text`]) when they are loaded; facts are computed
-//! in Rust and handed over as context. Nothing here reads anything.
+//! Policies are validated strictly against the schema of our actions ([`schema_text`]) when they are loaded; facts
+//! are computed in Rust and handed over as context. Nothing here reads anything.
 
 mod compare;
 mod load;
