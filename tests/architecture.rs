@@ -20,7 +20,7 @@ const HOMES: [(&str, &[&str]); 10] = [
     ("kdl", &["orgo-spec"]),
     ("granit-parser", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
-    ("cedar-policy", &[]),
+    ("cedar-policy", &["orgo-kernel"]),
     ("tokio", &[]),
     ("tonic", &[]),
     ("landlock", &[]),

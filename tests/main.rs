@@ -12,6 +12,7 @@ mod gc;
 mod hostile;
 mod keys;
 mod ledger;
+mod mandate;
 mod runner;
 mod runtime;
 mod secrets;

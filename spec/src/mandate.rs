@@ -1,15 +1,23 @@
 //! Mandates: what a project allows, as a document that gates read. `mandates/<name>/mandate.kdl`.
 //!
-//! Fields follow koa-contract 2.2. The mandate's id is the digest of its canonical form, so the same
-//! words are the same mandate. Built-in gate rules read it directly.
+//! Fields follow koa-contract 2.2. The mandate's id is the digest of its canonical form, which names its
+//! policies by digest ([`Bundle`]), so the same words and policies are the same mandate. Built-in gate
+//! rules read it directly; policies can only refuse more.
 //!
 //! A mandate accepts what it lists and nothing else; there is no setting that lets a report with errors
 //! pass. One that cannot be read permits nothing.
 
+mod bundle;
+mod settings;
+mod table;
+
+pub use bundle::{Bundle, MAX_FILE_BYTES, MAX_FILES, Terms};
+pub use settings::{Distribution, Downgrade, Execution, Rendering, TrustSettings};
+pub use table::{Case, Expected, Table};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::canonical::{JsonError, Profile};
 use crate::document::{Document, DocumentError, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, parse};
 use crate::pipeline::{Isolation, RecordMode};
 use crate::project::unknown_top;
@@ -43,6 +51,55 @@ pub struct Mandate {
     pub isolation_minimum: Isolation,
     /// Whether a run that repeats the last one adds a record.
     pub record: RecordMode,
+    /// The pipelines that it may govern; none listed means any of the tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pipelines: Vec<Name>,
+    /// Who must approve it.
+    #[serde(skip_serializing_if = "TrustSettings::is_default")]
+    pub trust: TrustSettings,
+    /// How releases travel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<Distribution>,
+    /// How documents are rendered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rendering: Option<Rendering>,
+    /// What tasks may do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution: Option<Execution>,
+    /// Its policies, sorted by file name; only a [`Bundle`] knows them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<PolicyFile>,
+    /// The language that the policies are written in; absent without policies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_engine: Option<PolicyEngine>,
+}
+
+/// A policy file of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyFile {
+    /// Its name below the mandate's folder.
+    pub file: String,
+    /// Digest of its bytes.
+    pub sha256: Digest,
+}
+
+/// The language of policies, under which their meaning is stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyEngine {
+    /// What the language is called.
+    pub name: String,
+    /// Its major version.
+    pub version: String,
+}
+
+impl PolicyEngine {
+    /// Cedar, as this program reads it.
+    #[must_use]
+    pub fn cedar() -> Self {
+        Self { name: "cedar".to_owned(), version: "4".to_owned() }
+    }
 }
 
 /// What gates accept.
@@ -126,19 +183,6 @@ impl Mandate {
     pub fn accepts(&self) -> Accepts {
         self.validation.accepts()
     }
-
-    /// What the mandate with this canonical form accepts: what its id is the digest of.
-    ///
-    /// # Errors
-    /// [`JsonError`] for bytes that are no mandate.
-    pub fn accepts_of(bytes: &[u8]) -> Result<Accepts, JsonError> {
-        #[derive(Deserialize)]
-        struct Part {
-            validation: Validation,
-        }
-        let part: Part = canonical::from_slice(bytes, Profile::DOCUMENT)?;
-        Ok(part.validation.accepts())
-    }
 }
 
 fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
@@ -152,6 +196,10 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
     let validation = fields.child("validation", problems).map(|node| validation(node, problems)).unwrap_or_default();
     let isolation = fields.one("isolation-minimum", problems).map_or(Isolation::Open, |i| i.value);
     let record = fields.one("record", problems).map_or_else(RecordMode::default, |r| r.value);
+    let pipelines = fields.list::<Name>("pipeline", problems).into_iter().map(|name| name.value).collect();
+    let mut section = |name| fields.child(name, problems);
+    let (trust, distribution) = (section("trust"), section("distribution"));
+    let (rendering, execution) = (section("rendering"), section("execution"));
     fields.finish(problems);
     Some(Mandate {
         schema_version: "1.0.0",
@@ -165,6 +213,13 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
         validation,
         isolation_minimum: isolation,
         record,
+        pipelines,
+        trust: trust.map(|node| settings::trust(node, problems)).unwrap_or_default(),
+        distribution: distribution.map(|node| settings::distribution(node, problems)),
+        rendering: rendering.map(|node| settings::rendering(node, problems)),
+        execution: execution.map(|node| settings::execution(node, problems)),
+        policies: Vec::new(),
+        policy_engine: None,
     })
 }
 
@@ -211,94 +266,4 @@ fn validation(node: &Node, problems: &mut Problems) -> Validation {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = r#"
-mandate "reference-data" version=3 tenant="acme" {
-    mission "publish reference data"
-    objective "every value with its origin"
-    constraint "no silent winner"
-    validation {
-        ruleset "rules/b.kdl" sha256="sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-        ruleset "rules/a.kdl" sha256="sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-        validator "builtin"
-        validator "other" sha256="sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
-    }
-    isolation-minimum "confined"
-    record "always"
-}
-"#;
-
-    fn read(text: &str) -> Result<Mandate, Vec<(ReasonCode, String)>> {
-        Mandate::parse(&Document::new("mandates/m/mandate.kdl", text))
-            .map_err(|e| e.problems().map(|p| (p.code(), p.message().to_owned())).collect())
-    }
-
-    fn digest(digit: &str) -> Digest {
-        Digest::from_hex(&digit.repeat(64)).expect("64 digits")
-    }
-
-    #[test]
-    fn a_mandate_says_what_gates_accept() {
-        let mandate = read(GOOD).expect("well formed");
-        assert_eq!((mandate.version, mandate.isolation_minimum), (3, Isolation::Confined));
-        assert_eq!(mandate.record, RecordMode::Always);
-        let accepts =
-            Accepts { builtin: true, rulesets: vec![digest("a"), digest("b")], validators: vec![digest("c")] };
-        assert_eq!(mandate.accepts(), accepts);
-        let empty = read(r#"mandate "m" version=1 tenant="acme" { mission "none"; }"#).expect("well formed");
-        assert_eq!(empty.accepts(), Accepts { builtin: false, rulesets: vec![], validators: vec![] }, "nothing");
-    }
-
-    #[test]
-    fn the_same_words_are_the_same_mandate() {
-        let id = |text: &str| read(text).expect("well formed").id();
-        assert_eq!(id(GOOD), id(&GOOD.replace("    mission", "// a comment\n  mission")));
-        for (from, to) in [
-            ("version=3", "version=4"),
-            ("acme", "other"),
-            ("origin", "source"),
-            ("no silent", "a silent"),
-            ("sha256:aaaa", "sha256:0aaa"),
-            ("validator \"builtin\"", ""),
-            ("confined", "open"),
-            ("\"always\"", "\"changed\""),
-        ] {
-            assert!(GOOD.contains(from));
-            assert_ne!(id(GOOD), id(&GOOD.replace(from, to)), "{from}");
-        }
-    }
-
-    #[test]
-    fn what_is_wrong_with_a_mandate_is_said_all_at_once() {
-        let text = GOOD
-            .replace("version=3 ", "")
-            .replace("mission", "misson")
-            .replace("validator \"other\" sha256=\"sha256:cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc\"", "validator \"latest\"")
-            .replace("rules/a.kdl", "../rules/a.kdl");
-        let problems = read(&text).map(|m| m.id()).expect_err("five problems");
-        let codes: Vec<_> = problems.iter().map(|(code, _)| *code).collect();
-        use ReasonCode::{DocumentInvalid, FieldUnknown, MandateInvalid};
-        assert_eq!(codes.iter().filter(|c| **c == DocumentInvalid).count(), 3, "{problems:?}");
-        assert_eq!(codes.iter().filter(|c| **c == FieldUnknown).count(), 1, "{problems:?}");
-        assert_eq!(codes.iter().filter(|c| **c == MandateInvalid).count(), 1, "{problems:?}");
-        assert!(read("").is_err() && read("mandat \"m\"").is_err());
-    }
-
-    #[test]
-    fn a_list_that_would_not_fit_into_facts_is_refused() {
-        let rules =
-            |n: usize| (0..n).map(|i| format!("ruleset \"r\" sha256=\"sha256:{i:064x}\"\n")).collect::<String>();
-        let text =
-            |n| format!("mandate \"m\" version=1 tenant=\"acme\" {{ mission \"m\"\n validation {{\n{}}}\n}}", rules(n));
-        assert!(read(&text(MAX_LISTED)).is_ok());
-        let refused = read(&text(MAX_LISTED + 1)).map(|m| m.id()).expect_err("one too many");
-        assert_eq!(refused[0].0, ReasonCode::MandateInvalid);
-        let twice = text(1).replace(
-            "ruleset",
-            "ruleset \"s\" sha256=\"sha256:0000000000000000000000000000000000000000000000000000000000000000\"\nruleset",
-        );
-        assert_eq!(read(&twice).map(|m| m.id()).expect_err("listed twice")[0].0, ReasonCode::FieldDuplicate);
-    }
-}
+mod tests;

@@ -27,6 +27,9 @@ pub struct Project {
     pub protected: Vec<String>,
     /// Whether the repository may have ledgers of several tenants.
     pub shared: bool,
+    /// Whether runs of the kristal profile, and those that name a mandate, need an active one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mandate_required: bool,
     /// The object store, if it does not lie at `.orgo/store`.
     pub store: Option<RelativePath>,
     /// Where evidence is mirrored, how long it is kept, and what is sealed.
@@ -57,6 +60,7 @@ impl Project {
                 let ledger = fields.one::<String>("ledger", &mut problems);
                 let protected = fields.list::<String>("protected", &mut problems);
                 let shared = fields.one::<bool>("shared", &mut problems);
+                let mandate_required = fields.one::<bool>("mandate-required", &mut problems);
                 let store = fields.one("store", &mut problems);
                 let evidence = Evidence::decode(&mut fields, &mut problems);
                 fields.finish(&mut problems);
@@ -80,6 +84,7 @@ impl Project {
                         protected.into_iter().map(|p| p.value).collect()
                     },
                     shared: shared.is_some_and(|s| s.value),
+                    mandate_required: mandate_required.is_some_and(|m| m.value),
                     store: store.map(|s: Spanned<RelativePath>| s.value),
                     evidence,
                     name,

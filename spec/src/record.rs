@@ -12,6 +12,7 @@ mod admin;
 mod attest;
 mod build;
 mod gate;
+mod mandate;
 mod named;
 mod revocation;
 mod slsa;
@@ -27,7 +28,8 @@ pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
     PipelineRef, Program, Snapshot, Source, Status,
 };
-pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
+pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
+pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};
 pub use named::{Named, named_by};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
 pub use slsa::{

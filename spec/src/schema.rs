@@ -10,7 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::canonical::{self, Value};
 use crate::record::{
-    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, RevocationRecord, StartedRecord, Statement, TrustRecord,
+    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, MandateRecord, RevocationRecord, StartedRecord, Statement,
+    TrustRecord,
 };
 use crate::{ReasonCode, artifact};
 
@@ -51,6 +52,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("started-record", statement::<StartedRecord>()),
         ("abandoned-record", statement::<AbandonedRecord>()),
         ("admin-record", statement::<AdminRecord>()),
+        ("mandate-record", statement::<MandateRecord>()),
     ]);
     schemas
 }

@@ -8,7 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
-use crate::command::{admin, convert, evidence, fmt, gc, key, proof, record, trust, verify};
+use crate::command::{admin, cases, convert, evidence, fmt, gc, key, mandate, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Prove(proof::Prove),
     /// Verify the ledger: signatures, history, evidence, gates
     Verify(verify::Verify),
+    /// Begin, test, compare, approve and activate mandates
+    Mandate(mandate::MandateArgs),
     /// Show and change which keys are trusted with what
     Trust(trust::TrustArgs),
     /// Mirror what records name in declared stores, fetch it back, let it go when its time is over
@@ -122,6 +124,8 @@ pub(crate) enum Dev {
         #[arg(long)]
         check: bool,
     },
+    /// Write cases of policies and facts with what we decide, for another engine to decide again
+    PolicyCases(cases::PolicyCases),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,6 +1,7 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
 pub(crate) mod admin;
+pub(crate) mod cases;
 mod check;
 pub(crate) mod convert;
 mod demo;
@@ -13,6 +14,7 @@ mod init;
 pub(crate) mod key;
 mod ledger;
 mod log;
+pub(crate) mod mandate;
 mod plan;
 pub(crate) mod proof;
 mod query;
@@ -81,6 +83,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
+        Some(Command::Mandate(args)) => mandate::run(&context, &args),
         Some(Command::Trust(args)) => trust::run(&context, &args),
         Some(Command::Evidence(args)) => evidence::run(&context, &args),
         Some(Command::Gc(args)) => gc::run(&context, &args),
@@ -90,6 +93,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Demo(args)) => demo::run(&context, &args),
         Some(Command::Stage(args)) => stage(&args.tool),
         Some(Command::Dev(Dev::Generate { check })) => generate::run(context.output, &context.global.directory, check),
+        Some(Command::Dev(Dev::PolicyCases(args))) => cases::run(&context, &args),
         Some(Command::Completions { shell }) => {
             clap_complete::generate(shell, &mut Args::command(), "orgo", &mut std::io::stdout());
             Ok(())

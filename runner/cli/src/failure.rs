@@ -33,6 +33,8 @@ pub(crate) enum Class {
     Integrity,
     /// The machine refused.
     Environment,
+    /// An approval is missing.
+    Waiting,
     /// Somebody interrupted.
     Cancelled,
 }
@@ -45,6 +47,7 @@ impl Class {
             Self::Declared => 2,
             Self::Integrity => 3,
             Self::Environment => 4,
+            Self::Waiting => 5,
             Self::Cancelled => 130,
         }
     }

@@ -197,6 +197,15 @@ impl Git {
         Ok(blob.content().to_vec())
     }
 
+    /// The tree of whatever names a commit: a branch, a tag, an id, `HEAD~2`.
+    ///
+    /// # Errors
+    /// [`GitError`] if nothing has that name.
+    pub fn tree_of(&self, revision: &str) -> Result<ObjectId, GitError> {
+        let named = self.inner.revparse_single(revision).map_err(GitError::of)?;
+        Ok(named.peel_to_tree().map_err(GitError::of)?.id())
+    }
+
     /// The SHA-256 of a blob's bytes.
     ///
     /// # Errors

@@ -116,7 +116,7 @@ impl PrivateKey {
     pub fn sign_payload(&self, payload: &[u8]) -> Result<(PublicKey, [u8; 64]), KeyError> {
         match self.role {
             Role::Runner | Role::Root => Ok((self.public, self.sign(&pae(PAYLOAD_TYPE, payload))?)),
-            Role::Git | Role::Log => Err(KeyError::Role { have: self.role, need: Role::Runner }),
+            Role::Git | Role::Log | Role::Approver => Err(KeyError::Role { have: self.role, need: Role::Runner }),
         }
     }
 
@@ -130,7 +130,25 @@ impl PrivateKey {
                 let signature = self.sign(&SshSignature::signed_data(Namespace::Git, commit))?;
                 Ok(SshSignature::new(self.public, Namespace::Git, signature))
             }
-            Role::Runner | Role::Root | Role::Log => Err(KeyError::Role { have: self.role, need: Role::Git }),
+            Role::Runner | Role::Root | Role::Log | Role::Approver => {
+                Err(KeyError::Role { have: self.role, need: Role::Git })
+            }
+        }
+    }
+
+    /// Signs the manifest of a mandate (SSHSIG, namespace `orgo-mandate`). For the role approver.
+    ///
+    /// # Errors
+    /// [`KeyError::Role`] for a key of another role, [`KeyError::Source`] if an agent refuses.
+    pub fn sign_mandate(&self, manifest: &[u8]) -> Result<SshSignature, KeyError> {
+        match self.role {
+            Role::Approver => {
+                let signature = self.sign(&SshSignature::signed_data(Namespace::Mandate, manifest))?;
+                Ok(SshSignature::new(self.public, Namespace::Mandate, signature))
+            }
+            Role::Runner | Role::Git | Role::Root | Role::Log => {
+                Err(KeyError::Role { have: self.role, need: Role::Approver })
+            }
         }
     }
 
@@ -146,7 +164,9 @@ impl PrivateKey {
                     && std::str::from_utf8(text).is_ok_and(|t| t.bytes().all(|b| b >= 0x20 || b == b'\n'));
                 if is_note { Ok((self.public, self.sign(text)?)) } else { Err(KeyError::Note) }
             }
-            Role::Runner | Role::Git | Role::Root => Err(KeyError::Role { have: self.role, need: Role::Log }),
+            Role::Runner | Role::Git | Role::Root | Role::Approver => {
+                Err(KeyError::Role { have: self.role, need: Role::Log })
+            }
         }
     }
 

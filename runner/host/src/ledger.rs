@@ -12,6 +12,7 @@ mod append;
 mod build;
 pub(crate) mod layout;
 pub(crate) mod log;
+pub(crate) mod mandate;
 mod read;
 pub(crate) mod record;
 mod seal;
@@ -32,6 +33,7 @@ use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use append::{Append, Appended, Entry, Signers};
 pub use log::Log;
+pub use mandate::Active;
 pub(crate) use read::{bounded, count, read_evidence, read_record};
 pub use record::{KindError, Record};
 pub use seen::Seen;

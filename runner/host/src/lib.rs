@@ -8,6 +8,7 @@
 //! * [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
+//! * [`mandate`]: bundles of policy, read from folders, trees and evidence.
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod clock;
@@ -21,6 +22,7 @@ pub mod journal;
 pub mod key;
 pub mod ledger;
 pub mod machine;
+pub mod mandate;
 pub mod memory;
 pub mod process;
 pub mod run;

@@ -29,7 +29,7 @@ mod worker;
 
 pub use engine::run;
 pub use foresee::Foreseen;
-pub use gatekeeper::GatePolicy;
+pub use gatekeeper::{GatePolicy, InForce};
 pub use look::Lookup;
 pub use options::{Notice, RunError, RunOptions, ServiceNews};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};

@@ -11,6 +11,7 @@ mod ledger {
     mod tampered;
     mod threats_envelope;
     mod threats_log;
+    mod threats_mandate;
     mod threats_present;
     mod threats_scope;
     mod threats_trust;

@@ -5,6 +5,9 @@
 //! [`decide`], and carries the digest of what was decided about. Neither can be cloned, stored or made
 //! elsewhere. Deciding again ([`replay`]) yields a [`ReplayedVerdict`], which starts nothing.
 //!
+//! The built-in rules are the floor: what they refuse, nothing permits. Where a mandate governs, its policies
+//! are asked as well ([`crate::policy`]), and can only refuse more.
+//!
 //! Everything that cannot be read, is missing, or contradicts itself refuses.
 
 mod report;
@@ -15,7 +18,9 @@ use orgo_spec::canonical::{self, Profile};
 use orgo_spec::record::{Decision, Engine, GateFacts, GateRecord};
 use orgo_spec::{Digest, ReasonCode};
 
-/// The rules that decide, as they stand in records.
+use crate::policy::{self, Policies};
+
+/// The rules that decide where no mandate governs, as they stand in records.
 pub const ENGINE: &str = "orgo-builtin";
 /// The version of these rules: it changes when a verdict could.
 pub const ENGINE_VERSION: &str = "1";
@@ -51,7 +56,7 @@ impl Pass {
     #[cfg(test)]
     pub(crate) fn for_test(subject: Digest, run: &str) -> Self {
         let report = tests::report("passed", 0, subject);
-        decide(tests::facts(&report, subject), Some(&report), run).1.expect("the report passes")
+        decide(tests::facts(&report, subject), Some(&report), None, run).1.expect("the report passes")
     }
 }
 
@@ -70,11 +75,15 @@ pub struct ReplayedVerdict {
     pub decision: Decision,
     /// Why not, sorted.
     pub reason_codes: Vec<ReasonCode>,
+    /// The policies that determined it.
+    pub policies: Vec<String>,
     /// Whether the record was made by the same rules.
     pub same_engine: bool,
     /// Whether the gate had a report that is not at hand: the verdict rests on what was recorded of it.
     pub report_absent: bool,
-    /// Whether verdict and reasons are those of the record, and the report was read again.
+    /// Whether policies decided that are not at hand: what they said is taken from the record.
+    pub policies_absent: bool,
+    /// Whether verdict, reasons and policies are those of the record, and all evidence was read again.
     pub confirmed: bool,
 }
 
@@ -99,14 +108,23 @@ pub enum ReplayError {
 
 /// Decides a gate. `facts.report` is read from `report` here, whatever the caller put there.
 ///
-/// Returns what goes into the record, and a pass if nothing refuses.
+/// Where `facts` name a mandate, its `policies` are asked, too; that they are not there, or are those of another
+/// mandate, refuses. Returns what goes into the record, and a pass if nothing refuses.
 #[must_use]
-pub fn decide(mut facts: GateFacts, report: Option<&[u8]>, run: &str) -> (Verdict, Option<Pass>) {
+pub fn decide(
+    mut facts: GateFacts,
+    report: Option<&[u8]>,
+    policies: Option<&Policies>,
+    run: &str,
+) -> (Verdict, Option<Pass>) {
     facts.report_digest = report.map(Digest::of);
     facts.report = report.and_then(read_report);
     let bytes = canonical::bytes_of(&facts).expect("facts have no numbers beyond 2^53");
-    let reason_codes = if bytes.len() > MAX_FACTS_BYTES { vec![ReasonCode::InputTooLarge] } else { assess(&facts) };
-    let pass = match (reason_codes.is_empty(), facts.subject, facts.report_digest) {
+    let mut assessed = assess(&facts, policies);
+    if bytes.len() > MAX_FACTS_BYTES {
+        assessed = Assessed { codes: vec![ReasonCode::InputTooLarge], by: Vec::new() };
+    }
+    let pass = match (assessed.codes.is_empty(), facts.subject, facts.report_digest) {
         (true, Some(subject), Some(report)) => {
             Some(Pass { gate: facts.gate.clone(), subject, report, policy: facts.mandate, run: run.to_owned() })
         }
@@ -116,13 +134,22 @@ pub fn decide(mut facts: GateFacts, report: Option<&[u8]>, run: &str) -> (Verdic
     evidence_refs.extend(facts.report_digest);
     let record = GateRecord {
         decision: if pass.is_some() { Decision::Pass } else { Decision::Fail },
-        engine: Engine { name: ENGINE.to_owned(), version: ENGINE_VERSION.to_owned() },
+        engine: engine(&facts),
         evidence_refs,
         gate: facts.gate,
-        reason_codes,
+        policies: assessed.by,
+        reason_codes: assessed.codes,
         stage: facts.stage,
     };
     (Verdict { record, facts: bytes }, pass)
+}
+
+/// Who decides about these facts: where a mandate governs, its policies do, too.
+fn engine(facts: &GateFacts) -> Engine {
+    match facts.mandate {
+        None => Engine { name: ENGINE.to_owned(), version: ENGINE_VERSION.to_owned() },
+        Some(_) => Engine { name: policy::ENGINE.to_owned(), version: policy::engine_version() },
+    }
 }
 
 /// A verdict and the facts that it rests on, as canonical JSON.
@@ -136,11 +163,17 @@ pub struct Verdict {
 
 /// Decides a recorded gate again from its evidence. Starts nothing.
 ///
-/// Without the report, the verdict rests on the facts alone and is not confirmed: missing is not invalid.
+/// Without the report, or without the policies of a mandate that governed, the verdict rests on what is there and
+/// is not confirmed: missing is not invalid. A gate that [`ENGINE`] decided is decided by its rules alone.
 ///
 /// # Errors
 /// [`ReplayError`] if the evidence is not what the record names, or cannot be read.
-pub fn replay(record: &GateRecord, facts: &[u8], report: Option<&[u8]>) -> Result<ReplayedVerdict, ReplayError> {
+pub fn replay(
+    record: &GateRecord,
+    facts: &[u8],
+    report: Option<&[u8]>,
+    policies: Option<&Policies>,
+) -> Result<ReplayedVerdict, ReplayError> {
     let other = || ReplayError::Other { gate: record.gate.clone() };
     let unreadable = |why: String| ReplayError::Facts { gate: record.gate.clone(), why };
     if record.evidence_refs.first() != Some(&Digest::of(facts)) {
@@ -156,19 +189,82 @@ pub fn replay(record: &GateRecord, facts: &[u8], report: Option<&[u8]>) -> Resul
     if read.gate != record.gate || read.stage != record.stage || !names_this {
         return Err(other());
     }
-    let mut reason_codes = assess(&read);
-    if report.is_some_and(|report| read.report != read_report(report)) {
-        reason_codes = vec![ReasonCode::ReportUnreadable]; // the recorded reading is not what the report says
+    let builtin = record.engine.name == ENGINE;
+    // Facts that ask policies were never decided without them.
+    if builtin && read.request.is_some() {
+        return Err(other());
     }
-    let decision = if reason_codes.is_empty() { Decision::Pass } else { Decision::Fail };
-    let same_engine = record.engine.name == ENGINE && record.engine.version == ENGINE_VERSION;
+    let policies_absent = !builtin && read.mandate.is_some() && policies.is_none();
+    let mut assessed = if builtin || policies_absent {
+        Assessed { codes: floor(&read), by: Vec::new() }
+    } else {
+        assess(&read, policies)
+    };
+    if policies_absent {
+        assessed.rest_on(record);
+    }
+    if report.is_some_and(|report| read.report != read_report(report)) {
+        // The recorded reading is not what the report says.
+        assessed = Assessed { codes: vec![ReasonCode::ReportUnreadable], by: Vec::new() };
+    }
+    let decision = if assessed.codes.is_empty() { Decision::Pass } else { Decision::Fail };
+    let known = if builtin { ENGINE_VERSION.to_owned() } else { policy::engine_version() };
+    let same_engine = (builtin || record.engine.name == policy::ENGINE) && record.engine.version == known;
     let report_absent = report.is_none() && read.report_digest.is_some();
-    let confirmed = decision == record.decision && reason_codes == record.reason_codes && !report_absent;
-    Ok(ReplayedVerdict { decision, reason_codes, same_engine, report_absent, confirmed })
+    let same = decision == record.decision && assessed.codes == record.reason_codes && assessed.by == record.policies;
+    Ok(ReplayedVerdict {
+        decision,
+        reason_codes: assessed.codes,
+        policies: assessed.by,
+        same_engine,
+        report_absent,
+        policies_absent,
+        confirmed: same && !report_absent && !policies_absent,
+    })
 }
 
-/// Every reason to refuse, sorted; none is a pass.
-fn assess(facts: &GateFacts) -> Vec<ReasonCode> {
+/// What rules and policies say: every reason to refuse, sorted (none is a pass), and which policies determined it.
+struct Assessed {
+    codes: Vec<ReasonCode>,
+    by: Vec<String>,
+}
+
+impl Assessed {
+    /// Takes from the record what only absent policies could say.
+    fn rest_on(&mut self, record: &GateRecord) {
+        let of_policies = [ReasonCode::PolicyError, ReasonCode::PolicyRefused];
+        self.codes.extend(record.reason_codes.iter().filter(|code| of_policies.contains(code)));
+        self.by.clone_from(&record.policies);
+        sort(&mut self.codes);
+    }
+}
+
+fn sort(codes: &mut Vec<ReasonCode>) {
+    codes.sort_unstable_by_key(|c| c.as_str());
+    codes.dedup();
+}
+
+/// The floor, and where a mandate governs, its policies.
+fn assess(facts: &GateFacts, policies: Option<&Policies>) -> Assessed {
+    let mut codes = floor(facts);
+    let Some(mandate) = facts.mandate else { return Assessed { codes, by: Vec::new() } };
+    let mut by = Vec::new();
+    match policies.filter(|p| p.mandate() == mandate) {
+        None => codes.push(ReasonCode::PolicyError),
+        // Without a report there is nothing that policies could be asked about; the floor refuses.
+        Some(_) if facts.report.is_none() || facts.subject.is_none() => {}
+        Some(policies) => {
+            let answer = policies.ask(facts);
+            codes.extend(answer.codes);
+            by = answer.by;
+        }
+    }
+    sort(&mut codes);
+    Assessed { codes, by }
+}
+
+/// Every reason of the built-in rules to refuse, sorted.
+fn floor(facts: &GateFacts) -> Vec<ReasonCode> {
     let mut codes = Vec::new();
     if facts.schema_version != FACTS_VERSION {
         codes.push(ReasonCode::SchemaInvalid);
@@ -202,9 +298,9 @@ fn assess(facts: &GateFacts) -> Vec<ReasonCode> {
             }
         }
     }
-    codes.sort_unstable_by_key(|c| c.as_str());
+    sort(&mut codes);
     codes
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -13,5 +13,6 @@ pub mod graph;
 pub mod key;
 pub mod path;
 pub mod plan;
+pub mod policy;
 pub mod scheduler;
 pub mod why;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::build::Lane;
 use crate::{Digest, ReasonCode};
 
 /// A verdict.
@@ -48,6 +49,9 @@ pub struct GateFacts {
     /// SHA-256 of the report's bytes; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_digest: Option<Digest>,
+    /// What is asked of the policies of the mandate; absent where none governs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestFacts>,
     /// Version of this document.
     pub schema_version: String,
     /// The stage behind the gate.
@@ -58,6 +62,30 @@ pub struct GateFacts {
     pub subject: Option<Digest>,
     /// The validator that made the report.
     pub validator: ValidatorFacts,
+}
+
+/// What is asked of policies besides the report: may this pipeline compile, here?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestFacts {
+    /// What the run may leave behind.
+    pub lane: Lane,
+    /// The pipeline that runs.
+    pub pipeline: String,
+    /// What the stage behind the gate makes.
+    pub produces: Produces,
+}
+
+/// What a gated stage makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Produces {
+    /// The Exchange.
+    Exchange,
+    /// A Runtime Pack.
+    Pack,
+    /// Whatever a program makes.
+    Program,
 }
 
 /// What a report says, as far as a gate asks.
@@ -112,6 +140,10 @@ pub struct GateRecord {
     pub evidence_refs: Vec<Digest>,
     /// The gate's name.
     pub gate: String,
+    /// The policies that determined the verdict, by id, sorted: those that permitted, or those that forbade or
+    /// could not be evaluated. Empty where no policy was asked, and where none permitted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
     /// Why not, sorted.
     pub reason_codes: Vec<ReasonCode>,
     /// The stage behind the gate.

@@ -1,6 +1,6 @@
 //! SSH signatures (`PROTOCOL.sshsig`): what `ssh-keygen -Y sign` makes and `git verify-commit` checks.
 //!
-//! Only ed25519 keys, version 1, SHA-512 and the two namespaces that this project uses are accepted, and
+//! Only ed25519 keys, version 1, SHA-512 and the namespaces that this project uses are accepted, and
 //! only the armor that OpenSSH writes: one signature has one spelling.
 
 use data_encoding::BASE64;
@@ -25,6 +25,8 @@ pub enum Namespace {
     Git,
     /// Approvals of gates and releases.
     Approval,
+    /// Approvals of mandates.
+    Mandate,
 }
 
 impl Namespace {
@@ -34,6 +36,7 @@ impl Namespace {
         match self {
             Self::Git => "git",
             Self::Approval => "orgo-approval",
+            Self::Mandate => "orgo-mandate",
         }
     }
 }

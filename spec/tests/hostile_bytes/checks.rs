@@ -13,8 +13,8 @@ use orgo_spec::mandate::Mandate;
 use orgo_spec::pipeline::parse_pipelines;
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, Predicate, RevocationRecord, StartedRecord, Statement,
-    TrustRecord,
+    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, MandateRecord, Predicate, RevocationRecord, StartedRecord,
+    Statement, TrustRecord,
 };
 use orgo_spec::secret::{Redactor, scan};
 use orgo_spec::signature::{Envelope, Namespace, PublicKey, Quorum, SshSignature};
@@ -83,6 +83,7 @@ pub fn trust(bytes: &[u8]) {
     record::<StartedRecord>(bytes);
     record::<AbandonedRecord>(bytes);
     record::<AdminRecord>(bytes);
+    record::<MandateRecord>(bytes);
 }
 
 /// JSON in every profile.
@@ -176,6 +177,7 @@ fn documents(document: &Document) {
     let _ = parse(document).map_err(spans);
     let _ = Project::parse(document).map_err(spans);
     let _ = parse_pipelines(document).map_err(spans);
+    let _ = orgo_spec::mandate::Table::parse(document).map_err(spans);
     let _ = Mandate::parse(document).map(|mandate| mandate.id()).map_err(spans);
     let _ = Blueprint::parse(document).map(|blueprint| blueprint.id()).map_err(spans);
     let _ = Map::decode(document).map_err(spans);

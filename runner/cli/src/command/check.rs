@@ -18,6 +18,12 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         let gates = plan.gates.len();
         context.output.line(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
     }
+    for name in orgo_host::mandate::names(repository.workspace.root())? {
+        if let Some(loaded) = orgo_host::mandate::from_folder(repository.workspace.root(), &name)? {
+            let (version, policies) = (loaded.bundle.mandate().version, loaded.policies.list().len());
+            context.output.line(format!("mandate {name}: version {version}, {policies} policies: sound"));
+        }
+    }
     if pipelines.is_empty() {
         context.output.line("the project declares no pipeline yet; write one in `pipelines/`");
     } else {

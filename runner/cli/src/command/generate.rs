@@ -14,7 +14,9 @@ use crate::output::Output;
 /// [`Failure`] if a file cannot be written, or with `check` if one is stale.
 pub(crate) fn run(output: Output, root: &Path, check: bool) -> Result<(), Failure> {
     let mut stale = Vec::new();
-    for (path, bytes) in schema::generated() {
+    let mut files = schema::generated();
+    files.push(("schemas/mandate.cedarschema".to_owned(), orgo_kernel::policy::schema_text().into_bytes()));
+    for (path, bytes) in files {
         let at = root.join(&path);
         if std::fs::read(&at).is_ok_and(|found| found == bytes) {
             continue;

@@ -54,6 +54,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
+    if let Some(differs) = governance.check_active(&repository.project, desk.as_ref())? {
+        context.output.note(differs);
+    }
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
     let run = random_uuid();
@@ -89,7 +92,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         wanted: &wanted,
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        gates: governance.policy(),
+        gates: governance.policy(desk.as_ref().map_or(Lane::Local, |d| d.lane)),
         clock: clock.clone(),
         before_work: &before_work,
         settle: settled::may_settle(&plan, &governance).then(|| repository.plan_key()).transpose()?,

@@ -4,6 +4,7 @@ use orgo_host::evidence::EvidenceError;
 use orgo_host::git::GitError;
 use orgo_host::key::KeyError;
 use orgo_host::ledger::LedgerError;
+use orgo_host::mandate::MandateError;
 use orgo_host::verify::PinError;
 use orgo_spec::ReasonCode;
 
@@ -12,6 +13,21 @@ use super::{Class, Failure};
 impl From<GitError> for Failure {
     fn from(error: GitError) -> Self {
         LedgerError::from(error).into()
+    }
+}
+
+impl From<MandateError> for Failure {
+    fn from(error: MandateError) -> Self {
+        let message = error.to_string();
+        match error {
+            MandateError::Documents(errors) => Self::documents(errors),
+            MandateError::Git(error) => error.into(),
+            MandateError::File(error) => error.into(),
+            MandateError::TooLarge(_) => {
+                let code = ReasonCode::InputTooLarge;
+                Self::message(Class::Declared, Some(code), message, code.remedy())
+            }
+        }
     }
 }
 
@@ -40,9 +56,11 @@ impl From<LedgerError> for Failure {
             ReasonCode::SpoolUnusable,
         ];
         let again = environment.contains(&code);
-        let class = match code == ReasonCode::SecretInRecord || code == ReasonCode::HoldInForce {
+        let refused = [ReasonCode::SecretInRecord, ReasonCode::HoldInForce, ReasonCode::MandateRollback];
+        let class = match refused.contains(&code) {
             _ if again => Class::Environment,
             true => Class::Refused,
+            false if code == ReasonCode::ApprovalInsufficient => Class::Waiting,
             false => Class::Integrity,
         };
         Self::message(class, Some(code), message, code.remedy())

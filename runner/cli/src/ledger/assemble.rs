@@ -72,8 +72,8 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     let validation_status = (!gates.is_empty()).then_some(if refused { Decision::Fail } else { Decision::Pass });
     let reports = gate_facts.iter().filter_map(|f| f.report.as_ref());
     let validation_codes: BTreeSet<String> = reports.flat_map(|r| r.counts.keys().cloned()).collect();
-    let pinned = about.governance.mandate.as_ref().is_some_and(|m| !m.validation.rulesets.is_empty());
-    let mandate_ref = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
+    let pinned = about.governance.settings().is_some_and(|m| !m.validation.rulesets.is_empty());
+    let mandate_ref = about.governance.mandate_id();
     let blueprint_ref = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
     let mut facts = BuildFacts::new(
         about.project.tenant.clone(),

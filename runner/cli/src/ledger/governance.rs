@@ -3,22 +3,27 @@
 use std::path::Path;
 
 use orgo_host::file::{At, read_if_there};
-use orgo_host::run::GatePolicy;
+use orgo_host::ledger::Ledger;
+use orgo_host::mandate::{self, Loaded};
+use orgo_host::run::{GatePolicy, InForce};
 use orgo_kernel::plan::Resolved;
+use orgo_kernel::policy::may_govern;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::document::Document;
 use orgo_spec::mandate::Mandate;
 use orgo_spec::pipeline::RecordMode;
 use orgo_spec::project::Project;
-use orgo_spec::{Digest, ReasonCode, canonical};
+use orgo_spec::record::{Class as RecordClass, Lane};
+use orgo_spec::{Digest, Name, ReasonCode, canonical};
 
+use super::lane::Desk;
 use crate::failure::{Class, Failure};
 use crate::project::document_name;
 
 /// What governs a run.
 #[derive(Default)]
 pub(crate) struct Governance {
-    pub(crate) mandate: Option<Mandate>,
+    mandate: Option<Loaded>,
     pub(crate) blueprint: Option<Blueprint>,
 }
 
@@ -30,37 +35,12 @@ impl Governance {
     /// mandate's minimum.
     pub(crate) fn read(root: &Path, project: &Project, plan: &Resolved) -> Result<Self, Failure> {
         let mandate = match &plan.mandate {
-            None => None,
-            Some(name) => {
-                let document = document(root, &format!("mandates/{name}/mandate"))?.ok_or_else(|| {
-                    let code = ReasonCode::MandateMissing;
-                    let message =
-                        format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
-                    Failure::message(
-                        Class::Refused,
-                        Some(code),
-                        message,
-                        format!("write `mandates/{name}/mandate.kdl`"),
-                    )
-                })?;
-                let mandate = Mandate::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
-                if mandate.tenant_id != project.tenant {
-                    let code = ReasonCode::TenantMismatch;
-                    let message = format!("the mandate `{name}` is that of the tenant `{}`", mandate.tenant_id);
-                    return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
-                }
-                if let Some(stage) = plan.stages.iter().find(|s| s.isolation < mandate.isolation_minimum) {
-                    let code = ReasonCode::IsolationTooWeak;
-                    let message = format!(
-                        "the stage `{}` runs at `{}`; the mandate demands `{}`",
-                        stage.name,
-                        stage.isolation.as_str(),
-                        mandate.isolation_minimum.as_str()
-                    );
-                    return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
-                }
-                Some(mandate)
+            None if project.mandate_required && plan.kristal => {
+                let message = format!("the pipeline `{}` names no mandate; the project demands one", plan.name);
+                return Err(refused(ReasonCode::MandateMissing, message));
             }
+            None => None,
+            Some(name) => Some(governing(root, project, plan, name)?),
         };
         let blueprint = match &plan.blueprint {
             None => None,
@@ -80,23 +60,117 @@ impl Governance {
         Ok(Self { mandate, blueprint })
     }
 
+    /// Holds the mandate to the active one of its name, which stands on the project's ledger.
+    ///
+    /// A protected run obeys it, and every run of a project that demands it. Others say where they differ: nothing
+    /// that they make is ever released. Without an active mandate a production ledger refuses.
+    ///
+    /// # Errors
+    /// [`Failure`] with `MANDATE_MISSING`, `MANDATE_ROLLBACK` or `MANDATE_UNAPPROVED`.
+    pub(crate) fn check_active(&self, project: &Project, desk: Option<&Desk>) -> Result<Option<String>, Failure> {
+        let Some(settings) = self.settings() else { return Ok(None) };
+        let active = match desk {
+            Some(desk) => {
+                let ledger = Ledger::of(desk.ledger.git_rc(), &format!("refs/heads/{}", project.ledger));
+                match ledger.head()? {
+                    Some(head) => ledger.mandate(&head, &settings.name.value)?,
+                    None => None,
+                }
+            }
+            None => None,
+        };
+        let protected = desk.is_some_and(|d| d.lane == Lane::Protected);
+        let required =
+            project.mandate_required || protected && desk.is_some_and(|d| d.class == RecordClass::Production);
+        let at_hand = (settings.id(), settings.version);
+        let active = active.map(|a| (a.facts.mandate_id, a.facts.version));
+        let Err(code) = may_govern(at_hand, active, required) else { return Ok(None) };
+        let name = &settings.name.value;
+        let message = match active {
+            Some((_, version)) => {
+                format!(
+                    "the mandate `{name}` here is version {}; version {version} is active, and differs",
+                    settings.version
+                )
+            }
+            None => format!("no mandate `{name}` is active on {}", project.ledger),
+        };
+        if protected || project.mandate_required {
+            let help = match active {
+                Some(_) => code.remedy().to_owned(),
+                None => format!("have it approved: `orgo mandate sign {name}`, then `orgo mandate activate {name}`"),
+            };
+            return Err(Failure::message(Class::Refused, Some(code), message, help));
+        }
+        Ok(Some(message))
+    }
+
+    /// The settings of the mandate, if one governs.
+    pub(crate) fn settings(&self) -> Option<&Mandate> {
+        self.mandate.as_ref().map(|m| m.bundle.mandate())
+    }
+
+    /// The id of the mandate, if one governs.
+    pub(crate) fn mandate_id(&self) -> Option<Digest> {
+        self.mandate.as_ref().map(|m| m.policies.mandate())
+    }
+
     /// What gates read.
-    pub(crate) fn policy(&self) -> GatePolicy {
-        GatePolicy { mandate: self.mandate.as_ref().map(|m| (m.id(), m.accepts())), required: self.mandate.is_some() }
+    pub(crate) fn policy(&self, lane: Lane) -> GatePolicy {
+        let in_force =
+            |m: &Loaded| InForce { accepts: m.bundle.mandate().accepts(), lane, policies: m.policies.clone() };
+        GatePolicy { mandate: self.mandate.as_ref().map(in_force), required: self.mandate.is_some() }
     }
 
     /// Whether a run that repeats the last one adds a record all the same.
     pub(crate) fn always_records(&self, plan: &Resolved) -> bool {
-        plan.record_always || self.mandate.as_ref().is_some_and(|m| m.record == RecordMode::Always)
+        plan.record_always || self.settings().is_some_and(|m| m.record == RecordMode::Always)
     }
 
-    /// The documents as evidence: canonical JSON, which their ids are the digests of.
+    /// The documents as evidence: canonical JSON, which their ids are the digests of, and the policies.
     pub(crate) fn evidence(&self) -> Vec<Vec<u8>> {
-        let mut evidence = Vec::new();
-        evidence.extend(self.mandate.as_ref().map(|m| canonical::bytes_of(m).expect("small numbers")));
+        let mut evidence = self.mandate.as_ref().map_or_else(Vec::new, |m| m.bundle.evidence());
         evidence.extend(self.blueprint.as_ref().map(|b| canonical::bytes_of(b).expect("small numbers")));
         evidence
     }
+}
+
+fn refused(code: ReasonCode, message: String) -> Failure {
+    Failure::message(Class::Refused, Some(code), message, code.remedy())
+}
+
+/// The mandate that the pipeline names, if it may govern it.
+fn governing(root: &Path, project: &Project, plan: &Resolved, name: &str) -> Result<Loaded, Failure> {
+    let missing = || {
+        let message = format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
+        let help = format!("write `mandates/{name}/mandate.kdl`, or begin with `orgo mandate new {name}`");
+        Failure::message(Class::Refused, Some(ReasonCode::MandateMissing), message, help)
+    };
+    let loaded = mandate::from_folder(root, &Name::new(name).map_err(|_| missing())?)?.ok_or_else(missing)?;
+    let settings = loaded.bundle.mandate();
+    if loaded.policies.list().is_empty() {
+        let message = format!("the mandate `{name}` has no policy: it permits nothing");
+        let help = format!("write one in `mandates/{name}/`, such as `gate.cedar`; `orgo mandate new` shows how");
+        return Err(Failure::message(Class::Refused, Some(ReasonCode::PolicyError), message, help));
+    }
+    if settings.tenant_id != project.tenant {
+        let message = format!("the mandate `{name}` is that of the tenant `{}`", settings.tenant_id);
+        return Err(refused(ReasonCode::TenantMismatch, message));
+    }
+    if !settings.pipelines.is_empty() && !settings.pipelines.iter().any(|p| p.as_str() == plan.name) {
+        let message = format!("the mandate `{name}` does not govern the pipeline `{}`", plan.name);
+        return Err(refused(ReasonCode::MandateMissing, message));
+    }
+    if let Some(stage) = plan.stages.iter().find(|s| s.isolation < settings.isolation_minimum) {
+        let message = format!(
+            "the stage `{}` runs at `{}`; the mandate demands `{}`",
+            stage.name,
+            stage.isolation.as_str(),
+            settings.isolation_minimum.as_str()
+        );
+        return Err(refused(ReasonCode::IsolationTooWeak, message));
+    }
+    Ok(loaded)
 }
 
 /// The document called `stem`, in either syntax.

@@ -149,7 +149,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
 }
 
 pub(super) fn governed_by(about: &About<'_>) -> (Option<Digest>, Option<Digest>) {
-    let mandate = about.governance.mandate.as_ref().map(orgo_spec::mandate::Mandate::id);
+    let mandate = about.governance.mandate_id();
     let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
     (mandate, blueprint)
 }

@@ -16,11 +16,13 @@ pub enum Role {
     Root,
     /// Signs the checkpoints of the ledger (signed notes).
     Log,
+    /// Signs approvals (SSHSIG, namespace `orgo-mandate`).
+    Approver,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Runner, Self::Git, Self::Root, Self::Log];
+    pub const ALL: [Self; 5] = [Self::Runner, Self::Git, Self::Root, Self::Log, Self::Approver];
 
     /// The name as files and commands spell it.
     #[must_use]
@@ -30,6 +32,7 @@ impl Role {
             Self::Git => "git",
             Self::Root => "root",
             Self::Log => "log",
+            Self::Approver => "approver",
         }
     }
 }
@@ -47,7 +50,7 @@ impl std::str::FromStr for Role {
         Self::ALL
             .into_iter()
             .find(|r| r.as_str() == text)
-            .ok_or_else(|| format!("`{text}` is not a role (runner, git, root, log)"))
+            .ok_or_else(|| format!("`{text}` is not a role (runner, git, root, log, approver)"))
     }
 }
 

@@ -12,7 +12,8 @@ use super::layout::{self, Part};
 use super::log::{Log, grow, leaf};
 use super::record::Mark;
 use super::seal::{Sealed, SealedRecord};
-use super::{Head, LedgerError, Trust, read_evidence, read_record};
+use super::{Head, LedgerError, Moment, Trust, read_evidence, read_record};
+use crate::clock::moment;
 use crate::git::{Git, Identity, ObjectId};
 use crate::key::KeyError;
 use crate::verify::{Severity, judge};
@@ -150,8 +151,15 @@ impl Build<'_> {
 
     /// Changes the file that shows the present state, unless the record contradicts what it shows.
     fn mark(&self, mark: &Mark, record: &SealedRecord, files: &mut Files) -> Result<(), LedgerError> {
-        let (Mark::Set(path) | Mark::Clear(path) | Mark::ClearIfThere(path)) = mark;
+        let (Mark::Set(path) | Mark::Clear(path) | Mark::ClearIfThere(path) | Mark::Follow(path, _)) = mark;
         let before = self.shown(path)?;
+        if let Mark::Follow(_, succession) = mark {
+            let shown = files.get(path).copied().unwrap_or(before);
+            let bytes = shown.map(|id| self.git.blob(id)).transpose()?;
+            succession.follows(bytes.as_deref()).map_err(|(code, message)| LedgerError::Refused { code, message })?;
+            files.insert(path.clone(), Some(record.statement));
+            return Ok(());
+        }
         let fits = match (mark, files.get(path).copied().unwrap_or(before)) {
             (Mark::ClearIfThere(_), None) => return Ok(()),
             (Mark::Set(_), shown) => shown.is_none(),
@@ -161,7 +169,9 @@ impl Build<'_> {
         if !fits && path.starts_with("holds/") {
             let (code, what) = match mark {
                 Mark::Set(_) => (ReasonCode::HoldInForce, "is in force already"),
-                Mark::Clear(_) | Mark::ClearIfThere(_) => (ReasonCode::RecordMissing, "is not in force"),
+                Mark::Clear(_) | Mark::ClearIfThere(_) | Mark::Follow(..) => {
+                    (ReasonCode::RecordMissing, "is not in force")
+                }
             };
             return Err(LedgerError::Refused { code, message: format!("`{path}` {what}") });
         }
@@ -201,7 +211,7 @@ impl Build<'_> {
                     shown.insert(path, false);
                     !open
                 }
-                Some(Mark::Clear(_)) | None => false,
+                Some(Mark::Clear(_) | Mark::Follow(..)) | None => false,
             };
             if !settled {
                 live.push(record);
@@ -286,10 +296,12 @@ impl Build<'_> {
             Ok(stored.tree)
         };
         let tree = check().map_err(LedgerError::NotDurable)?;
+        let time = moment(git.commit(commit)?.seconds);
+        let at = Moment { time: &time };
         for (number, record) in (first..).zip(records) {
             let statement = read_record(&git, tree, number)?.statement;
             let evidence = |digest: &Digest| read_evidence(&git, tree, digest);
-            let judged = judge(record.kind.as_str(), number, &statement, self.trust, &evidence)?;
+            let judged = judge(record.kind.as_str(), number, &statement, self.trust, at, &evidence)?;
             if let Some(finding) = judged.findings.into_iter().find(|f| f.severity == Severity::Invalid) {
                 return Err(LedgerError::Refused { code: finding.code, message: finding.message });
             }

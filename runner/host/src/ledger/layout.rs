@@ -49,6 +49,8 @@ pub(crate) enum Place {
     Open(String),
     /// A hold in force, by what it covers.
     Hold(Name),
+    /// An active mandate.
+    Mandate(Name),
 }
 
 /// The folder of record `number`: 256 records a folder, 256 folders a folder.
@@ -105,6 +107,11 @@ pub(crate) fn hold_path(object: &Name) -> String {
     format!("holds/{object}.json")
 }
 
+/// The file that shows an active mandate.
+pub(crate) fn mandate_path(name: &Name) -> String {
+    format!("mandates/{name}.json")
+}
+
 /// Reads a file name of the form `<n mod 256>.<kind>.<part>`.
 pub(crate) fn record_file(name: &str) -> Option<(u64, Name, Part)> {
     let (number, rest) = name.split_once('.')?;
@@ -152,6 +159,7 @@ pub(crate) fn place(path: &str) -> Option<Place> {
         }
         ["open", file] => file.strip_suffix(".json").map(|id| Place::Open(id.to_owned())),
         ["holds", file] => Some(Place::Hold(Name::new(file.strip_suffix(".json")?).ok()?)),
+        ["mandates", file] => Some(Place::Mandate(Name::new(file.strip_suffix(".json")?).ok()?)),
         ["latest", pipeline, file] => {
             Name::new(pipeline).ok()?;
             file.ends_with(".json").then_some(Place::Latest)

@@ -1,12 +1,13 @@
 //! The kinds of records that a ledger may hold.
 
 use orgo_spec::record::{
-    AbandonedRecord, AdminAction, AdminRecord, BuildRecord, Predicate, RecordError, RevocationRecord, StartedRecord,
-    Statement, TrustRecord,
+    AbandonedRecord, AdminAction, AdminRecord, BuildRecord, MandateRecord, Predicate, RecordError, RevocationRecord,
+    StartedRecord, Statement, TrustRecord,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::layout;
+use super::mandate::Succession;
 
 /// Makes [`Record`]: one line adds a kind.
 macro_rules! kinds {
@@ -52,6 +53,8 @@ kinds! {
     Revocation(RevocationRecord),
     /// An administrative change.
     Admin(AdminRecord),
+    /// The activation of a mandate.
+    Mandate(MandateRecord),
 }
 
 /// Why bytes are not a record of a kind.
@@ -76,7 +79,7 @@ impl KindError {
     }
 }
 
-/// What a record does to a file that shows the present state: `open/…` and `holds/…`.
+/// What a record does to a file that shows the present state: `open/…`, `holds/…` and `mandates/…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// The file shows this record from now on; it may not be there before.
@@ -85,6 +88,8 @@ pub(crate) enum Mark {
     Clear(String),
     /// The file goes away, if it is there.
     ClearIfThere(String),
+    /// The file shows this record from now on, in the place of the one that it may follow.
+    Follow(String, Succession),
 }
 
 impl Record {
@@ -100,7 +105,7 @@ impl Record {
         match self {
             Self::Build(s) => s.predicate.run.started,
             Self::Abandoned(s) => Some(s.predicate.facts.started),
-            Self::Started(_) | Self::Trust(_) | Self::Revocation(_) | Self::Admin(_) => None,
+            Self::Started(_) | Self::Trust(_) | Self::Revocation(_) | Self::Admin(_) | Self::Mandate(_) => None,
         }
     }
 
@@ -118,6 +123,10 @@ impl Record {
                 AdminAction::Hold => Some(Mark::Set(layout::hold_path(&s.predicate.facts.object))),
                 AdminAction::Release => Some(Mark::Clear(layout::hold_path(&s.predicate.facts.object))),
             },
+            Self::Mandate(s) => {
+                let facts = &s.predicate.facts;
+                Some(Mark::Follow(layout::mandate_path(&facts.name), Succession::of(facts)))
+            }
             Self::Build(_) | Self::Trust(_) | Self::Revocation(_) => None,
         }
     }

@@ -4,9 +4,10 @@ use orgo_kernel::gate::{self, FACTS_VERSION};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Blob, Output, OutputKind};
 use orgo_kernel::plan::{Action, Compiler, Resolved};
+use orgo_kernel::policy::Policies;
 use orgo_kernel::scheduler::Verdict;
 use orgo_spec::canonical::{self, Profile, Value};
-use orgo_spec::record::{Accepts, GateFacts, ValidatorFacts};
+use orgo_spec::record::{Accepts, GateFacts, Lane, Produces, RequestFacts, ValidatorFacts};
 use orgo_spec::{Digest, ReasonCode};
 
 use super::outcome::GateOutcome;
@@ -15,10 +16,21 @@ use super::planner::Planner;
 /// The policy that gates read: the mandate in force, if there is one.
 #[derive(Debug, Clone, Default)]
 pub struct GatePolicy {
-    /// The mandate's id and what it accepts.
-    pub mandate: Option<(Digest, Accepts)>,
+    /// The mandate in force.
+    pub mandate: Option<InForce>,
     /// Whether the pipeline may not pass a gate without one.
     pub required: bool,
+}
+
+/// The mandate in force, as gates need it.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// What it accepts.
+    pub accepts: Accepts,
+    /// What the run may leave behind.
+    pub lane: Lane,
+    /// Its policies, which know its id.
+    pub policies: Policies,
 }
 
 /// Decides the gate in front of `stage` from what the stages before it produced in this run.
@@ -37,12 +49,21 @@ pub(super) fn decide(
     let report = report(planner, gate.on);
     let subject = subject(plan, stage, planner, gate.on, report.as_deref());
     let facts = GateFacts {
-        accepts: policy.mandate.as_ref().map(|(_, accepts)| accepts.clone()),
+        accepts: policy.mandate.as_ref().map(|m| m.accepts.clone()),
         gate: gate.name.clone(),
-        mandate: policy.mandate.as_ref().map(|(id, _)| *id),
+        mandate: policy.mandate.as_ref().map(|m| m.policies.mandate()),
         mandate_required: policy.required,
         report: None,
         report_digest: None,
+        request: policy.mandate.as_ref().map(|m| RequestFacts {
+            lane: m.lane,
+            pipeline: plan.name.clone(),
+            produces: match gated.action {
+                Action::Compile(Compiler::Exchange) => Produces::Exchange,
+                Action::Compile(Compiler::Pack) => Produces::Pack,
+                Action::Run(_) | Action::Tool { .. } => Produces::Program,
+            },
+        }),
         schema_version: FACTS_VERSION.to_owned(),
         stage: gated.name.clone(),
         subject,
@@ -51,14 +72,21 @@ pub(super) fn decide(
             digest: planner.product(gate.on).map_or(Digest::EMPTY, |p| p.tools),
         },
     };
-    let (verdict, pass) = gate::decide(facts, report.as_deref(), run);
+    let policies = policy.mandate.as_ref().map(|m| &m.policies);
+    let (verdict, pass) = gate::decide(facts, report.as_deref(), policies, run);
     let codes = verdict.record.reason_codes.clone();
     let outcome = GateOutcome { record: verdict.record, facts: verdict.facts, report };
     let verdict = match (pass, subject) {
         (Some(pass), Some(input)) => Verdict::Pass { pass, input },
-        _ => Verdict::Fail(codes.first().copied().unwrap_or(ReasonCode::GateOrderViolation)),
+        _ => Verdict::Fail(leading(&codes)),
     };
     (verdict, outcome)
+}
+
+/// The reason that stands for a refusal: what the floor says comes before what policies add.
+fn leading(codes: &[ReasonCode]) -> ReasonCode {
+    let of_the_floor = codes.iter().find(|code| **code != ReasonCode::PolicyRefused);
+    of_the_floor.or(codes.first()).copied().unwrap_or(ReasonCode::GateOrderViolation)
 }
 
 /// The report among the outputs of a stage: the file called `report.json`, or the only file.

@@ -177,7 +177,9 @@ impl Judgement<'_> {
                     Err(LedgerError::Damaged { .. } | LedgerError::TooLarge { .. }) => Ok(None),
                     other => other,
                 };
-                let judged = record::judge(files.kind.as_str(), number, verified.bytes(), trust, &evidence)?;
+                let judged = record::judge(files.kind.as_str(), number, verified.bytes(), trust, at, &evidence)?;
+                // An approver who is revoked later vouches no longer, either.
+                let signers = signers.into_iter().chain(judged.approvers).collect();
                 for finding in judged.findings {
                     self.push(here(finding));
                 }

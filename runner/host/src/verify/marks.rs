@@ -1,4 +1,4 @@
-//! The files that show the present state, `open/` and `holds/`: each change of them follows from a record.
+//! The files that show the present state, `open/`, `holds/` and `mandates/`: each change of them follows from a record.
 
 use std::collections::BTreeMap;
 
@@ -21,18 +21,27 @@ impl Judgement<'_> {
         let mut expected: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
         for (number, (mark, start), blob) in marked {
             let (path, next) = match mark {
-                Mark::Set(path) => (path, *blob),
+                Mark::Set(path) | Mark::Follow(path, _) => (path, *blob),
                 Mark::Clear(path) | Mark::ClearIfThere(path) => (path, None),
             };
             let before = match expected.get(path) {
                 Some(id) => *id,
                 None => self.shown_before(path)?,
             };
+            if let Mark::Follow(_, succession) = mark {
+                let shown = match before {
+                    Some(id) => self.blob(id, MAX_RECORD_BYTES, path)?,
+                    None => None,
+                };
+                if let Err((code, message)) = succession.follows(shown.as_deref()) {
+                    self.push(Finding::invalid(code, message).at_record(*number).at_path(path.as_str()));
+                }
+            }
             let wrong = match (mark, before) {
                 (Mark::Set(_), Some(_)) => Some("it sets what is set already"),
                 (Mark::Clear(_), None) => Some("it clears what is not there"),
                 (Mark::ClearIfThere(_), None) => continue,
-                (Mark::Set(_), None) => None,
+                (Mark::Set(_), None) | (Mark::Follow(..), _) => None,
                 (Mark::Clear(_) | Mark::ClearIfThere(_), Some(shown)) => match start {
                     Some(start) if self.digest(shown, path)? != Some(*start) => {
                         Some("the start that it names is not the one that is open")

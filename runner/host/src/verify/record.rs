@@ -1,14 +1,19 @@
 //! One record, judged after its signature: shape, tenant, evidence, gates, and no outputs after a refusal.
 
+use std::rc::Rc;
+
 use orgo_kernel::gate;
+use orgo_kernel::policy::{self, Policies};
 use orgo_spec::canonical::{self, Profile};
-use orgo_spec::mandate::Mandate;
-use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, Statement};
+use orgo_spec::mandate::Terms;
+use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, MandateRecord, Statement};
+use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::report::{Counts, Finding, Severity};
 use crate::ledger::record::Mark;
-use crate::ledger::{LedgerError, Record, Trust, TrustError};
+use crate::ledger::{LedgerError, Moment, Record, Trust, TrustError, mandate};
+use crate::mandate::{Recorded, from_evidence};
 
 /// Finds a piece of evidence that hashes to its name; none if it is not there.
 pub(crate) type Evidence<'e> = dyn Fn(&Digest) -> Result<Option<Vec<u8>>, LedgerError> + 'e;
@@ -22,6 +27,8 @@ pub(crate) struct Judged {
     pub(crate) latest: Option<String>,
     /// What it does to the files that show the present state, and the id of the start that it is about.
     pub(crate) mark: Option<(Mark, Option<Digest>)>,
+    /// Who approved what it is about.
+    pub(crate) approvers: Vec<PublicKey>,
     /// Whether it could be parsed.
     pub(crate) readable: bool,
 }
@@ -35,6 +42,7 @@ pub(crate) fn judge(
     number: u64,
     statement: &[u8],
     trust: &Trust,
+    at: Moment<'_>,
     evidence: &Evidence<'_>,
 ) -> Result<Judged, LedgerError> {
     let mut judged = Judged::default();
@@ -60,9 +68,19 @@ pub(crate) fn judge(
         Record::Trust(_) => judged.follows(trust.replace(number, statement)),
         Record::Revocation(_) => judged.follows(trust.revoke(number, statement)),
         Record::Started(started) => judged.class(trust, started.predicate.facts.class),
+        Record::Mandate(activated) => judged.mandate(&activated, trust, at, evidence)?,
         Record::Abandoned(_) | Record::Admin(_) => {}
     }
     Ok(judged)
+}
+
+/// The mandate of a run, as far as the evidence goes.
+#[derive(Default)]
+struct Governed {
+    terms: Option<Terms>,
+    policies: Option<Rc<Policies>>,
+    /// Why it is not usable.
+    why: Option<String>,
 }
 
 impl Judged {
@@ -108,34 +126,57 @@ impl Judged {
                 self.missing(&digest, what);
             }
         }
+        let governed = match facts.mandate_ref {
+            Some(mandate) if !facts.gates.is_empty() => self.governed(mandate, evidence)?,
+            _ => Governed::default(),
+        };
         for gate in &facts.gates {
-            self.gate(gate, facts.mandate_ref, evidence)?;
+            self.gate(gate, facts.mandate_ref, &governed, evidence)?;
         }
         Ok(())
     }
 
-    /// What a gate says its mandate accepts must be what the mandate says.
-    fn accepts(
+    /// A mandate that became active.
+    fn mandate(
         &mut self,
-        record: &GateRecord,
-        facts: &GateFacts,
-        mandate: Digest,
+        statement: &Statement<MandateRecord>,
+        trust: &Trust,
+        at: Moment<'_>,
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
-        // That it is missing was told about the record.
-        let Some(bytes) = evidence(&mandate)? else { return Ok(()) };
-        match Mandate::accepts_of(&bytes) {
-            Ok(accepts) if facts.accepts.as_ref() == Some(&accepts) => {}
-            Ok(_) => {
-                let message =
-                    format!("the gate `{}` says that its mandate accepts something else than it does", record.gate);
-                self.invalid(ReasonCode::GateNotReproduced, message);
-            }
-            Err(error) => {
-                self.invalid(ReasonCode::GateNotReproduced, format!("the mandate is not readable: {error}"));
-            }
-        }
+        let judged = mandate::judge(&statement.predicate.facts, trust, at, evidence)?;
+        judged.invalid.into_iter().for_each(|(code, message)| self.invalid(code, message));
+        judged.missing.iter().for_each(|(what, digest)| self.missing(digest, what));
+        self.approvers = judged.approvers;
         Ok(())
+    }
+
+    /// The mandate that governed a run, from the evidence; that it is missing is told about the record.
+    fn governed(&mut self, mandate: Digest, evidence: &Evidence<'_>) -> Result<Governed, LedgerError> {
+        Ok(match from_evidence(mandate, evidence)? {
+            Recorded::There(terms, policies) => Governed { terms: Some(terms), policies: Some(policies), why: None },
+            Recorded::Absent(what, digest) => {
+                if digest != mandate {
+                    self.missing(&digest, what);
+                }
+                Governed::default()
+            }
+            Recorded::Unreadable(why) => Governed { why: Some(why), ..Governed::default() },
+        })
+    }
+
+    /// What a gate says its mandate accepts must be what the mandate says.
+    fn accepts(&mut self, record: &GateRecord, facts: &GateFacts, governed: &Governed) {
+        let Some(terms) = &governed.terms else { return };
+        if facts.accepts.as_ref() != Some(&terms.accepts()) {
+            let message =
+                format!("the gate `{}` says that its mandate accepts something else than it does", record.gate);
+            self.invalid(ReasonCode::GateNotReproduced, message);
+        }
+        if record.engine.name == gate::ENGINE && !terms.policies.is_empty() {
+            let message = format!("the gate `{}` was decided without the policies of its mandate", record.gate);
+            self.invalid(ReasonCode::GateNotReproduced, message);
+        }
     }
 
     /// Decides a gate again from its evidence.
@@ -143,6 +184,7 @@ impl Judged {
         &mut self,
         record: &GateRecord,
         mandate: Option<Digest>,
+        governed: &Governed,
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
         let Some(first) = record.evidence_refs.first() else {
@@ -166,25 +208,35 @@ impl Judged {
             }
         };
         let read: Result<GateFacts, _> = canonical::from_slice(facts, Profile::RECORD);
-        if let (Ok(read), Some(mandate)) = (&read, mandate) {
-            self.accepts(record, read, mandate, evidence)?;
+        if let (Ok(read), Some(_)) = (&read, mandate) {
+            self.accepts(record, read, governed);
+        }
+        if let Some(why) = &governed.why {
+            // Another version may read what this one cannot; the same version may not.
+            let ours = record.engine.name != policy::ENGINE || record.engine.version == policy::engine_version();
+            let severity = if ours { Severity::Invalid } else { Severity::Missing };
+            let message = format!("the mandate of the gate `{}` is not usable: {why}", record.gate);
+            self.findings.push(Finding::new(ReasonCode::GateNotReproduced, severity, message));
         }
         if read.is_ok_and(|f| f.mandate != mandate) {
             let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
             self.invalid(ReasonCode::GateNotReproduced, message);
         }
-        match gate::replay(record, facts, report.as_deref()) {
+        match gate::replay(record, facts, report.as_deref(), governed.policies.as_deref()) {
             Err(error) => self.invalid(ReasonCode::GateNotReproduced, error.to_string()),
             Ok(again) if again.confirmed => {
                 self.counts.gates += 1;
                 self.counts.gates_under_another_version += u64::from(!again.same_engine);
             }
             Ok(again)
-                if again.report_absent
+                if (again.report_absent || again.policies_absent)
                     && again.decision == record.decision
-                    && again.reason_codes == record.reason_codes => {}
+                    && again.reason_codes == record.reason_codes
+                    && again.policies == record.policies => {}
             Ok(again) => {
-                let codes: Vec<_> = again.reason_codes.iter().map(|c| c.as_str()).collect();
+                let codes =
+                    again.reason_codes.iter().map(|c| c.as_str()).chain(again.policies.iter().map(String::as_str));
+                let codes: Vec<_> = codes.collect();
                 let message = format!(
                     "the gate `{}` was recorded as {:?}; decided again it is {:?} ({})",
                     record.gate,

@@ -106,7 +106,9 @@ impl Step {
                 Some(Place::Record { .. }) => ReasonCode::RecordMissing,
                 Some(Place::Evidence(_)) => ReasonCode::EvidenceMissing,
                 Some(Place::Checkpoint | Place::Edge | Place::Tile(_)) => ReasonCode::LogInconsistent,
-                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys) | None => ReasonCode::AuditNotLinear,
+                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys | Place::Mandate(_)) | None => {
+                    ReasonCode::AuditNotLinear
+                }
             };
             return self.invalid(code, "the commit removes what was recorded", path);
         };
@@ -122,6 +124,7 @@ impl Step {
             Some(Place::RevokedKeys) => self.revoked_keys = Some(after.id),
             Some(Place::Checkpoint) => self.checkpoint = Some(after.id),
             Some(Place::Edge) => self.edge = Some(after.id),
+            Some(Place::Mandate(_)) => drop(self.marks.insert(path, Some(after.id))),
             Some(_) if before.is_some() => self.invalid(ReasonCode::AuditNotLinear, edited, path),
             Some(Place::Evidence(digest)) => self.evidence.push((digest, after.id)),
             Some(Place::Tile(tile)) => drop(self.tiles.insert(tile, after.id)),

@@ -303,12 +303,13 @@ pub(crate) fn decided(n: u32, report: &[u8]) -> (GateRecord, Vec<u8>) {
         mandate_required: false,
         report: None,
         report_digest: None,
+        request: None,
         schema_version: orgo_kernel::gate::FACTS_VERSION.to_owned(),
         stage: "canon".to_owned(),
         subject: Some(subject(n)),
         validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
     };
-    let (verdict, _pass) = orgo_kernel::gate::decide(facts, Some(report), "run");
+    let (verdict, _pass) = orgo_kernel::gate::decide(facts, Some(report), None, "run");
     (verdict.record, verdict.facts)
 }
 

@@ -448,38 +448,94 @@ thread_local! {
     static SHARED: std::rc::Rc<World> = std::rc::Rc::new(World::with_builds());
 }
 
+/// A manifest of a mandate that accepts these rule sets, with one policy.
+fn manifest(rulesets: &[Digest], policy: &str) -> String {
+    let rulesets: Vec<_> = rulesets.iter().map(|r| format!(r#"{{"path":"r","sha256":"{r}"}}"#)).collect();
+    let policy = Digest::of(policy.as_bytes());
+    format!(
+        r#"{{"name":"m","policies":[{{"file":"gate.cedar","sha256":"{policy}"}}],"tenant_id":"acme","validation":{{"rulesets":[{}],"validators":["builtin"]}},"version":1}}"#,
+        rulesets.join(",")
+    )
+}
+
+const POLICY: &str =
+    "@id(\"clean\") permit(principal, action == Action::\"compile\", resource) when { context.report.issues == 0 };";
+
+/// What becomes of a run whose gate was decided under `manifest` by `policy`, after `change`.
+fn governed_run(
+    manifest: &str,
+    policy: &str,
+    change: impl Fn(&mut orgo_spec::record::GateRecord, &mut Vec<Vec<u8>>),
+) -> (World, Result<(), Option<ReasonCode>>) {
+    use orgo_kernel::policy::Policies;
+    use orgo_spec::record::{Accepts, GateFacts, Lane, Produces, RequestFacts, ValidatorFacts};
+    let world = World::new();
+    let report = evidence(1);
+    let mandate = Digest::of(manifest.as_bytes());
+    let document = orgo_spec::document::Document::new("gate.cedar", policy);
+    let policies = Policies::load(mandate, &[document]).expect("valid");
+    let facts = GateFacts {
+        accepts: Some(Accepts { builtin: true, rulesets: vec![Digest::EMPTY], validators: vec![] }),
+        gate: "accept".to_owned(),
+        mandate: Some(mandate),
+        mandate_required: true,
+        report: None,
+        report_digest: None,
+        request: Some(RequestFacts {
+            lane: Lane::Protected,
+            pipeline: "elements".to_owned(),
+            produces: Produces::Exchange,
+        }),
+        schema_version: orgo_kernel::gate::FACTS_VERSION.to_owned(),
+        stage: "canon".to_owned(),
+        subject: Some(subject(1)),
+        validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
+    };
+    let (mut verdict, _) = orgo_kernel::gate::decide(facts, Some(&report), Some(&policies), "run");
+    let mut evidence = vec![verdict.facts, report.clone(), manifest.as_bytes().to_vec(), policy.as_bytes().to_vec()];
+    change(&mut verdict.record, &mut evidence);
+    let mut statement = record(1, "elements", verdict.record, &report);
+    statement.predicate.facts.mandate_ref = Some(mandate);
+    let mut append = build(1, "elements");
+    append.entries[0].statement = statement.to_bytes().expect("a record");
+    append.entries[0].evidence = evidence;
+    let done = world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code());
+    (world, done)
+}
+
 #[test]
 fn a_gate_accepts_what_its_mandate_says_and_nothing_else() {
-    use orgo_spec::record::{Accepts, GateFacts, ValidatorFacts};
-    let world = World::new();
-    let lists = format!(
-        r#"{{"validation":{{"rulesets":[{{"path":"r","sha256":"{}"}}],"validators":["builtin"]}}}}"#,
-        Digest::EMPTY
-    );
-    let silent = r#"{"validation":{"rulesets":[],"validators":["builtin"]}}"#;
-    let report = evidence(1);
-    let run = |mandate: &str| {
-        let facts = GateFacts {
-            accepts: Some(Accepts { builtin: true, rulesets: vec![Digest::EMPTY], validators: vec![] }),
-            gate: "accept".to_owned(),
-            mandate: Some(Digest::of(mandate.as_bytes())),
-            mandate_required: true,
-            report: None,
-            report_digest: None,
-            schema_version: orgo_kernel::gate::FACTS_VERSION.to_owned(),
-            stage: "canon".to_owned(),
-            subject: Some(subject(1)),
-            validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
-        };
-        let (verdict, _) = orgo_kernel::gate::decide(facts, Some(&report), "run");
-        let mut statement = record(1, "elements", verdict.record, &report);
-        statement.predicate.facts.mandate_ref = Some(Digest::of(mandate.as_bytes()));
-        let mut append = build(1, "elements");
-        append.entries[0].statement = statement.to_bytes().expect("a record");
-        append.entries[0].evidence = vec![verdict.facts, report.clone(), mandate.as_bytes().to_vec()];
-        world.ledger.append(&append, &world.keys.signers()).map(|_| ()).map_err(|e| e.code())
-    };
-    assert_eq!(run(silent), Err(Some(ReasonCode::GateNotReproduced)), "the mandate lists no rule set");
-    assert_eq!(run(&lists), Ok(()));
+    let (_, done) = governed_run(&manifest(&[], POLICY), POLICY, |_, _| {});
+    assert_eq!(done, Err(Some(ReasonCode::GateNotReproduced)), "the mandate lists no rule set");
+    let (world, done) = governed_run(&manifest(&[Digest::EMPTY], POLICY), POLICY, |_, _| {});
+    assert_eq!(done, Ok(()));
+    let report = world.verify();
     assert_eq!(world.codes(), []);
+    assert_eq!(report.counts.gates, 1, "the record alone gave the same verdict, policies included");
+}
+
+#[test]
+fn a_gate_is_decided_again_with_the_policies_that_its_mandate_names() {
+    let lists = manifest(&[Digest::EMPTY], POLICY);
+    // Decided by other policies than the mandate's.
+    let other = "@id(\"other\") permit(principal, action, resource);";
+    let (_, done) = governed_run(&lists, other, |_, evidence| evidence.push(POLICY.as_bytes().to_vec()));
+    assert_eq!(done, Err(Some(ReasonCode::GateNotReproduced)), "another policy decided");
+    // Passed off as decided by the floor alone.
+    let (_, done) = governed_run(&lists, POLICY, |gate, _| {
+        gate.engine = orgo_spec::record::Engine { name: "orgo-builtin".to_owned(), version: "1".to_owned() };
+        gate.policies.clear();
+    });
+    assert_eq!(done, Err(Some(ReasonCode::GateNotReproduced)), "a mandate with policies was not asked");
+    // Another policy named as the one that decided.
+    let (_, done) = governed_run(&lists, POLICY, |gate, _| gate.policies = vec!["other".to_owned()]);
+    assert_eq!(done, Err(Some(ReasonCode::GateNotReproduced)), "no such policy decided");
+    // Without the policies nothing is confirmed, and nothing is invalid.
+    let (world, done) = governed_run(&lists, POLICY, |_, evidence| drop(evidence.pop()));
+    assert_eq!(done, Ok(()));
+    assert_eq!((world.verify().verdict, world.verify().counts.gates), (Verdict::Incomplete, 0));
+    // Under another version of the engine it is said so.
+    let (world, done) = governed_run(&lists, POLICY, |gate, _| gate.engine.version = "1+cedar-4.0.0".to_owned());
+    assert_eq!(done, Ok(()));
+    assert_eq!(world.verify().counts.gates_under_another_version, 1);
 }

@@ -1,6 +1,7 @@
 //! Gates refuse whatever is not a clean pass about exactly this input.
 
-use orgo_spec::record::{Accepts, ValidatorFacts};
+use orgo_spec::document::Document;
+use orgo_spec::record::{Accepts, Lane, Produces, RequestFacts, ValidatorFacts};
 use proptest::prelude::*;
 
 use super::*;
@@ -26,6 +27,7 @@ pub(crate) fn facts(_report: &[u8], subject: Digest) -> GateFacts {
         mandate_required: false,
         report: None,
         report_digest: None,
+        request: None,
         schema_version: FACTS_VERSION.into(),
         stage: "canon".into(),
         subject: Some(subject),
@@ -33,8 +35,31 @@ pub(crate) fn facts(_report: &[u8], subject: Digest) -> GateFacts {
     }
 }
 
+/// Facts under a mandate that accepts the rules and the built-in validator.
+pub(crate) fn governed(report: &[u8], subject: Digest) -> GateFacts {
+    GateFacts {
+        accepts: Some(Accepts { builtin: true, rulesets: vec![RULES], validators: vec![] }),
+        mandate: Some(Digest::of(b"m")),
+        request: Some(RequestFacts {
+            lane: Lane::Protected,
+            pipeline: "elements".into(),
+            produces: Produces::Exchange,
+        }),
+        ..facts(report, subject)
+    }
+}
+
+fn policies(mandate: Digest, text: &str) -> Policies {
+    Policies::load(mandate, &[Document::new("mandates/m/gate.cedar", text)]).expect("valid policies")
+}
+
+fn permissive(mandate: Digest) -> Policies {
+    policies(mandate, "@id(\"all\") permit(principal, action, resource);")
+}
+
 fn codes(facts: GateFacts, report: Option<&[u8]>) -> Vec<ReasonCode> {
-    let (verdict, pass) = decide(facts, report, "run");
+    let policies = facts.mandate.map(permissive);
+    let (verdict, pass) = decide(facts, report, policies.as_ref(), "run");
     assert_eq!(pass.is_some(), verdict.record.decision == Decision::Pass);
     assert_eq!(pass.is_some(), verdict.record.reason_codes.is_empty());
     verdict.record.reason_codes
@@ -102,8 +127,7 @@ fn a_mandate_is_kept_to() {
     use ReasonCode as C;
     let ours = Digest::of(b"ours");
     let good = report("passed", 0, ours);
-    let with =
-        |accepts: Accepts| GateFacts { mandate: Some(Digest::of(b"m")), accepts: Some(accepts), ..facts(&good, ours) };
+    let with = |accepts: Accepts| GateFacts { accepts: Some(accepts), ..governed(&good, ours) };
     let accepts = Accepts { builtin: true, rulesets: vec![RULES], validators: vec![] };
     assert_eq!(codes(with(accepts.clone()), Some(&good)), []);
     assert_eq!(codes(with(Accepts { builtin: false, ..accepts.clone() }), Some(&good)), [C::ValidatorNotAccepted]);
@@ -126,15 +150,15 @@ fn a_pass_admits_its_input_in_its_run_only() {
 fn a_recorded_gate_decides_the_same_again() {
     let ours = Digest::of(b"ours");
     for bytes in [report("passed", 0, ours), report("failed", 3, ours), b"not a report".to_vec()] {
-        let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), "run");
-        let again = replay(&verdict.record, &verdict.facts, Some(&bytes)).expect("the evidence is there");
+        let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), None, "run");
+        let again = replay(&verdict.record, &verdict.facts, Some(&bytes), None).expect("the evidence is there");
         assert!(again.confirmed && again.same_engine && !again.report_absent);
-        let alone = replay(&verdict.record, &verdict.facts, None).expect("the facts are there");
+        let alone = replay(&verdict.record, &verdict.facts, None, None).expect("the facts are there");
         assert!(!alone.confirmed && alone.report_absent, "a report that is not at hand confirms nothing");
         assert_eq!(alone.decision, verdict.record.decision, "missing is not invalid");
     }
-    let (verdict, _) = decide(facts(&[], ours), None, "run");
-    let again = replay(&verdict.record, &verdict.facts, None).expect("there was no report");
+    let (verdict, _) = decide(facts(&[], ours), None, None, "run");
+    let again = replay(&verdict.record, &verdict.facts, None, None).expect("there was no report");
     assert!(again.confirmed && !again.report_absent);
 }
 
@@ -142,19 +166,90 @@ fn a_recorded_gate_decides_the_same_again() {
 fn facts_have_one_spelling_and_say_what_the_report_says() {
     let ours = Digest::of(b"ours");
     let bad = report("failed", 1, ours);
-    let (verdict, _) = decide(facts(&bad, ours), Some(&bad), "run");
+    let (verdict, _) = decide(facts(&bad, ours), Some(&bad), None, "run");
     let naming = |facts: &[u8]| {
         let mut record = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..verdict.record.clone() };
         record.evidence_refs[0] = Digest::of(facts);
         record
     };
     let spaced = [b" ", verdict.facts.as_slice()].concat();
-    assert!(matches!(replay(&naming(&spaced), &spaced, Some(&bad)), Err(ReplayError::Facts { .. })));
+    assert!(matches!(replay(&naming(&spaced), &spaced, Some(&bad), None), Err(ReplayError::Facts { .. })));
     let text = String::from_utf8(verdict.facts.clone()).expect("text");
     let lying = text.replace(r#""status":"failed""#, r#""status":"passed""#).replace(r#""errors":1"#, r#""errors":0"#);
     assert_ne!(lying, text);
-    let again = replay(&naming(lying.as_bytes()), lying.as_bytes(), Some(&bad)).expect("well formed");
+    let again = replay(&naming(lying.as_bytes()), lying.as_bytes(), Some(&bad), None).expect("well formed");
     assert_eq!((again.decision, again.confirmed), (Decision::Fail, false), "the report itself is read again");
+}
+
+const NO_WARNINGS: &str = r#"
+@id("clean") permit(principal, action == Action::"compile", resource);
+@id("no-warnings") forbid(principal, action == Action::"compile", resource) when { context.report.issues > 0 };
+"#;
+
+#[test]
+fn policies_refuse_more_and_never_permit_what_the_floor_refuses() {
+    let ours = Digest::of(b"ours");
+    let mandate = Digest::of(b"m");
+    let (good, bad) = (report("passed", 0, ours), report("failed", 2, ours));
+    let (all, strict) = (permissive(mandate), policies(mandate, NO_WARNINGS));
+    let none = policies(mandate, "@id(\"never\") permit(principal, action == Action::\"publish\", resource);");
+    for (report, policies, expected, by) in [
+        (&good, Some(&all), vec![], vec!["all"]),
+        (&good, Some(&strict), vec![], vec!["clean"]),
+        (&good, Some(&none), vec![ReasonCode::PolicyRefused], vec![]),
+        (&good, None, vec![ReasonCode::PolicyError], vec![]),
+        (&bad, Some(&all), vec![ReasonCode::ValidationFailed], vec!["all"]),
+        (&bad, Some(&strict), vec![ReasonCode::PolicyRefused, ReasonCode::ValidationFailed], vec!["no-warnings"]),
+    ] {
+        let (verdict, pass) = decide(governed(report, ours), Some(report), policies, "run");
+        assert_eq!(
+            (&verdict.record.reason_codes, &verdict.record.policies),
+            (&expected, &by.iter().map(ToString::to_string).collect())
+        );
+        assert_eq!(pass.is_some(), expected.is_empty());
+        let again = replay(&verdict.record, &verdict.facts, Some(report), policies).expect("the evidence is there");
+        assert_eq!(again.confirmed, policies.is_some(), "the record alone gives the same verdict");
+        assert!(again.same_engine && again.decision == verdict.record.decision);
+    }
+}
+
+#[test]
+fn policies_of_another_mandate_decide_nothing() {
+    let ours = Digest::of(b"ours");
+    let good = report("passed", 0, ours);
+    let other = permissive(Digest::of(b"another mandate"));
+    let (verdict, pass) = decide(governed(&good, ours), Some(&good), Some(&other), "run");
+    assert_eq!(verdict.record.reason_codes, [ReasonCode::PolicyError]);
+    assert!(pass.is_none());
+}
+
+#[test]
+fn a_gate_whose_policies_are_not_at_hand_is_not_confirmed_and_not_invalid() {
+    let ours = Digest::of(b"ours");
+    let mandate = Digest::of(b"m");
+    let (good, bad) = (report("passed", 0, ours), report("failed", 2, ours));
+    for (report, policies) in [(&good, permissive(mandate)), (&bad, policies(mandate, NO_WARNINGS))] {
+        let (verdict, _) = decide(governed(report, ours), Some(report), Some(&policies), "run");
+        let again = replay(&verdict.record, &verdict.facts, Some(report), None).expect("the facts are there");
+        assert!(again.policies_absent && !again.confirmed);
+        assert_eq!((again.decision, &again.reason_codes), (verdict.record.decision, &verdict.record.reason_codes));
+    }
+    // The floor is decided again all the same: a record cannot hide behind policies that are gone.
+    let (verdict, _) = decide(governed(&bad, ours), Some(&bad), Some(&permissive(mandate)), "run");
+    let forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..verdict.record.clone() };
+    let again = replay(&forged, &verdict.facts, Some(&bad), None).expect("the facts are there");
+    assert_eq!((again.decision, again.confirmed), (Decision::Fail, false));
+}
+
+#[test]
+fn a_governed_gate_cannot_be_passed_off_as_one_that_the_floor_alone_decided() {
+    let ours = Digest::of(b"ours");
+    let good = report("passed", 0, ours);
+    let (verdict, _) = decide(governed(&good, ours), Some(&good), None, "run");
+    assert_eq!(verdict.record.reason_codes, [ReasonCode::PolicyError]);
+    let engine = Engine { name: ENGINE.into(), version: ENGINE_VERSION.into() };
+    let forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], engine, ..verdict.record };
+    assert!(matches!(replay(&forged, &verdict.facts, Some(&good), None), Err(ReplayError::Other { .. })));
 }
 
 /// One thing that may happen to a gate.
@@ -200,10 +295,12 @@ proptest! {
             let mut asked = facts(&bytes, ours);
             asked.mandate_required = t.required;
             if let Some((rules, builtin)) = t.mandate {
-                asked.mandate = Some(Digest::of(b"mandate"));
+                asked.mandate = Some(Digest::of(b"m"));
+                asked.request = governed(&bytes, ours).request;
                 asked.accepts = Some(Accepts { builtin, rulesets: if rules { vec![RULES] } else { vec![] }, validators: vec![] });
             }
-            let (verdict, pass) = decide(asked, t.present.then_some(bytes.as_slice()), &run);
+            let policies = asked.mandate.map(permissive);
+            let (verdict, pass) = decide(asked, t.present.then_some(bytes.as_slice()), policies.as_ref(), &run);
             prop_assert_eq!(pass.is_some(), verdict.record.decision == Decision::Pass);
             let accepted = t.mandate.map_or(!t.required, |(rules, builtin)| rules && builtin);
             let may = t.present && t.status == "passed" && t.errors == 0 && t.about_ours && accepted;
@@ -225,21 +322,21 @@ proptest! {
     fn altered_evidence_never_passes(at in any::<prop::sample::Index>(), bit in 0u8..8, in_report in any::<bool>()) {
         let ours = Digest::of(b"ours");
         let mut bytes = report("passed", 0, ours);
-        let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), "run");
+        let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), None, "run");
         let mut facts = verdict.facts.clone();
         let target = if in_report { &mut bytes } else { &mut facts };
         let at = at.index(target.len());
         target[at] ^= 1 << bit;
-        prop_assert!(replay(&verdict.record, &facts, Some(&bytes)).is_err());
+        prop_assert!(replay(&verdict.record, &facts, Some(&bytes), None).is_err());
         // Even a record that names the altered facts of a refusal does not make it a pass.
         let bad = report("failed", 1, ours);
-        let (failing, _) = decide(super::tests::facts(&bad, ours), Some(&bad), "run");
+        let (failing, _) = decide(super::tests::facts(&bad, ours), Some(&bad), None, "run");
         let mut altered = failing.facts.clone();
         let at = at % altered.len();
         altered[at] ^= 1 << bit;
         let mut forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..failing.record };
         forged.evidence_refs[0] = Digest::of(&altered);
-        if let Ok(again) = replay(&forged, &altered, Some(&bad)) {
+        if let Ok(again) = replay(&forged, &altered, Some(&bad), None) {
             prop_assert!(!again.confirmed && again.decision == Decision::Fail);
         }
     }

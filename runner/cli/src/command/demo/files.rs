@@ -17,6 +17,8 @@ const FILES: &[(&str, &[u8])] = bundled![
     "orgo.kdl",
     "pipelines/elements.kdl",
     "mandates/reference-data/mandate.kdl",
+    "mandates/reference-data/gate.cedar",
+    "mandates/reference-data/tests/gate.kdl",
     "blueprints/elements.kdl",
     "maps/elements.kdl",
     "rules/elements.kdl",
