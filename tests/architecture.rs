@@ -15,9 +15,10 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 8] = [
+const HOMES: [(&str, &[&str]); 9] = [
     ("kdl", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
+    ("flate2", &["orgo-host"]),
     ("cedar-policy", &[]),
     ("tokio", &[]),
     ("tonic", &[]),

@@ -14,6 +14,7 @@ mod chain;
 mod judgement;
 mod log;
 mod marks;
+mod parallel;
 mod proof;
 mod record;
 mod report;
