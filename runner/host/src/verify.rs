@@ -10,6 +10,7 @@
 //! [`Verdict::NotAnchored`]: a forger's ledger is consistent too.
 
 mod anchor;
+mod audit;
 mod chain;
 mod judgement;
 mod log;
@@ -25,6 +26,7 @@ use std::path::Path;
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
+pub use audit::{Leaves, LogAudit, audit};
 pub use proof::{ProofRefused, Proved, RecordProof, Shown, prove};
 pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};

@@ -167,7 +167,7 @@ impl LogWalk {
     }
 
     /// Adds a leaf; tiles that become full are due, without bytes where they cannot be compared.
-    fn push(&mut self, leaf: Digest, due: &mut Vec<(Tile, Vec<u8>)>) {
+    pub(super) fn push(&mut self, leaf: Digest, due: &mut Vec<(Tile, Vec<u8>)>) {
         let mut carried = Some(leaf);
         self.edge.push(leaf);
         let size = self.edge.size();
