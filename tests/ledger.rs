@@ -64,7 +64,7 @@ fn the_leaves_of_a_log_are_audited_against_a_checkpoint() {
     repo.git(&["update-ref", AUDIT, &format!("{AUDIT}~")]);
     std::fs::remove_dir_all(repo.root().join(".git/orgo")).unwrap();
     let refused = repo.orgo(&["verify", "--leaves", "--checkpoint", "now", "--json"]).exits(3).json();
-    assert_eq!(refused["code"], "AUDIT_REWOUND");
+    assert_eq!(refused["problems"][0]["code"], "AUDIT_REWOUND");
 }
 
 #[test]
