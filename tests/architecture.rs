@@ -15,12 +15,13 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 10] = [
+const HOMES: [(&str, &[&str]); 11] = [
     ("age", &["orgo-host"]),
     ("kdl", &["orgo-spec"]),
     ("granit-parser", &["orgo-spec"]),
     ("git2", &["orgo-host"]),
     ("cedar-policy", &["orgo-kernel"]),
+    ("flate2", &["orgo-host"]),
     ("tokio", &[]),
     ("tonic", &[]),
     ("landlock", &[]),

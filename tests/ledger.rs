@@ -39,6 +39,35 @@ fn ledger(more: u32) -> Repo {
 }
 
 #[test]
+fn the_leaves_of_a_log_are_audited_against_a_checkpoint() {
+    let repo = ledger(1);
+    let checkpoint = |file: &str, commit: &str| {
+        std::fs::write(repo.root().join(file), repo.git(&["show", &format!("{commit}:log/checkpoint")])).unwrap();
+    };
+    checkpoint("now", AUDIT);
+    checkpoint("earlier", &format!("{AUDIT}~"));
+    let root = repo.orgo(&["verify", "--json"]).ok().json()["root"].as_str().unwrap().to_owned();
+    for from in ["--leaves", "--leaves=bytes"] {
+        let report = repo.orgo(&["verify", from, "--root", &root, "--checkpoint", "earlier", "--json"]).ok().json();
+        assert_eq!((&report["audit"]["leaves"], &report["audit"]["from_bytes"]), (&2.into(), &2.into()));
+        assert_eq!((&report["anchored"], &report["known"]), (&true.into(), &2.into()));
+    }
+    assert!(repo.orgo(&["verify", "--leaves"]).ok().stdout.contains("not looked at: signatures"));
+    repo.orgo(&["verify", "--leaves", "--ci"]).exits(1);
+    repo.orgo(&["verify", "--leaves", "--tenant", "other"]).exits(3);
+    repo.orgo(&["verify", "--leaves", "--root", &format!("sha256:{}", "0".repeat(64))]).exits(3);
+    repo.orgo(&["verify", "--checkpoint", "now"]).exits(2);
+
+    std::fs::write(repo.root().join("none"), "no checkpoint").unwrap();
+    repo.orgo(&["verify", "--leaves", "--checkpoint", "none"]).exits(2);
+    // Another ledger of the same beginning: the checkpoint that is known is not one of its states.
+    repo.git(&["update-ref", AUDIT, &format!("{AUDIT}~")]);
+    std::fs::remove_dir_all(repo.root().join(".git/orgo")).unwrap();
+    let refused = repo.orgo(&["verify", "--leaves", "--checkpoint", "now", "--json"]).exits(3).json();
+    assert_eq!(refused["problems"][0]["code"], "AUDIT_REWOUND");
+}
+
+#[test]
 fn a_ledger_is_verified_pinned_and_guarded() {
     let repo = ledger(1);
     let first = repo.orgo(&["verify"]).ok();

@@ -12,6 +12,7 @@
 
 mod number;
 mod parse;
+mod spelled;
 mod text;
 mod tree;
 mod value;
@@ -20,6 +21,7 @@ mod write;
 pub use number::format_number;
 pub(crate) use parse::typed;
 pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
+pub(crate) use spelled::is_spelled;
 pub use text::{is_plain, plain};
 pub use value::{Object, Value};
 pub use write::{to_bytes, to_pretty, write_canonical, write_string};

@@ -18,6 +18,7 @@ mod sshsig;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 pub use bundle::{BUNDLE_MEDIA_TYPE, sigstore_bundle};
 pub use dsse::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, PAYLOAD_TYPE, Signature, pae};
@@ -29,9 +30,9 @@ use crate::Digest;
 /// How many distinct keys out of which must have signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quorum {
-    keys: BTreeSet<PublicKey>,
+    keys: Arc<BTreeSet<PublicKey>>,
     /// The same keys by id, so that no signature costs a hash of every key.
-    by_id: BTreeMap<KeyId, PublicKey>,
+    by_id: Arc<BTreeMap<KeyId, PublicKey>>,
     threshold: usize,
 }
 
@@ -53,8 +54,8 @@ impl Quorum {
         if threshold == 0 || threshold > keys.len() {
             return Err(QuorumError { threshold, keys: keys.len() });
         }
-        let by_id = keys.iter().map(|k| (k.id(), *k)).collect();
-        Ok(Self { keys, by_id, threshold })
+        let by_id = Arc::new(keys.iter().map(|k| (k.id(), *k)).collect());
+        Ok(Self { keys: Arc::new(keys), by_id, threshold })
     }
 
     /// The keys, each once.

@@ -9,6 +9,7 @@
 
 mod commit;
 mod name;
+mod pack;
 mod remote;
 mod shape;
 mod source;
@@ -18,13 +19,14 @@ mod write;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
 
-use git2::{ErrorClass, ErrorCode};
+use git2::{ErrorClass, ErrorCode, ObjectType};
 use orgo_spec::ReasonCode;
 
 pub use commit::{Commit, CommitShape};
 pub use git2::Oid as ObjectId;
+pub use pack::Packs;
 pub use remote::{Remote, RemoteError};
 pub use source::Source;
 pub use tree::{Change, Entry, MODE_FILE};
@@ -34,7 +36,9 @@ pub use write::{Identity, Swap};
 pub struct Git {
     inner: git2::Repository,
     /// The trees read last.
-    trees: RefCell<VecDeque<(ObjectId, Rc<tree::Tree>)>>,
+    trees: RefCell<VecDeque<(ObjectId, Arc<tree::Tree>)>>,
+    /// For who reads very many objects; what it cannot read libgit2 does.
+    packs: RefCell<Option<pack::PackReader>>,
 }
 
 /// What went wrong with a repository.
@@ -141,7 +145,7 @@ impl Git {
         if let Some(why) = shape::unsafe_shape(&inner)? {
             return Err(GitError::Unsafe { path: path.to_owned(), why });
         }
-        Ok(Self { inner, trees: RefCell::default() })
+        Ok(Self { inner, trees: RefCell::default(), packs: RefCell::default() })
     }
 
     /// The root of the work tree; none for a bare repository.
@@ -188,11 +192,46 @@ impl Git {
         Ok(names)
     }
 
+    /// The packs as they are now, for [`Git::read_packs`].
+    #[must_use]
+    pub fn packs(&self) -> Packs {
+        Packs::open(&self.common_dir().join("objects"))
+    }
+
+    /// Reads objects out of these packs from now on, without a lock that other threads wait for: for who reads very
+    /// many. What is not there is read as before.
+    pub fn read_packs(&self, packs: Arc<Packs>) {
+        *self.packs.borrow_mut() = Some(pack::PackReader::new(packs));
+    }
+
+    /// The bytes of an object of this type, if packs are read and have it.
+    fn packed(&self, id: ObjectId, kind: ObjectType) -> Option<Arc<Vec<u8>>> {
+        let (found, bytes) = self.packs.borrow_mut().as_mut()?.read(id)?;
+        (found == kind).then_some(bytes)
+    }
+
+    /// The bytes of a blob of at most `limit` bytes; of a larger one its size.
+    ///
+    /// # Errors
+    /// As [`Git::blob`].
+    pub fn blob_within(&self, id: ObjectId, limit: usize) -> Result<Result<Vec<u8>, usize>, GitError> {
+        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
+            return Ok(if bytes.len() > limit { Err(bytes.len()) } else { Ok(Arc::unwrap_or_clone(bytes)) });
+        }
+        match self.size(id)? {
+            size if size > limit => Ok(Err(size)),
+            _ => self.blob(id).map(Ok),
+        }
+    }
+
     /// The bytes of a blob.
     ///
     /// # Errors
     /// [`GitError::Missing`], [`GitError::Damaged`].
     pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>, GitError> {
+        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
+            return Ok(Arc::unwrap_or_clone(bytes));
+        }
         let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
         Ok(blob.content().to_vec())
     }
@@ -211,6 +250,9 @@ impl Git {
     /// # Errors
     /// As [`Git::blob`].
     pub fn digest(&self, id: ObjectId) -> Result<orgo_spec::Digest, GitError> {
+        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
+            return Ok(orgo_spec::Digest::of(&bytes));
+        }
         let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
         Ok(orgo_spec::Digest::of(blob.content()))
     }

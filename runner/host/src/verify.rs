@@ -10,10 +10,12 @@
 //! [`Verdict::NotAnchored`]: a forger's ledger is consistent too.
 
 mod anchor;
+mod audit;
 mod chain;
 mod judgement;
 mod log;
 mod marks;
+mod parallel;
 mod proof;
 mod record;
 mod report;
@@ -24,6 +26,7 @@ use std::path::Path;
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
+pub use audit::{Leaves, LogAudit, audit};
 pub use proof::{ProofRefused, Proved, RecordProof, Shown, prove};
 pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};

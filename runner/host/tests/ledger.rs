@@ -2,6 +2,7 @@
 
 mod ledger {
     pub(crate) mod attack;
+    mod audit;
     mod forgery;
     pub(crate) mod support;
 

@@ -1,5 +1,7 @@
 //! Checkpoints: size and root of the log under a signature (C2SP tlog-checkpoint).
 
+use std::collections::BTreeSet;
+
 use super::key::{NoteKey, is_key_name};
 use super::note::{NoteError, SignedNote};
 use super::proof::{ProofError, verify_consistency};
@@ -181,12 +183,20 @@ impl SignedCheckpoint {
     /// # Errors
     /// [`CheckpointError`], also if the origin is not the name of every key that signed.
     pub fn verify_any(&self, keys: &[NoteKey]) -> Result<Checkpoint, CheckpointError> {
+        Ok(self.verify_signers(keys)?.0)
+    }
+
+    /// As [`SignedCheckpoint::verify_any`]; also returns which of the keys signed.
+    ///
+    /// # Errors
+    /// As [`SignedCheckpoint::verify_any`].
+    pub fn verify_signers(&self, keys: &[NoteKey]) -> Result<(Checkpoint, BTreeSet<NoteKey>), CheckpointError> {
         let note = self.0.verify(keys)?;
         let checkpoint = Checkpoint::parse(note.text())?;
         if note.signers().iter().any(|key| key.name() != checkpoint.origin) {
             return Err(CheckpointError::Origin(checkpoint.origin));
         }
-        Ok(checkpoint)
+        Ok((checkpoint, note.into_signers()))
     }
 }
 

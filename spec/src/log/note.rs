@@ -89,6 +89,12 @@ impl<'a> VerifiedNote<'a> {
     pub fn signers(&self) -> &BTreeSet<NoteKey> {
         &self.signers
     }
+
+    /// The same, taken out.
+    #[must_use]
+    pub fn into_signers(self) -> BTreeSet<NoteKey> {
+        self.signers
+    }
 }
 
 impl SignedNote {

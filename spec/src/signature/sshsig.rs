@@ -3,6 +3,8 @@
 //! Only ed25519 keys, version 1, SHA-512 and the namespaces that this project uses are accepted, and
 //! only the armor that OpenSSH writes: one signature has one spelling.
 
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64;
 use sha2::{Digest as _, Sha512};
 
@@ -133,20 +135,32 @@ impl SshSignature {
     /// # Errors
     /// [`SshSignatureError`] for every text that [`SshSignature::armor`] would not write.
     pub fn parse(armored: &str, namespace: Namespace) -> Result<Self, SshSignatureError> {
+        Self::parse_by(armored, namespace, &BTreeSet::new())
+    }
+
+    /// The same; a key that is `known` is not loaded again.
+    ///
+    /// # Errors
+    /// As [`SshSignature::parse`].
+    pub fn parse_by(
+        armored: &str,
+        namespace: Namespace,
+        known: &BTreeSet<PublicKey>,
+    ) -> Result<Self, SshSignatureError> {
         let body = armored.strip_prefix(BEGIN).and_then(|t| t.strip_suffix(END)).ok_or(SshSignatureError::Armor)?;
         if body.len() > 1024 {
             return Err(SshSignatureError::Armor);
         }
         let encoded: Vec<u8> = body.bytes().filter(|b| *b != b'\n').collect();
         let blob = BASE64.decode(&encoded).map_err(|_| SshSignatureError::Armor)?;
-        let signature = Self::parse_blob(&blob, namespace)?;
+        let signature = Self::parse_blob(&blob, namespace, known)?;
         if signature.armor() != armored {
             return Err(SshSignatureError::Armor);
         }
         Ok(signature)
     }
 
-    fn parse_blob(blob: &[u8], namespace: Namespace) -> Result<Self, SshSignatureError> {
+    fn parse_blob(blob: &[u8], namespace: Namespace, known: &BTreeSet<PublicKey>) -> Result<Self, SshSignatureError> {
         const WRONG: SshSignatureError = SshSignatureError::Format;
         let rest = blob.strip_prefix(MAGIC).and_then(|b| b.strip_prefix(&VERSION)).ok_or(WRONG)?;
         let (key, rest) = take_string(rest).ok_or(WRONG)?;
@@ -163,7 +177,11 @@ impl SshSignature {
         if name != namespace.as_str().as_bytes() {
             return Err(SshSignatureError::Namespace(namespace.as_str()));
         }
-        let key = PublicKey::from_ssh_blob(key)?;
+        let known = key.last_chunk().and_then(|bytes| known.iter().find(|known| known.as_bytes() == bytes));
+        let key = match known.filter(|known| known.ssh_blob() == key) {
+            Some(known) => *known,
+            None => PublicKey::from_ssh_blob(key)?,
+        };
         Ok(Self { key, namespace, bytes: bytes.try_into().map_err(|_| WRONG)? })
     }
 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use orgo_host::file::{At, replace};
 use orgo_host::ledger::{Ledger, LedgerError};
-use orgo_host::verify::{ProofRefused, RecordProof, Shown, prove};
+use orgo_host::verify::{Leaves, ProofRefused, RecordProof, Shown, audit, prove};
+use orgo_spec::log::Checkpoint;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde_json::json;
 
@@ -92,6 +93,63 @@ pub(super) fn verify_record(
     tell(context, &shown, root, tenant, ci)
 }
 
+/// `orgo verify --leaves`: the whole log, computed again.
+///
+/// Its checkpoint is verified along the changes of trust from the root on; then its leaves have to make it.
+pub(super) fn verify_leaves(
+    context: &Context,
+    ledger: &Ledger,
+    from: Leaves,
+    checkpoint: Option<&Path>,
+    root: Option<Digest>,
+    tenant: Option<&Name>,
+    ci: bool,
+) -> Result<(), Failure> {
+    let head = ledger.head()?.ok_or_else(|| LedgerError::Empty(ledger.reference().to_owned()))?;
+    let shown = prove(ledger, &head, 0)?.verify().map_err(refused)?;
+    let mut known: Vec<_> = ledger.seen()?.map(|seen| (seen.size, seen.root)).into_iter().collect();
+    let here = (shown.size, shown.log_root);
+    if let Some(path) = checkpoint {
+        known.push(checkpoint_of(path, &head.origin())?);
+    }
+    let audited = audit(ledger, &head, from, &[&known[..], &[here]].concat())?;
+    belongs(&shown, root, tenant, ci)?;
+    let out = context.output;
+    let class = if shown.development { "development trust: not for release; " } else { "" };
+    let verdict = if root.is_some() { "the log is whole" } else { "the log is whole, whose it is nobody said" };
+    out.line(format!("{class}{verdict}: {} leaves of {}", audited.leaves, shown.tenant));
+    out.line(format!("  log         root {}, as the checkpoint signs it", audited.root));
+    out.line(format!(
+        "  leaves      {} from tiles, {} from the bytes of records",
+        audited.leaves - audited.from_bytes,
+        audited.from_bytes
+    ));
+    out.line(format!("  known       {} earlier checkpoints continued", known.len()));
+    out.line(format!("  root        {}", shown.root));
+    out.line("  not looked at: signatures, trust and gates of records; `orgo verify --full` does");
+    out.document(&json!({
+        "schema": "orgo.verify-leaves/1", "anchored": root.is_some(), "from": from, "audit": audited,
+        "known": known.len(), "root": shown.root, "tenant": shown.tenant,
+    }));
+    Ok(())
+}
+
+/// Size and root of a checkpoint that the caller trusts.
+fn checkpoint_of(path: &Path, origin: &str) -> Result<(u64, Digest), Failure> {
+    let bytes = std::fs::read(path).at("read", path)?;
+    let wrong = |code: ReasonCode, why: String| {
+        Failure::message(Class::Declared, Some(code), format!("`{}`: {why}", path.display()), code.remedy())
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let text = text.split_once("\n\n").map_or(text.to_string(), |(text, _)| format!("{text}\n"));
+    let checkpoint = Checkpoint::parse(&text).map_err(|e| wrong(e.code(), e.to_string()))?;
+    if checkpoint.origin() != origin {
+        let why = format!("it is one of the log `{}`, not of `{origin}`", checkpoint.origin());
+        return Err(wrong(ReasonCode::KeyScopeMismatch, why));
+    }
+    Ok((checkpoint.size(), *checkpoint.root()))
+}
+
 /// `orgo verify --proof`: a file, and nothing else.
 pub(super) fn verify_file(
     context: &Context,
@@ -116,6 +174,21 @@ fn tell(
     tenant: Option<&Name>,
     ci: bool,
 ) -> Result<(), Failure> {
+    belongs(shown, root, tenant, ci)?;
+    let out = context.output;
+    let class = if shown.development { "development trust: not for release; " } else { "" };
+    let verdict = if root.is_some() { "verified" } else { "self-consistent, not anchored" };
+    out.line(format!("{class}{verdict}: record {} of {}", shown.number, shown.tenant));
+    out.line(format!("  record      {} {}", shown.kind, shown.id));
+    out.line(plain(&format!("  signed by   {}", shown.signers.join(", "))));
+    out.line(format!("  log         leaf {} of {}, root {}", shown.number, shown.size, shown.log_root));
+    out.line(format!("  root        {}", shown.root));
+    out.document(&json!({ "schema": "orgo.verify-record/1", "anchored": root.is_some(), "shown": shown }));
+    Ok(())
+}
+
+/// Whether it is of the ledger that was asked for.
+fn belongs(shown: &Shown, root: Option<Digest>, tenant: Option<&Name>, ci: bool) -> Result<(), Failure> {
     let integrity =
         |code: ReasonCode, message: String| Failure::message(Class::Integrity, Some(code), message, code.remedy());
     if let Some(root) = root.filter(|root| *root != shown.root) {
@@ -131,14 +204,5 @@ fn tell(
         let message = format!("no root is named or pinned; the proof's root is {}", shown.root);
         return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
     }
-    let out = context.output;
-    let class = if shown.development { "development trust: not for release; " } else { "" };
-    let verdict = if root.is_some() { "verified" } else { "self-consistent, not anchored" };
-    out.line(format!("{class}{verdict}: record {} of {}", shown.number, shown.tenant));
-    out.line(format!("  record      {} {}", shown.kind, shown.id));
-    out.line(plain(&format!("  signed by   {}", shown.signers.join(", "))));
-    out.line(format!("  log         leaf {} of {}, root {}", shown.number, shown.size, shown.log_root));
-    out.line(format!("  root        {}", shown.root));
-    out.document(&json!({ "schema": "orgo.verify-record/1", "anchored": root.is_some(), "shown": shown }));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use orgo_host::evidence::{Register, Scope, StoreReport, check};
-use orgo_host::verify::{Finding, Severity, Verdict, VerifyOptions, VerifyReport, verify};
+use orgo_host::verify::{Finding, Leaves, Severity, Verdict, VerifyOptions, VerifyReport, verify};
 use orgo_spec::{Digest, Name};
 use serde_json::json;
 
@@ -57,9 +57,26 @@ pub(crate) struct Verify {
     /// Verify one record, with its place in the log, instead of all
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["full", "since", "proof", "pin"])]
     record: Option<String>,
+    /// Compute the whole log again and compare it with its checkpoint, instead of verifying records: its leaves from
+    /// the tiles, which is fast, or from the bytes of every record
+    #[arg(long, value_name = "FROM", num_args = 0..=1, require_equals = true, default_missing_value = "tiles",
+        conflicts_with_all = ["full", "since", "record", "proof", "pin"])]
+    leaves: Option<From>,
+    /// With `--leaves`: a checkpoint that the log must continue, from somewhere you trust
+    #[arg(long, value_name = "FILE", requires = "leaves")]
+    checkpoint: Option<PathBuf>,
     /// Verify a proof that `orgo prove` wrote: no repository is needed
     #[arg(long, value_name = "FILE", conflicts_with_all = ["full", "since", "pin", "branch", "repository"])]
     proof: Option<PathBuf>,
+}
+
+/// Where `--leaves` takes them from.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum From {
+    /// The tiles of the log
+    Tiles,
+    /// The bytes of every record
+    Bytes,
 }
 
 /// Verifies the ledger and prints what was found.
@@ -78,6 +95,15 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
     if let Some(record) = &args.record {
         let root = root.or(pin.as_ref().map(|p| p.root));
         return proof::verify_record(context, &opened.ledger, record, root, tenant.as_ref(), args.ci);
+    }
+    if let Some(from) = args.leaves {
+        let root = root.or(pin.as_ref().map(|p| p.root));
+        let from = match from {
+            From::Tiles => Leaves::Tiles,
+            From::Bytes => Leaves::Bytes,
+        };
+        let file = args.checkpoint.as_deref();
+        return proof::verify_leaves(context, &opened.ledger, from, file, root, tenant.as_ref(), args.ci);
     }
     let seen = opened.ledger.seen()?;
     let after = match (args.full, args.since) {

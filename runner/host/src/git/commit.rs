@@ -3,8 +3,11 @@
 //! A ledger commit has exactly these headers in this order: `tree`, at most one `parent`, `author`,
 //! `committer`, `gpgsig`. What is signed is the commit without its `gpgsig` header.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use orgo_spec::ReasonCode;
-use orgo_spec::signature::{Namespace, SshSignature, SshSignatureError};
+use orgo_spec::signature::{Namespace, PublicKey, SshSignature, SshSignatureError};
 
 use super::{Git, GitError, ObjectId};
 
@@ -97,8 +100,16 @@ impl Commit {
     /// # Errors
     /// [`CommitShape`] if there is none, or it does not verify.
     pub fn verify(&self) -> Result<SshSignature, CommitShape> {
+        self.verify_by(&BTreeSet::new())
+    }
+
+    /// The same; a key that is `known` is not loaded again. Others may have signed, too.
+    ///
+    /// # Errors
+    /// As [`Commit::verify`].
+    pub fn verify_by(&self, known: &BTreeSet<PublicKey>) -> Result<SshSignature, CommitShape> {
         let armor = self.signature.as_deref().ok_or(CommitShape::Unsigned)?;
-        let signature = SshSignature::parse(armor, Namespace::Git)?;
+        let signature = SshSignature::parse_by(armor, Namespace::Git, known)?;
         if signature.verifies(&self.signed) { Ok(signature) } else { Err(CommitShape::Invalid) }
     }
 
@@ -120,6 +131,9 @@ impl Git {
     /// # Errors
     /// [`GitError::Missing`], [`GitError::Damaged`].
     pub fn commit_bytes(&self, id: ObjectId) -> Result<Vec<u8>, GitError> {
+        if let Some(bytes) = self.packed(id, git2::ObjectType::Commit) {
+            return Ok(Arc::unwrap_or_clone(bytes));
+        }
         let odb = self.inner.odb().map_err(GitError::of)?;
         let object = odb.read(id).map_err(GitError::reading(id))?;
         if object.kind() != git2::ObjectType::Commit {

@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
+
+use git2::ObjectType;
 
 use super::{Git, GitError, ObjectId};
 
@@ -141,25 +143,31 @@ impl Git {
     ///
     /// # Errors
     /// [`GitError::Missing`]; [`GitError::Damaged`] for a tree that readers would not agree about.
-    pub(crate) fn tree(&self, id: ObjectId) -> Result<Rc<Tree>, GitError> {
+    pub(crate) fn tree(&self, id: ObjectId) -> Result<Arc<Tree>, GitError> {
         /// A commit's successor differs from it in a handful of folders; more is not worth keeping.
         const KEPT: usize = 32;
 
         if let Some(tree) = self.trees.borrow().iter().find(|(i, _)| *i == id) {
-            return Ok(Rc::clone(&tree.1));
+            return Ok(Arc::clone(&tree.1));
         }
-        let odb = self.inner.odb().map_err(GitError::of)?;
-        let object = odb.read(id).map_err(GitError::reading(id))?;
         let damaged = |why: &str| GitError::Damaged { id, why: format!("the tree has {why}") };
-        if object.kind() != git2::ObjectType::Tree {
-            return Err(damaged("another type"));
-        }
-        let tree = Rc::new(Tree::parse(object.data().to_vec()).map_err(damaged)?);
+        let bytes = match self.packed(id, ObjectType::Tree) {
+            Some(bytes) => Arc::unwrap_or_clone(bytes),
+            None => {
+                let odb = self.inner.odb().map_err(GitError::of)?;
+                let object = odb.read(id).map_err(GitError::reading(id))?;
+                if object.kind() != ObjectType::Tree {
+                    return Err(damaged("another type"));
+                }
+                object.data().to_vec()
+            }
+        };
+        let tree = Arc::new(Tree::parse(bytes).map_err(damaged)?);
         let mut trees = self.trees.borrow_mut();
         if trees.len() == KEPT {
             trees.pop_front();
         }
-        trees.push_back((id, Rc::clone(&tree)));
+        trees.push_back((id, Arc::clone(&tree)));
         Ok(tree)
     }
 

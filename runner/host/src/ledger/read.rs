@@ -112,9 +112,6 @@ pub(crate) fn read_evidence(git: &Git, tree: ObjectId, digest: &Digest) -> Resul
 
 /// Reads a blob that has at most `limit` bytes; a larger one is refused before it is read.
 pub(crate) fn bounded(git: &Git, id: ObjectId, limit: usize, path: &str) -> Result<Vec<u8>, LedgerError> {
-    let size = git.size(id)?;
-    if size > limit {
-        return Err(LedgerError::TooLarge { what: format!("`{path}`"), size, limit });
-    }
-    Ok(git.blob(id)?)
+    let within = git.blob_within(id, limit)?;
+    within.map_err(|size| LedgerError::TooLarge { what: format!("`{path}`"), size, limit })
 }

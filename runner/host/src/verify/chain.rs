@@ -1,8 +1,8 @@
 //! The chain of commits: walked once from the tip, then judged in order from the root.
 //!
-//! Three passes over each batch: differences are computed in parallel; the trust in force and the numbering
-//! are carried along in order, since the trust at a commit's *parent* judges the commit; then signatures,
-//! records and evidence are verified in parallel.
+//! Four passes over each batch: differences are computed in parallel; the trust in force and the numbering
+//! are carried along in order, since the trust at a commit's *parent* judges the commit; then records are verified
+//! in parallel, however many a commit has; then what is left of the commits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use orgo_spec::ReasonCode;
 use orgo_spec::log::{Checkpoint, Edge, Tiles};
 use orgo_spec::signature::PublicKey;
-use rayon::prelude::*;
 
 use super::VerifyOptions;
 use super::log::LogWalk;
+use super::parallel::Handles;
 use super::report::{Finding, Severity, VerifyReport};
 use super::step::{Link, Step};
 use crate::git::{Commit, Git, GitError, ObjectId};
@@ -21,9 +21,7 @@ use crate::ledger::log::TreeTiles;
 use crate::ledger::{Ledger, LedgerError, Trust};
 
 /// Commits per batch: bounds memory at any length of the ledger.
-const BATCH: usize = 8192;
-/// The most commits per task: each task opens the repository once.
-const TASK: usize = 32;
+const BATCH: usize = 512;
 
 /// Where a verification begins.
 pub(super) struct Start {
@@ -69,7 +67,12 @@ pub(super) fn verify(
     report: &mut VerifyReport,
 ) -> Result<Option<Arc<Trust>>, LedgerError> {
     let Start { after, mut trust, mut count, mut log, tree } = start;
+    let mut handles = Handles::new(git);
+    if after.is_none() {
+        handles.expect(git, usize::MAX);
+    }
     let Some(chain) = walk(git, tip, after, tree, report)? else { return Ok(trust) };
+    handles.expect(git, chain.len());
     let known = |seen: &str| after.is_some_and(|a| a.to_string() == seen);
     if let Some(seen) = options.pin.as_ref().and_then(|p| p.seen.as_deref())
         && after.is_none()
@@ -82,7 +85,7 @@ pub(super) fn verify(
     let mut signed_by: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
     let seen = options.seen.as_ref();
     for batch in chain.chunks(BATCH) {
-        let steps = in_parallel(git, batch, |git, link| Step::read(git, *link))?;
+        let steps = handles.map(batch, |git, link| Step::read(git, *link))?;
         let mut judged = Vec::with_capacity(steps.len());
         for mut step in steps {
             step.number_from(&mut count);
@@ -96,8 +99,16 @@ pub(super) fn verify(
             (Some(trust), Some(root)) => Checkpoint::origin_for(trust.tenant(), &root),
             _ => String::new(),
         };
-        let results = in_parallel(git, &judged, |git, step| step.verify(git, &origin))?;
-        for (step, verified) in judged.iter().zip(results) {
+        let records: Vec<_> =
+            judged.iter().flat_map(|step| step.records.iter().map(move |(n, files)| (step, *n, files))).collect();
+        handles.expect(git, records.len());
+        let mut records =
+            handles.map(&records, |git, (step, number, files)| step.verify_record(git, *number, files))?.into_iter();
+        // To each commit its records.
+        let judged: Vec<_> =
+            judged.iter().map(|step| (step, records.by_ref().take(step.records.len()).collect::<Vec<_>>())).collect();
+        let results = handles.map(&judged, |git, (step, records)| step.verify(git, &origin, records))?;
+        for ((step, _), verified) in judged.iter().zip(results) {
             report.findings.extend(verified.findings);
             report.counts.add(&verified.counts);
             log.step(&verified.log, step.records.len(), &mut report.findings);
@@ -139,25 +150,6 @@ fn revoked_before(trust: &Trust, signed_by: &BTreeMap<PublicKey, Vec<u64>>, repo
             report.push(Finding::invalid(ReasonCode::KeyRevoked, message).at_record(*number));
         }
     }
-}
-
-/// Applies `work` to every item, in order, with a repository handle per task.
-fn in_parallel<T: Sync, R: Send>(
-    git: &Git,
-    items: &[T],
-    work: impl Fn(&Git, &T) -> Result<R, LedgerError> + Sync,
-) -> Result<Vec<R>, LedgerError> {
-    let path = git.path();
-    // Commits differ in size: small tasks keep every processor busy to the end.
-    let task = (items.len() / (rayon::current_num_threads() * 4)).clamp(1, TASK);
-    let parts: Vec<Vec<R>> = items
-        .par_chunks(task)
-        .map(|part| {
-            let git = Git::open(path)?;
-            part.iter().map(|item| work(&git, item)).collect()
-        })
-        .collect::<Result<_, LedgerError>>()?;
-    Ok(parts.into_iter().flatten().collect())
 }
 
 /// Every commit after `after` (from the root, if none) to the tip; none if the way is broken, which is then a finding.

@@ -65,7 +65,7 @@ impl Judgement<'_> {
         signers: &mut Vec<(u64, PublicKey)>,
     ) -> Result<Option<Vec<String>>, LedgerError> {
         let commit = self.git.commit(self.step.link.id)?;
-        match commit.verify() {
+        match commit.verify_by(trust.git_keys()) {
             Err(shape) => self.push(Finding::invalid(shape.code(), shape.to_string())),
             Ok(signature) if trust.git_keys().contains(signature.key()) => {
                 self.counts.signatures += 1;

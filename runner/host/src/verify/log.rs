@@ -53,12 +53,12 @@ impl Judgement<'_> {
         {
             let keys = trust.log_keys(origin);
             let signed = SignedCheckpoint::parse(&note).map_err(CheckpointError::from);
-            match signed.and_then(|signed| Ok((signed.verify_any(&keys)?, signed))) {
-                Ok((checkpoint, signed)) => {
+            match signed.and_then(|signed| signed.verify_signers(&keys)) {
+                Ok((checkpoint, signed_by)) => {
                     self.counts.signatures += 1;
                     facts.signed = Some((checkpoint.size(), *checkpoint.root()));
                     let last = self.step.records.keys().next_back().copied().unwrap_or_default();
-                    for key in keys.iter().filter(|key| signed.verify(key).is_ok()).map(NoteKey::key) {
+                    for key in keys.iter().filter(|key| signed_by.contains(key)).map(NoteKey::key) {
                         signers.push((last, *key));
                         if let Err((code, message)) = trust.may_sign(key, None, at) {
                             self.push(Finding::invalid(code, format!("the checkpoint: {message}")));
@@ -167,7 +167,7 @@ impl LogWalk {
     }
 
     /// Adds a leaf; tiles that become full are due, without bytes where they cannot be compared.
-    fn push(&mut self, leaf: Digest, due: &mut Vec<(Tile, Vec<u8>)>) {
+    pub(super) fn push(&mut self, leaf: Digest, due: &mut Vec<(Tile, Vec<u8>)>) {
         let mut carried = Some(leaf);
         self.edge.push(leaf);
         let size = self.edge.size();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orgo_spec::log::Tile;
+use orgo_spec::log::{Leaf, Malformed, Tile};
 use orgo_spec::signature::{PublicKey, Unverified};
 use orgo_spec::{Digest, Name, ReasonCode};
 
-use super::judgement::{Judgement, unreadable, unreadable_in};
+use super::judgement::{Judgement, RecordJudged, unreadable, unreadable_in};
 use super::log::LogFacts;
 use super::report::{Counts, Finding};
 use crate::git::{Change, Git, MODE_FILE, ObjectId};
@@ -48,6 +48,8 @@ pub(super) struct Step {
     pub(super) tiles: BTreeMap<Tile, ObjectId>,
     /// Files that show the present state: what they show now, or that they are gone.
     pub(super) marks: BTreeMap<String, Option<ObjectId>>,
+    /// When the commit was made: RFC 3339, UTC.
+    time: String,
     /// What judges this commit: the trust in force at its parent; for the first commit, its own.
     trust: Option<Arc<Trust>>,
     /// Whether `trust/allowed_signers` must be the one of a trust that this commit brings.
@@ -69,6 +71,7 @@ impl Step {
             edge: None,
             tiles: BTreeMap::new(),
             marks: BTreeMap::new(),
+            time: crate::clock::moment(link.seconds),
             trust: None,
             next: None,
             findings: Vec::new(),
@@ -210,14 +213,37 @@ impl Step {
         self.records.values().any(|f| f.statement == Some(id))
     }
 
-    /// Verifies everything that the commit adds; `origin` is the name of the ledger's log.
-    pub(super) fn verify(&self, git: &Git, origin: &str) -> Result<Verified, LedgerError> {
+    /// Verifies a record that the commit adds; none if no trust is in force.
+    pub(super) fn verify_record(
+        &self,
+        git: &Git,
+        number: u64,
+        files: &Files,
+    ) -> Result<Option<RecordVerified>, LedgerError> {
+        let Some(trust) = &self.trust else { return Ok(None) };
+        let mut out = Judgement { git, step: self, findings: Vec::new(), counts: Counts::default() };
+        let path = layout::record_path(number, &files.kind, Part::Statement);
+        let judged = out.record(number, files, trust, Moment { time: &self.time }, &path)?;
+        let leaf = match judged.id.zip(judged.envelope) {
+            Some((id, envelope)) => Some(Leaf::new(&path, id, envelope).map_err(|e| damaged(path, &e))?.hash()),
+            None => None,
+        };
+        Ok(Some(RecordVerified { judged, leaf, findings: out.findings, counts: out.counts }))
+    }
+
+    /// Verifies everything that the commit adds, given what came of its records; `origin` is the name of the
+    /// ledger's log.
+    pub(super) fn verify(
+        &self,
+        git: &Git,
+        origin: &str,
+        records: &[Option<RecordVerified>],
+    ) -> Result<Verified, LedgerError> {
         let mut out = Judgement { git, step: self, findings: self.findings.clone(), counts: Counts::default() };
         out.counts.commits = 1;
         let mut log = LogFacts { commit: self.link.id, ..LogFacts::default() };
         let Some(trust) = &self.trust else { return Ok(Verified::of(out, log, Vec::new())) };
-        let time = crate::clock::moment(self.link.seconds);
-        let at = Moment { time: &time };
+        let at = Moment { time: &self.time };
         let mut signers = Vec::new();
         // A key that signs a commit vouches for its last record, too.
         let last = self.records.keys().next_back().copied();
@@ -227,27 +253,23 @@ impl Step {
         let (mut listed, mut complete) = (Vec::new(), true);
         let mut latest = BTreeMap::new();
         let mut marks = Vec::new();
-        for (number, files) in &self.records {
+        for ((number, files), record) in self.records.iter().zip(records) {
+            let Some(RecordVerified { judged, leaf, findings, counts }) = record else { continue };
             if Trust::is_changed_by(files.kind.as_str()) && Some(*number) != last {
                 let message = "a change of trust is not the last record of its commit";
                 let finding = Finding::invalid(ReasonCode::AuditNotLinear, message);
                 out.findings.push(finding.at_commit(self.link.id).at_record(*number));
             }
-            let path = layout::record_path(*number, &files.kind, Part::Statement);
-            let judged = out.record(*number, files, trust, at, &path)?;
-            if let Some(id) = judged.id {
-                listed.push(format!("{number} {id}"));
-                if let Some(envelope) = judged.envelope {
-                    let leaf = crate::ledger::log::leaf(*number, &files.kind, id, envelope)?;
-                    log.leaves.push((*number, leaf.hash()));
-                }
-            }
-            signers.extend(judged.signers.into_iter().map(|key| (*number, key)));
+            out.findings.extend(findings.iter().cloned());
+            out.counts.add(counts);
+            listed.extend(judged.id.map(|id| format!("{number} {id}")));
+            log.leaves.extend(leaf.map(|leaf| (*number, leaf)));
+            signers.extend(judged.signers.iter().map(|key| (*number, *key)));
             complete &= judged.complete;
-            if let Some(path) = judged.latest {
-                latest.insert(path, files.statement);
+            if let Some(path) = &judged.latest {
+                latest.insert(path.clone(), files.statement);
             }
-            marks.extend(judged.mark.map(|mark| (*number, mark, files.statement)));
+            marks.extend(judged.mark.clone().map(|mark| (*number, mark, files.statement)));
         }
         if let Some(trailers) = trailers
             && listed.len() == self.records.len()
@@ -261,6 +283,19 @@ impl Step {
         out.log(trust, at, origin, &mut log, &mut signers)?;
         Ok(Verified::of(out, log, signers))
     }
+}
+
+fn damaged(path: String, why: &Malformed) -> LedgerError {
+    LedgerError::Damaged { path, why: why.to_string() }
+}
+
+/// What came of verifying one record.
+pub(super) struct RecordVerified {
+    judged: RecordJudged,
+    /// Its leaf in the log, if both files could be read.
+    leaf: Option<Digest>,
+    findings: Vec<Finding>,
+    counts: Counts,
 }
 
 /// What came of verifying one commit.
