@@ -9,6 +9,7 @@ mod demo;
 mod faults;
 mod hostile;
 mod keys;
+mod language;
 mod ledger;
 mod runner;
 mod secrets;

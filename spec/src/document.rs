@@ -17,6 +17,6 @@ mod tree;
 
 pub use fields::Fields;
 pub use kdl::parse_kdl;
-pub use problem::{Document, DocumentError, Problem, Problems, closest};
+pub use problem::{Document, DocumentError, NotRead, Problem, Problems, ReadText, closest};
 pub use scalar::{ByteSize, DurationMs, FromScalar, Literal, RelativePath};
 pub use tree::{Node, Scalar, Span, Spanned};

@@ -2,6 +2,7 @@
 
 pub(crate) mod admin;
 mod check;
+mod conditions;
 mod demo;
 mod explain;
 mod generate;
@@ -67,7 +68,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         None => next(&context),
         Some(Command::Init(args)) => init::run(&context, &args),
-        Some(Command::Check(_)) => check::run(&context),
+        Some(Command::Check(args)) => check::run(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),

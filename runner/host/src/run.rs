@@ -9,9 +9,11 @@ mod gatekeeper;
 mod heal;
 mod look;
 mod outcome;
+mod part;
 mod problem;
 mod recall;
 mod redact;
+mod secrets;
 mod signals;
 mod worker;
 
@@ -20,3 +22,4 @@ pub use gatekeeper::GatePolicy;
 pub use look::{Foreseen, Lookup, Planner, Prepared, Product};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 pub use problem::Problem;
+pub use secrets::SecretValues;

@@ -13,7 +13,7 @@ use crate::project::Repository;
 /// Prints the log of one attempt, from the run that made it or from the cache entry of a hit.
 pub(super) fn run(context: &Context, args: &Log) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let (plan, id) = find_stage(&repository, args.pipeline.as_deref(), &args.stage)?;
+    let (plan, id) = find_stage(&repository, args.pipeline.as_deref(), &args.stage, &args.told)?;
     let runs = repository.workspace.runs();
     let store = repository.workspace.open_store()?;
     let candidates = match &args.run {

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::check::obtainable;
-use super::plan::wanted;
+use super::conditions::{decide, secrets_allowed};
+use super::plan::{SECRET_KEY, parameters, wanted};
 use crate::args::{LaneArg, Run};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
@@ -24,9 +25,10 @@ use crate::report::Reporter;
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let plan = repository.resolve(args.pipeline.as_deref())?;
+    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
     let wanted = wanted(&plan, &args.stages)?;
     obtainable(&plan, &wanted)?;
+    let conditions = decide(&repository, &plan, args.against.base.as_deref())?;
     let clock = match &args.clock {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
@@ -50,6 +52,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
+    secrets_allowed(&plan, &wanted, desk.as_ref().map(|d| d.lane))?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
@@ -57,7 +60,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let state = repository.workspace.state();
     let about = desk.as_ref().map(|desk| About {
         project: &repository.project,
-        declared: repository.declared,
+        declared: repository.definition(),
+        files: repository.files(),
+        base: conditions.base.clone(),
         plan: &plan,
         wanted: &wanted,
         targets: &args.stages,
@@ -82,6 +87,8 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         keep_going: args.keep_going,
         force: &force,
         wanted: &wanted,
+        withheld: &conditions.withheld,
+        secret_key: home.path().join(SECRET_KEY),
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         gates: governance.policy(),
@@ -208,6 +215,7 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
         "schema": "orgo.run/1",
         "run": outcome.run,
         "pipeline": plan.name,
+        "parameters": parameters(plan),
         "succeeded": outcome.succeeded(),
         "code": outcome.terminal_code(),
         "ran": outcome.ran(),

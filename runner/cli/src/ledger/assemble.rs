@@ -18,7 +18,7 @@ use orgo_spec::record::{
     Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
     StageStatus, Statement, Status,
 };
-use orgo_spec::{Digest, Hasher, Name};
+use orgo_spec::{Digest, Hasher, Name, ReasonCode};
 
 use super::governance::Governance;
 use super::kristal;
@@ -39,7 +39,12 @@ pub(crate) struct Assembly {
 /// What the record is about besides the outcome.
 pub(crate) struct About<'a> {
     pub(crate) project: &'a Project,
+    /// Digest over everything declared.
     pub(crate) declared: Digest,
+    /// Every file that declarations were read from.
+    pub(crate) files: Vec<(String, Digest)>,
+    /// The commit of the base that conditions were decided against.
+    pub(crate) base: Option<String>,
     pub(crate) plan: &'a Resolved,
     pub(crate) wanted: &'a [bool],
     pub(crate) targets: &'a [String],
@@ -138,7 +143,7 @@ pub(super) fn pipeline(about: &About<'_>) -> PipelineRef {
     PipelineRef {
         definition: about.declared,
         name: Name::new(&about.plan.name).expect("pipelines have names"),
-        parameters: BTreeMap::new(),
+        parameters: about.plan.parameters.iter().cloned().collect(),
         profile: about.plan.kristal.then(|| "kristal".to_owned()),
         targets: about.targets.to_vec(),
     }
@@ -148,7 +153,7 @@ pub(super) fn pipeline(about: &About<'_>) -> PipelineRef {
 pub(super) fn source(about: &About<'_>) -> Source {
     let source = &about.desk.source;
     Source {
-        base: None,
+        base: about.base.clone(),
         commit: source.commit.to_string(),
         dirty: source.is_dirty(),
         reference: source.reference.clone(),
@@ -159,13 +164,17 @@ pub(super) fn source(about: &About<'_>) -> Source {
 /// Digest of the effective configuration: what was declared, what governs, what was asked for.
 pub(crate) fn config_hash(about: &About<'_>, mandate: Option<Digest>, blueprint: Option<Digest>) -> Digest {
     let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
-    let config = Object::from_iter([
+    let mut config = Object::from_iter([
         ("blueprint", text(blueprint)),
         ("declared", about.declared.into()),
         ("mandate", text(mandate)),
         ("pipeline", about.plan.name.as_str().into()),
         ("targets", Value::Array(about.targets.iter().map(|t| Value::from(t.as_str())).collect())),
     ]);
+    if !about.plan.parameters.is_empty() {
+        let parameters: Object = about.plan.parameters.iter().map(|(n, v)| (n.clone(), v.as_str())).collect();
+        config.insert("parameters", Value::Object(parameters));
+    }
     Digest::of(&canonical::to_bytes(&config.into()))
 }
 
@@ -209,6 +218,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
     let (status, code) = match o.state {
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
+        State::Skipped(code @ ReasonCode::ConditionNotMet) => (StageStatus::Skip, Some(code)),
         State::Skipped(_) | State::Waiting | State::Deciding | State::Looking | State::Ready | State::Running => {
             (StageStatus::Skip, None)
         }

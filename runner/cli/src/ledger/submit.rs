@@ -5,6 +5,7 @@ use orgo_host::git::Git;
 use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::Store;
+use orgo_kernel::scheduler::State;
 use orgo_spec::record::{BuildFacts, BuildRecord, Class as RecordClass, Decision, Lane, Statement, Status};
 use orgo_spec::signature::Unverified;
 use orgo_spec::{Digest, Name, ReasonCode};
@@ -76,6 +77,15 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
 /// the very bytes that git has.
 fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
     let git = about.desk.ledger.git();
+    for (path, digest) in &about.files {
+        let code = match git.entry(about.desk.source.tree, path)? {
+            None => ReasonCode::InputUntracked,
+            Some(entry) if git.digest(entry.id)? != *digest => ReasonCode::InputConverted,
+            Some(_) => continue,
+        };
+        let message = format!("the protected run was declared in `{path}`, which is not what the commit holds");
+        return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
+    }
     let mut seen = std::collections::BTreeSet::new();
     for file in outcome.stages.iter().flat_map(|s| &s.files) {
         if !seen.insert(file.path.as_str()) {
@@ -97,7 +107,8 @@ fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store
 /// same clean commit, definition, mandate, blueprint and keys, every stage a hit, every gate decided
 /// again on the same evidence; and if it verifies right now.
 fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Digest)>, Failure> {
-    let wanted = about.wanted.iter().filter(|w| **w).count();
+    let withheld = State::Skipped(ReasonCode::ConditionNotMet);
+    let wanted = about.wanted.iter().zip(&outcome.stages).filter(|(w, stage)| **w && stage.state != withheld).count();
     if about.desk.source.is_dirty() || !outcome.succeeded() || outcome.hits() != wanted {
         return Ok(None);
     }
@@ -147,7 +158,7 @@ fn expected(about: &About<'_>, outcome: &RunOutcome) -> Digest {
         about.desk.class,
         about.desk.source.commit.to_string(),
         about.declared,
-        about.targets,
+        (about.targets, &about.plan.parameters, &about.base),
         config_hash(about, mandate, blueprint),
         outcome.executor.digest,
         keys(about.plan, outcome),
@@ -172,6 +183,8 @@ fn same(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts) -> bool {
         && !facts.source.dirty
         && facts.pipeline.definition == about.declared
         && facts.pipeline.targets == about.targets
+        && facts.pipeline.parameters == about.plan.parameters.iter().cloned().collect()
+        && facts.source.base == about.base
         && facts.mandate_ref == mandate
         && facts.blueprint_ref == blueprint
         && facts.config_hash == config_hash(about, mandate, blueprint)

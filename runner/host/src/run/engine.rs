@@ -26,6 +26,7 @@ use super::look::{Lookup, Planner, Prepared};
 use super::outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 use super::problem::Problem;
 use super::redact::Secrets;
+use super::secrets::SecretValues;
 use super::worker::{Bench, Done, Job, Worker};
 
 /// How a run is to behave.
@@ -40,6 +41,10 @@ pub struct RunOptions<'r> {
     pub force: &'r [bool],
     /// Stages that are part of the run.
     pub wanted: &'r [bool],
+    /// Stages that are not part of the run because their condition does not hold.
+    pub withheld: &'r [bool],
+    /// The file of the key of keyed digests of secrets.
+    pub secret_key: PathBuf,
     /// The file that built-in tools are run from.
     pub binary: PathBuf,
     /// The version of the program that runs stages, as it stands in cache entries.
@@ -115,16 +120,19 @@ pub fn run(
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
     let journal = Journal::create(&workspace.runs(), &plan.name, &options.run)?;
-    if !options.force.contains(&true) && planner.unchanged(options.wanted)? {
+    planner.set_secrets(SecretValues::new(&options.secret_key));
+    let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
+    if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         return recall(plan, options, executor, planner, journal, notices);
     }
     let (sender, messages) = unbounded();
     let _signals = super::signals::watch(sender.clone())?;
-    let scheduler = Scheduler::new(
+    let mut scheduler = Scheduler::new(
         plan,
-        options.wanted,
+        &wanted,
         Options { jobs: options.jobs, keep_going: options.keep_going, run: options.run.clone() },
     );
+    scheduler.withhold(plan.graph.stages().filter(|id| options.withheld[id.index()]));
     let engine = Engine {
         plan,
         workspace,
@@ -161,7 +169,9 @@ fn recall(
     let mut stages = Vec::with_capacity(plan.stages.len());
     for id in plan.graph.stages() {
         let mut outcome = blank();
-        if options.wanted[id.index()] {
+        if options.withheld[id.index()] {
+            outcome.state = State::Skipped(ReasonCode::ConditionNotMet);
+        } else if options.wanted[id.index()] {
             outcome.state = State::Done { hit: true };
             outcome.files = planner.files(id);
             outcome.recall(planner.recall(id));
@@ -322,9 +332,14 @@ impl Engine<'_, '_> {
             }
             Command::Start { stage, attempt, admission } => {
                 self.begin_work()?;
-                notices(Notice::Started(stage, attempt));
-                self.start(stage, attempt, admission)?;
-                None
+                match SecretValues::variables(self.plan.stage(stage)) {
+                    Ok(secrets) => {
+                        notices(Notice::Started(stage, attempt));
+                        self.start(stage, attempt, secrets, admission)?;
+                        None
+                    }
+                    Err(problem) => Some(self.unplanned(stage, problem, notices)),
+                }
             }
             Command::Kill(stage) => {
                 if let Some(slot) = self.busy.get(&stage) {
@@ -411,6 +426,7 @@ impl Engine<'_, '_> {
         &mut self,
         stage: StageId,
         attempt: u32,
+        secrets: Vec<(String, String)>,
         admission: Option<orgo_kernel::gate::Admission>,
     ) -> Result<(), RunError> {
         let slot = match self.idle.pop() {
@@ -431,7 +447,8 @@ impl Engine<'_, '_> {
             contents: Arc::clone(&prepared.contents),
             program: prepared.program.clone(),
             argv: orgo_kernel::key::arguments(resolved),
-            env: resolved.env.clone(),
+            env: resolved.env.to_vec(),
+            secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
             isolation: resolved.isolation,
             out: self.workspace.out(&self.plan.name, &resolved.name),

@@ -20,7 +20,9 @@ use crate::workspace::Workspace;
 
 use super::fingerprint::fingerprint;
 use super::heal::heal;
+use super::part::{Part, part};
 use super::problem::Problem;
+use super::secrets::SecretValues;
 
 /// What a stage produced, as later stages need it.
 #[derive(Debug, Clone)]
@@ -92,6 +94,7 @@ pub struct Planner<'p> {
     /// The last answer of [`Planner::host_programs`]: most stages of a pipeline use the same programs.
     programs: Option<(StageId, Digest, PathBuf)>,
     pub(super) message: Vec<u8>,
+    secrets: SecretValues,
     dirty: bool,
 }
 
@@ -99,6 +102,9 @@ pub struct Planner<'p> {
 struct Parts {
     files: Vec<SourceFile>,
     upstream: Vec<(String, Blob)>,
+    /// Files that edges carry alone.
+    carried: Vec<SourceFile>,
+    secrets: Vec<(String, Option<Digest>)>,
     tools: Digest,
     program: PathBuf,
     builtin: Option<(Blob, Blob)>,
@@ -129,8 +135,14 @@ impl<'p> Planner<'p> {
             tool: None,
             programs: None,
             message: Vec::new(),
+            secrets: SecretValues::default(),
             dirty: false,
         })
+    }
+
+    /// Says where secrets come from, for stages whose keys have keyed digests of them.
+    pub fn set_secrets(&mut self, secrets: SecretValues) {
+        self.secrets = secrets;
     }
 
     /// The store.
@@ -231,8 +243,14 @@ impl<'p> Planner<'p> {
     #[must_use]
     pub fn inputs(&self, id: StageId, files: &[SourceFile]) -> Vec<(String, Digest)> {
         let mut inputs: Vec<(String, Digest)> = files.iter().map(|f| (f.path.clone(), f.blob.digest)).collect();
-        for (stage, at) in &self.plan.stage(id).from {
-            inputs.extend(self.product(*stage).map(|p| (at.clone(), p.tree.digest)));
+        let stage = self.plan.stage(id);
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
+            let digest = |p: &Product| super::part::digest(self.plan, id, position, &p.outputs, p.tree);
+            inputs.extend(self.product(*needed).map(|p| (at.clone(), digest(p))));
+        }
+        for name in stage.env_pass() {
+            let value = stage.env.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value);
+            inputs.push((format!("environment {name}"), Digest::of(value.as_bytes())));
         }
         inputs
     }
@@ -258,12 +276,16 @@ impl<'p> Planner<'p> {
         let stage = self.plan.stage(id);
         let files = self.sources.select(&stage.files, &self.store)?;
         let mut upstream = Vec::with_capacity(stage.from.len());
-        for (needed, at) in &stage.from {
+        let mut carried = Vec::new();
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
             let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
                 code: ReasonCode::InternalError,
                 message: format!("`{}` was planned before `{}`", stage.name, self.plan.stage(*needed).name),
             })?;
-            upstream.push((at.clone(), product.tree));
+            match part(self.plan, id, position, product)? {
+                Part::Tree(_, tree) => upstream.push((at.clone(), tree)),
+                Part::File(file) => carried.push(file),
+            }
         }
         let (tools, program, builtin) = match &stage.action {
             Action::Run(argv) => {
@@ -279,9 +301,12 @@ impl<'p> Planner<'p> {
                 (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
             }
         };
+        let secrets = self.secrets.ingredients(stage)?;
         let trees = upstream.iter().map(|(at, tree)| (at.as_str(), *tree));
-        let fingerprint = fingerprint(&mut self.message, stage, &files, trees, tools, builtin);
-        Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
+        let all = if carried.is_empty() { None } else { Some([files.as_slice(), &carried].concat()) };
+        let all = all.as_ref().unwrap_or(&files);
+        let fingerprint = fingerprint(&mut self.message, stage, all, trees, tools, builtin, &secrets);
+        Ok(Parts { files, upstream, carried, secrets, tools, program, builtin, fingerprint })
     }
 
     /// Digest of the host programs that a `run` stage starts, and its own program's file.
@@ -297,7 +322,7 @@ impl<'p> Planner<'p> {
             }
         }
         let is_input = program.contains('/') && !program.starts_with('/');
-        let mut names = stage.tools.clone();
+        let mut names = stage.tools.to_vec();
         if !is_input {
             names.push(program.to_owned());
         }
@@ -379,17 +404,31 @@ impl<'p> Planner<'p> {
     fn complete(&self, id: StageId, parts: Parts) -> Result<Prepared, Problem> {
         let stage = self.plan.stage(id);
         let upstream: Vec<(&str, Blob)> = parts.upstream.iter().map(|(at, blob)| (at.as_str(), *blob)).collect();
-        let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
+        let all = if parts.carried.is_empty() { None } else { Some([parts.files.as_slice(), &parts.carried].concat()) };
+        let inputs = Inputs {
+            files: all.as_ref().unwrap_or(&parts.files),
+            upstream: &upstream,
+            builtin: parts.builtin,
+            tools: parts.tools,
+            secrets: &parts.secrets,
+        };
         let keyed = key::stage_key(stage, &inputs)
             .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
-        let outputs =
-            stage.from.iter().filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
-        let contents = Contents {
-            upstream: outputs.collect(),
-            files: parts.files,
-            builtin: parts.builtin,
-            outs: stage.outs.clone(),
-        };
+        let mut outputs = Vec::with_capacity(stage.from.len());
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
+            let Some(product) = &self.products[needed.index()] else { continue };
+            outputs.push(match part(self.plan, id, position, product)? {
+                Part::Tree(outputs, _) => Upstream { outputs, ..self.upstream(*needed, at, product) },
+                Part::File(file) => {
+                    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+                    let kind = OutputKind::File { blob: file.blob, executable: file.executable };
+                    let outputs = Arc::new(vec![Output { path: name.to_owned(), kind }]);
+                    Upstream { outputs, ..self.upstream(*needed, folder, product) }
+                }
+            });
+        }
+        let contents =
+            Contents { upstream: outputs, files: parts.files, builtin: parts.builtin, outs: stage.outs.to_vec() };
         Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
     }
 

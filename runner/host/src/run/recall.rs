@@ -27,7 +27,11 @@ impl Planner<'_> {
         let plan = self.plan;
         let simple = |id: StageId| {
             let stage = plan.stage(id);
-            stage.gate.is_none() && matches!(stage.action, Action::Run(_)) && self.memory.get(id.index()).is_some()
+            let plain = stage.extra.as_ref().is_none_or(|e| e.artifacts.is_empty() && e.secrets.is_empty());
+            stage.gate.is_none()
+                && plain
+                && matches!(stage.action, Action::Run(_))
+                && self.memory.get(id.index()).is_some()
         };
         let mut order = plan.graph.topological().expect("`expand` refuses cycles");
         order.retain(|id| wanted[id.index()]);
@@ -54,7 +58,7 @@ impl Planner<'_> {
         let Ok((tools, _)) = self.host_programs(id, &argv[0]) else { return Ok(false) };
         let remembered = |id: StageId| self.memory.get(id.index()).expect("asked before");
         let trees = stage.from.iter().map(|(needed, at)| (at.as_str(), remembered(*needed).tree));
-        let now = super::fingerprint::fingerprint(&mut self.message, stage, &files, trees, tools, None);
+        let now = super::fingerprint::fingerprint(&mut self.message, stage, &files, trees, tools, None, &[]);
         let before = remembered(id);
         if before.fingerprint != now
             || before.isolation < stage.isolation
