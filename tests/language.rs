@@ -100,8 +100,8 @@ fn a_condition_on_files_is_decided_against_the_base() {
     let repo = Repo::with_pipeline(
         r#"pipeline "p" { stage "docs" { when changed="docs/**"; run "sh" "-c" "echo d > o"; out "o" }
            stage "reads" { from "docs"; run "true" }
-           stage "waits" { after "docs"; run "true" }
-           stage "src" { when { changed "src/**" "*.kdl" }; run "true" } }"#,
+           stage "waits" { after "docs"; run "true" "waits" }
+           stage "src" { when { changed "src/**" "*.kdl" }; run "true" "src" } }"#,
     );
     repo.write("docs/a.md", "1");
     repo.commit("base");
@@ -216,4 +216,28 @@ fn check_reads_what_pipelines_name_and_reports_all_of_it() {
     let files: std::collections::BTreeSet<_> =
         json["problems"].as_array().unwrap().iter().map(|p| p["file"].as_str().unwrap_or("").to_owned()).collect();
     assert!(files.contains("maps/elements.kdl") && files.contains("rules/elements.kdl"), "{files:?}");
+}
+
+#[test]
+fn the_example_of_variants_holds() {
+    let repo = Repo::example("variants");
+    let run = |args: &[&str]| repo.orgo(&[&["run", "--json"], args].concat()).ok().json();
+    assert_eq!(run(&[])["ran"], 9);
+    let book = repo.read("out/variants/book/book.txt");
+    assert_eq!(
+        book.lines().collect::<Vec<_>>(),
+        [
+            "hello, monde (fr)",
+            "hello, welt (de)",
+            "hello, world (en)",
+            "HELLO, MONDE (FR)",
+            "HELLO, WELT (DE)",
+            "HELLO, WORLD (EN)",
+        ]
+    );
+    assert_eq!(run(&["-p", "thorough=true"])["ran"], 1);
+    repo.write("words/list.csv", "name,language\nwelt,de\nworld,en\nmonde,fr\n");
+    assert_eq!(run(&[])["ran"], 0, "order of lines is not content");
+    assert_eq!(run(&["-p", "greeting=goodbye"])["ran"], 9);
+    repo.orgo(&["run", "-p", "greeting=hi"]).exits(2);
 }

@@ -189,17 +189,21 @@ fn combinations<'p>(pipeline: &'p Pipeline, problems: &mut Problems) -> Option<V
     Some(pipeline.matrix.combinations())
 }
 
-/// What each stage expands to within a combination; `None` if that is too much.
+/// What each stage expands to within a combination; `None` if that is too much, or a list cannot be read.
 fn fans<'p>(pipeline: &'p Pipeline, given: &Given<'_>, problems: &mut Problems) -> Option<Vec<Fan<'p>>> {
     let mut fans = Vec::with_capacity(pipeline.stages.len());
+    let mut complete = true;
     for stage in &pipeline.stages {
         if stage.matrix.product() > MAX_STAGES {
             problems.push(too_many("stages", MAX_STAGES, pipeline));
             return None;
         }
-        fans.push(Fan::new(&pipeline.matrix, stage, given.read, problems));
+        let fan = Fan::new(&pipeline.matrix, stage, given.read, problems);
+        complete &= !fan.is_unread();
+        fans.push(fan);
     }
-    Some(fans)
+    // Without its list nobody can say what the texts of a stage mean.
+    complete.then_some(fans)
 }
 
 fn too_many(what: &str, limit: usize, pipeline: &Pipeline) -> Problem {

@@ -72,7 +72,9 @@ pub fn parse_pipelines_with(
 
 /// Holds templates to what a stage may say, used or not. What a stage must say, its template need not.
 fn check_templates(templates: &Templates<'_>, document: &Document, problems: &mut Problems) {
-    for template in templates.all(problems) {
+    for mut template in templates.all(problems) {
+        // What is wrong is said once, as of the stages that use it.
+        "stage".clone_into(&mut template.name.value);
         let mut found = Problems::new(document);
         stage(&template, &mut found);
         let missing =

@@ -73,6 +73,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
             | Entry::Finish { .. } => {}
         }
     }
+    let nothing = lines.is_empty();
     let resolved = plan.stage(id);
     for name in resolved.env_pass() {
         let value = resolved.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
@@ -91,7 +92,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     for patterns in resolved.extra.iter().flat_map(|e| &e.changed) {
         lines.push(format!("  with `--base` it is left out unless {} differs", plain(&patterns.join(", "))));
     }
-    if key.is_none() && !started && !lines.iter().any(|l| l.contains("attempt")) {
+    if nothing {
         lines.push(match entries.iter().any(|e| matches!(e, Entry::Finish { .. })) {
             true => "  nothing about it had changed, or something before it did not end well".to_owned(),
             false => "  the run ended before it came to this stage".to_owned(),

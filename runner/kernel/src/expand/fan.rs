@@ -35,6 +35,11 @@ impl<'p> Fan<'p> {
         !self.axes.is_empty()
     }
 
+    /// Whether it has a list that could not be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.items.as_ref().is_some_and(|i| i.items.is_empty())
+    }
+
     /// How many children there are.
     pub(super) fn len(&self) -> usize {
         self.combinations.len() * self.width()
