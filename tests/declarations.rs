@@ -45,6 +45,23 @@ refuses! {
     a_service_needs_something_to_run_and_is_ready_in_one_way: "pipeline \"p\" {\n    service \"a\" { ready-port 5432 }\n    service \"b\" { run \"${x}\"; ready \"y\"; ready-port 99999; stop-signal \"USR1\" }\n    stage \"s\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID", "FIELD_DUPLICATE", "DOCUMENT_INVALID"];
     nothing_waits_for_what_comes_last: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"o\" }\n    stage \"f\" { from \"a\"; run \"x\"; finally #true }\n    stage \"b\" { after \"f\"; run \"x\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID"];
     a_gate_waits_for_nothing_optional: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"o\"; optional #true }\n    stage \"r\" { from \"a\"; run \"x\"; out \"report\" }\n    gate \"accept\" on=\"r\"\n    stage \"canon\" uses=\"compile-exchange\" gate=\"accept\" { from \"r\" }\n}\n" => ["DOCUMENT_INVALID"];
+    several_programs_are_refused: "pipeline \"p\" {\n    stage \"a\" {\n        run \"x\"\n        run \"y\"\n    }\n}\n" => ["FIELD_DUPLICATE"];
+    parameters_need_a_type_that_there_is: "pipeline \"p\" {\n    param \"level\" type=\"int\"\n    param \"n\" type=\"integer\" default=0 { min 1 }\n    stage \"a\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID"];
+    names_in_texts_get_a_suggestion: "pipeline \"p\" {\n    param \"level\" default=\"x\"\n    stage \"a\" { run \"x\" \"${levl}\" }\n}\n" => ["DOCUMENT_INVALID"];
+    one_name_means_one_thing: "pipeline \"p\" {\n    param \"os\" default=\"x\"\n    matrix { os \"linux\" }\n    stage \"a\" { run \"x\" }\n}\n" => ["FIELD_DUPLICATE"];
+    excluded_values_exist: "pipeline \"p\" {\n    matrix { os \"linux\" \"mac\"; exclude os=\"max\" }\n    stage \"a\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID"];
+    added_combinations_are_whole: "pipeline \"p\" {\n    matrix { os \"linux\"; cc \"gcc\"; include os=\"mac\" }\n    stage \"a\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID"];
+    unknown_templates_get_a_suggestion: "template \"shell\" { tool \"cat\" }\npipeline \"p\" {\n    stage \"a\" template=\"shel\" { run \"x\" }\n}\n" => ["TEMPLATE_UNKNOWN"];
+    templates_that_nobody_uses_are_checked: "template \"shell\" { tol \"cat\" }\npipeline \"p\" {\n    stage \"a\" { run \"x\" }\n}\n" => ["FIELD_UNKNOWN"];
+    includes_do_not_go_in_circles: "include \"pipelines/p.kdl\"\npipeline \"p\" {\n    stage \"a\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID"];
+    included_documents_exist: "include \"pipelines/none.kdl\"\npipeline \"p\" {\n    stage \"a\" { run \"x\" }\n}\n" => ["INPUT_MISSING"];
+    lists_exist: "pipeline \"p\" {\n    stage \"a\" { for-each \"case\" in=\"none.txt\"; run \"x\" \"${case}\" }\n}\n" => ["INPUT_MISSING"];
+    passed_variables_are_no_secrets: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; env-pass \"HOME\" \"API_TOKEN\" \"SSH_AUTH_SOCK\" }\n}\n" => ["SECRET_NOT_ALLOWED", "SECRET_NOT_ALLOWED"];
+    secrets_are_references: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; secret \"TOKEN\" from=\"hunter2\" }\n}\n" => ["DOCUMENT_INVALID"];
+    conditions_name_parameters: "pipeline \"p\" {\n    param \"level\" type=\"integer\" default=1\n    stage \"a\" { when param=\"levle\" is=1; run \"x\" }\n    stage \"b\" { when param=\"level\" is=\"high\"; run \"x\" }\n    stage \"c\" { when changed=\"x\" param=\"level\"; run \"x\" }\n}\n" => ["PARAMETER_UNKNOWN", "PARAMETER_INVALID", "DOCUMENT_INVALID"];
+    named_outputs_exist: "pipeline \"p\" {\n    stage \"a\" { run \"x\"; out \"bin/hello\" as=\"program\" }\n    stage \"b\" { from \"a\" artifact=\"progam\" at=\"tools/hello\"; run \"x\" }\n}\n" => ["STAGE_UNKNOWN"];
+    gates_read_one_report: "pipeline \"p\" {\n    stage \"r\" { matrix { os \"a\" \"b\" }; run \"x\"; out \"report\" }\n    gate \"accept\" on=\"r\"\n    stage \"b\" gate=\"accept\" { run \"x\" }\n}\n" => ["DOCUMENT_INVALID"];
+    the_spine_is_not_negotiable: "pipeline \"p\" profile=\"kristal\" mandate=\"m\" blueprint=\"b\" {\n    stage \"r\" { run \"x\"; out \"report\" }\n    gate \"accept\" on=\"r\"\n    stage \"canon\" uses=\"compile-exchange\" gate=\"accept\" { from \"r\" }\n}\n" => ["SPINE_ORDER"; 6];
     sources_need_provenance: "pipeline \"p\" {\n    stage \"s\" uses=\"ingest\" { source \"one\" file=\"a.csv\" version=\"1\" retrieved-at=\"yesterday\" }\n}\n" => ["DOCUMENT_INVALID", "PROVENANCE_INCOMPLETE"];
 }
 

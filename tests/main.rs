@@ -11,6 +11,7 @@ mod faults;
 mod gc;
 mod hostile;
 mod keys;
+mod language;
 mod ledger;
 mod mandate;
 mod runner;

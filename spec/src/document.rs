@@ -24,7 +24,7 @@ mod yaml;
 pub use convert::{Converted, convert};
 pub use fields::Fields;
 pub use format::format_kdl;
-pub use problem::{Document, DocumentError, Problem, Problems, closest};
+pub use problem::{Document, DocumentError, NotRead, Problem, Problems, ReadText, closest};
 pub use scalar::{ByteSize, DurationMs, FromScalar, Literal, RelativePath};
 /// The name of [`parse`] while there was one syntax.
 pub use syntax::parse as parse_kdl;

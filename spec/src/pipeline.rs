@@ -4,13 +4,22 @@
 //! hold a [`CompileTool`], and it has the gate's name as a field (no compile on fail, by construction).
 
 mod decode;
+mod include;
+mod matrix;
+mod param;
 mod runtime;
 mod stage;
+mod template;
 mod tool;
 
-pub use decode::parse_pipelines;
+pub use decode::{parse_pipelines, parse_pipelines_with};
+pub use matrix::{Axis, Combination, Matrix};
+pub use param::{Param, ParamKind};
 pub use runtime::{PipelineRuntime, Pool, PoolUse, Ready, Retry, Service, StageRuntime, StopSignal};
-pub use stage::{Env, From, Gate, GatedAction, Isolation, Network, Run, Stage, Work};
+pub use stage::{
+    Artifact, Condition, Env, ForEach, From, Gate, GatedAction, Isolation, Network, Run, Secret, SecretSource, Stage,
+    Step, Work,
+};
 pub use tool::{CompileTool, Source, SpineTool};
 
 use schemars::JsonSchema;
@@ -32,8 +41,10 @@ pub struct Pipeline {
     pub blueprint: Option<Spanned<Name>>,
     /// Whether a run that repeats the last one adds a record.
     pub record: RecordMode,
+    /// What a run may be told, with types.
+    pub params: Vec<Param>,
     /// Axes over which every stage is repeated.
-    pub matrix: Vec<Axis>,
+    pub matrix: Matrix,
     /// Environment of every `run` stage.
     pub env: Vec<Env>,
     /// The stages, in the order they are written.
@@ -62,15 +73,6 @@ pub enum RecordMode {
     Changed,
     /// In any case.
     Always,
-}
-
-/// One axis of a matrix: a name and its values, written `${name}` where they are used.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Axis {
-    /// The name.
-    pub name: Spanned<String>,
-    /// The values; they become parts of stage names.
-    pub values: Vec<Spanned<Name>>,
 }
 
 macro_rules! words {

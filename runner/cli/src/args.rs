@@ -135,28 +135,68 @@ pub(crate) struct Init {
     pub(crate) name: Option<String>,
 }
 
-#[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  orgo check\n  orgo check --json")]
-pub(crate) struct Check {}
+/// What a run is told.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Told {
+    /// A parameter of the pipeline; may be given once each
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as `name=value`")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// What a run is compared with.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Against {
+    /// The commit that `when changed=…` compares with; without one these conditions hold
+    #[arg(long, value_name = "REF")]
+    pub(crate) base: Option<String>,
+}
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  orgo plan\n  orgo plan elements canon")]
+#[command(
+    after_help = "Examples:\n  orgo check\n  orgo check --resolved\n  orgo check --resolved ci -p level=3 --json"
+)]
+pub(crate) struct Check {
+    /// Show what the pipelines expand to, as a document that means the same
+    #[arg(long)]
+    pub(crate) resolved: bool,
+    /// Show this pipeline only
+    #[arg(requires = "resolved")]
+    pub(crate) pipeline: Option<String>,
+    #[command(flatten)]
+    pub(crate) told: Told,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  orgo plan\n  orgo plan elements canon\n  orgo plan ci -p level=3 --base main")]
 pub(crate) struct Plan {
     /// The pipeline; may be left out if there is one only
     pub(crate) pipeline: Option<String>,
     /// Only these stages and what they need
     pub(crate) stages: Vec<String>,
+    #[command(flatten)]
+    pub(crate) told: Told,
+    #[command(flatten)]
+    pub(crate) against: Against,
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
     pub(crate) pipeline: Option<String>,
     /// Only these stages and what they need
     pub(crate) stages: Vec<String>,
+    #[command(flatten)]
+    pub(crate) told: Told,
+    #[command(flatten)]
+    pub(crate) against: Against,
     /// How many stages run at a time; as many as there are processors unless told
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,
@@ -219,11 +259,13 @@ pub(crate) struct Explain {
     /// The stage
     pub(crate) stage: String,
     /// The pipeline; may be left out if only one has such a stage
-    #[arg(short, long)]
+    #[arg(long)]
     pub(crate) pipeline: Option<String>,
     /// The run; the newest one unless told
     #[arg(long, value_name = "ID")]
     pub(crate) run: Option<String>,
+    #[command(flatten)]
+    pub(crate) told: Told,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -234,7 +276,7 @@ pub(crate) struct Log {
     /// The stage
     pub(crate) stage: String,
     /// The pipeline; may be left out if only one has such a stage
-    #[arg(short, long)]
+    #[arg(long)]
     pub(crate) pipeline: Option<String>,
     /// The run; the newest one unless told
     #[arg(long, value_name = "ID")]
@@ -248,6 +290,8 @@ pub(crate) struct Log {
     /// The name is that of a service
     #[arg(long, conflicts_with_all = ["attempt", "follow"])]
     pub(crate) service: bool,
+    #[command(flatten)]
+    pub(crate) told: Told,
 }
 
 fn size(text: &str) -> Result<ByteSize, String> {
@@ -263,7 +307,7 @@ pub(crate) struct Query {
     #[arg(long, value_name = "NAME")]
     pub(crate) property: Option<String>,
     /// The pipeline that compiles the pack; may be left out if there is one only
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) pipeline: Option<String>,
     /// A pack somewhere else
     #[arg(long, value_name = "DIR", conflicts_with = "pipeline")]

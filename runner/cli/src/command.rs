@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod cases;
 mod check;
+mod conditions;
 pub(crate) mod convert;
 mod demo;
 pub(crate) mod evidence;
@@ -73,7 +74,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         None => next(&context),
         Some(Command::Init(args)) => init::run(&context, &args),
-        Some(Command::Check(_)) => check::run(&context),
+        Some(Command::Check(args)) => check::run(&context, &args),
         Some(Command::Fmt(args)) => fmt::run(&context, &args),
         Some(Command::Convert(args)) => convert::run(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),

@@ -148,8 +148,15 @@ impl Failure {
             What::Told => {}
             What::Documents(errors) => {
                 for error in errors {
-                    let source = Shown::source(error.document());
-                    error.diagnostics().for_each(|d| show(Shown::new(d, Some(&source))));
+                    let mut last: Option<(&str, _)> = None;
+                    for (document, _, diagnostic) in error.located() {
+                        let source = match last.take() {
+                            Some((name, source)) if name == document.name() => source,
+                            _ => Shown::source(document),
+                        };
+                        show(Shown::new(diagnostic, Some(&source)));
+                        last = Some((document.name(), source));
+                    }
                 }
             }
             What::Report(report) => show(Shown::new(report.as_ref(), None)),
@@ -182,8 +189,7 @@ impl Failure {
 }
 
 fn document_problems(error: &DocumentError) -> Vec<Value> {
-    let document = error.document();
-    let problem = |p: &orgo_spec::document::Problem| {
+    let problem = |document: &orgo_spec::document::Document, p: &orgo_spec::document::Problem| {
         let (line, column) = document.position(p.span());
         json!({
             "code": p.code(),
@@ -195,7 +201,7 @@ fn document_problems(error: &DocumentError) -> Vec<Value> {
             "length": p.span().len,
         })
     };
-    error.problems().map(problem).collect()
+    error.located().map(|(document, p, _)| problem(document, p)).collect()
 }
 
 macro_rules! environment {

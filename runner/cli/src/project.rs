@@ -1,25 +1,31 @@
 //! Finds a repository and reads what it declares.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use orgo_host::file::{At, read_if_there, replace, status_followed};
 use orgo_host::workspace::Workspace;
-use orgo_kernel::expand::expand;
+use orgo_kernel::expand::{Given, expand_with};
 use orgo_kernel::plan::Resolved;
-use orgo_spec::document::{Document, DocumentError, Syntax, closest};
-use orgo_spec::pipeline::{Pipeline, parse_pipelines};
+use orgo_spec::document::{Document, DocumentError, NotRead, RelativePath, Syntax, closest};
+use orgo_spec::pipeline::{Pipeline, parse_pipelines_with};
 use orgo_spec::project::Project;
+use orgo_spec::secret::scan;
 use orgo_spec::{Digest, Hasher, ReasonCode};
 
+use crate::args::Told;
 use crate::failure::{Class, Failure};
 
 /// A repository and its declarations.
 pub(crate) struct Repository {
     pub(crate) project: Project,
     pub(crate) workspace: Workspace,
-    /// Digest over the project document and every pipeline document, names included.
-    pub(crate) declared: Digest,
-    documents: Vec<Document>,
+    /// Digest over `orgo.kdl` and every pipeline document, names included.
+    declared: Digest,
+    documents: Vec<(Document, Digest)>,
+    /// What documents led to, such as includes and lists, as it was read.
+    reads: RefCell<BTreeMap<String, Digest>>,
 }
 
 /// Finds the repository that `from` lies in.
@@ -61,52 +67,52 @@ impl Repository {
             hasher.update(name.as_bytes());
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(&bytes);
+            let digest = Digest::of(&bytes);
             let text = String::from_utf8(bytes).map_err(|_| {
                 Failure::message(Class::Declared, None, format!("`{name}` is not UTF-8 text"), "save it as UTF-8")
             })?;
-            documents.push(Document::new(name, text));
+            documents.push((Document::new(name, text), digest));
         }
-        let project = Project::parse(&documents[0]).map_err(|e| Failure::documents(vec![e]))?;
+        let project = Project::parse(&documents[0].0).map_err(|e| Failure::documents(vec![e]))?;
         let workspace = Workspace::new(&root, &project);
-        Ok(Self { project, workspace, declared: hasher.finish(), documents })
+        Ok(Self { project, workspace, declared: hasher.finish(), documents, reads: RefCell::default() })
     }
 
-    /// Decodes and expands every pipeline; all problems of all documents come at once.
+    /// Decodes every document; all problems of all documents come at once.
     ///
     /// # Errors
     /// [`Failure`] with every problem.
-    pub(crate) fn pipelines(&self) -> Result<Vec<(Pipeline, Resolved)>, Failure> {
-        let mut found: Vec<(Pipeline, Resolved, &str)> = Vec::new();
+    fn declared(&self) -> Result<Vec<(Document, Pipeline)>, Failure> {
+        let mut found: Vec<(Document, Pipeline)> = Vec::new();
         let mut errors: Vec<DocumentError> = Vec::new();
-        for document in &self.documents[1..] {
-            match parse_pipelines(document) {
+        for (document, _) in &self.documents[1..] {
+            match parse_pipelines_with(document, &|path| self.read_text(path)) {
                 Err(error) => errors.push(error),
-                Ok(pipelines) => {
-                    for pipeline in pipelines {
-                        match expand(document, &pipeline) {
-                            Ok(resolved) => found.push((pipeline, resolved, document.name())),
-                            Err(error) => errors.push(error),
-                        }
-                    }
-                }
+                Ok((pipelines, whole)) => found.extend(pipelines.into_iter().map(|p| (whole.clone(), p))),
             }
         }
         if !errors.is_empty() {
             return Err(Failure::documents(errors));
         }
-        found.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-        if let Some(pair) = found.windows(2).find(|pair| pair[0].1.name == pair[1].1.name) {
+        found.sort_by(|a, b| a.1.name.as_str().cmp(b.1.name.as_str()));
+        if let Some(pair) = found.windows(2).find(|pair| *pair[0].1.name == *pair[1].1.name) {
             return Err(Failure::message(
                 Class::Declared,
                 Some(ReasonCode::FieldDuplicate),
-                format!("`{}` and `{}` both declare a pipeline called `{}`", pair[0].2, pair[1].2, pair[0].1.name),
+                format!(
+                    "`{}` and `{}` both declare a pipeline called `{}`",
+                    pair[0].0.name(),
+                    pair[1].0.name(),
+                    *pair[0].1.name
+                ),
                 "give one of them another name, or remove one of the two files",
             ));
         }
-        Ok(found.into_iter().map(|(pipeline, resolved, _)| (pipeline, resolved)).collect())
+        Ok(found)
     }
 
-    /// What stands for everything that plans are made from: the declarations, and the program that reads them.
+    /// What stands for what plans are made from: the documents, and the program that reads them; not parameters, and
+    /// not what documents lead to.
     ///
     /// # Errors
     /// [`Failure`] if the program's own file cannot be found.
@@ -120,19 +126,53 @@ impl Repository {
         Ok(hasher.finish())
     }
 
-    /// The resolved pipeline called `name`, or the only one; from the plan cache if nothing changed.
+    /// Decodes and expands every pipeline; all problems of all documents come at once. Parameters that nobody gave get
+    /// their default, or some value of their type.
+    ///
+    /// # Errors
+    /// [`Failure`] with every problem.
+    pub(crate) fn pipelines(&self, told: &Told) -> Result<Vec<Checked>, Failure> {
+        let parameters = parameters(told)?;
+        let declared = self.declared()?;
+        for name in parameters.keys() {
+            if !declared.iter().any(|(_, p)| p.params.iter().any(|param| param.name.as_str() == name)) {
+                return Err(Failure::message(
+                    Class::Declared,
+                    Some(ReasonCode::ParameterUnknown),
+                    format!("no pipeline here has a parameter `{name}`"),
+                    ReasonCode::ParameterUnknown.remedy(),
+                ));
+            }
+        }
+        let mut found = Vec::with_capacity(declared.len());
+        let mut errors: Vec<DocumentError> = Vec::new();
+        for (document, pipeline) in declared {
+            let read = |path: &RelativePath| self.read_text(path);
+            let given = Given { parameters: &parameters, lenient: true, read: &read };
+            match expand_with(&document, &pipeline, &given) {
+                Ok(plan) => found.push(Checked { document, pipeline, plan }),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(found) } else { Err(Failure::documents(errors)) }
+    }
+
+    /// The resolved pipeline called `name`, or the only one, with the variables that its stages are passed; from the
+    /// plan cache if nothing changed.
     ///
     /// # Errors
     /// [`Failure`] with every problem of the documents, or if there is no such pipeline.
-    pub(crate) fn resolve(&self, name: Option<&str>) -> Result<Resolved, Failure> {
-        let cache = PlanCache { folder: self.workspace.state(), key: self.plan_key()? };
+    pub(crate) fn resolve(&self, name: Option<&str>, told: &Told) -> Result<Resolved, Failure> {
+        let parameters = parameters(told)?;
+        let cache = PlanCache::open(self, &parameters)?;
         if let Some(name) = name
-            && let Some(plan) = cache.get(name)?
+            && let Some((plan, reads)) = cache.get(name)?
+            && reads.iter().all(|(path, digest)| self.reads_as(path, *digest))
         {
-            return Ok(plan);
+            return passed(plan);
         }
-        let mut found: Vec<Resolved> = self.pipelines()?.into_iter().map(|(_, resolved)| resolved).collect();
-        let names: Vec<String> = found.iter().map(|p| p.name.clone()).collect();
+        let mut found = self.declared()?;
+        let names: Vec<String> = found.iter().map(|(_, p)| p.name.to_string()).collect();
         let at = match name {
             Some(name) => names.iter().position(|n| n == name).ok_or_else(|| {
                 let help = match closest(name, names.iter().map(String::as_str)) {
@@ -152,11 +192,129 @@ impl Repository {
                 }
             },
         };
-        let plan = found.swap_remove(at);
+        let (document, pipeline) = found.swap_remove(at);
+        let read = |path: &RelativePath| self.read_text(path);
+        let given = Given { parameters: &parameters, lenient: false, read: &read };
+        let plan = expand_with(&document, &pipeline, &given).map_err(|e| Failure::documents(vec![e]))?;
         self.workspace.prepare()?;
-        cache.set(&plan)?;
-        Ok(plan)
+        cache.set(&plan, &self.reads())?;
+        passed(plan)
     }
+
+    /// Digest over everything declared: the documents, and what they led to.
+    pub(crate) fn definition(&self) -> Digest {
+        let reads = self.reads();
+        if reads.is_empty() {
+            return self.declared;
+        }
+        let mut hasher = Hasher::new();
+        hasher.update(self.declared.as_bytes());
+        for (path, digest) in &reads {
+            hasher.update(&(path.len() as u64).to_le_bytes());
+            hasher.update(path.as_bytes());
+            hasher.update(digest.as_bytes());
+        }
+        hasher.finish()
+    }
+
+    /// Every file that declarations were read from, by path.
+    pub(crate) fn files(&self) -> Vec<(String, Digest)> {
+        let mut files = self.reads();
+        files.extend(self.documents.iter().map(|(document, digest)| (document.name().to_owned(), *digest)));
+        files
+    }
+
+    /// Every file that documents led to, by path.
+    pub(crate) fn reads(&self) -> Vec<(String, Digest)> {
+        self.reads.borrow().iter().map(|(path, digest)| (path.clone(), *digest)).collect()
+    }
+
+    /// Whether a file has the content that it had.
+    fn reads_as(&self, path: &str, digest: Digest) -> bool {
+        RelativePath::new(path).is_some_and(|path| self.read_text(&path).is_ok())
+            && self.reads.borrow().get(path) == Some(&digest)
+    }
+
+    /// Reads a file that a document names: a regular file of the repository, never one outside, never one of ours.
+    fn read_text(&self, path: &RelativePath) -> Result<String, NotRead> {
+        let refused = |code: ReasonCode, why: &str, help: &str| NotRead {
+            code,
+            message: format!("`{path}` {why}"),
+            help: help.to_owned(),
+        };
+        if path.parts().next().is_some_and(|first| matches!(first, ".git" | ".orgo" | "out")) {
+            return Err(refused(ReasonCode::InputMissing, "is not part of the repository", "name a committed file"));
+        }
+        let root = std::fs::canonicalize(self.workspace.root());
+        let full = std::fs::canonicalize(self.workspace.root().join(path.as_str()));
+        let (Ok(root), Ok(full)) = (root, full) else {
+            return Err(refused(ReasonCode::InputMissing, "does not exist", "create it, or correct the path"));
+        };
+        let size = std::fs::metadata(&full).ok().filter(std::fs::Metadata::is_file).map(|m| m.len());
+        let Some(size) = size.filter(|_| full.starts_with(&root)) else {
+            let why = "is not a regular file of the repository";
+            return Err(refused(ReasonCode::InputMissing, why, "name a file that lies in it, and no link out of it"));
+        };
+        if size > MAX_LIST {
+            return Err(refused(ReasonCode::InputTooLarge, "is larger than 256 MiB", "split it"));
+        }
+        let bytes =
+            std::fs::read(&full).map_err(|e| refused(ReasonCode::InputMissing, &e.to_string(), "make it readable"))?;
+        self.reads.borrow_mut().insert(path.as_str().to_owned(), Digest::of(&bytes));
+        String::from_utf8(bytes)
+            .map_err(|_| refused(ReasonCode::DocumentInvalid, "is not UTF-8 text", "save it as UTF-8"))
+    }
+}
+
+/// The largest file that a document may name, in bytes.
+const MAX_LIST: u64 = 256 << 20;
+
+/// A pipeline that was checked.
+pub(crate) struct Checked {
+    pub(crate) document: Document,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) plan: Resolved,
+}
+
+/// What the command line says about parameters, by name.
+fn parameters(told: &Told) -> Result<BTreeMap<String, String>, Failure> {
+    let mut parameters = BTreeMap::new();
+    for (name, value) in &told.parameters {
+        if parameters.insert(name.clone(), value.clone()).is_some() {
+            return Err(Failure::usage(format!("the parameter `{name}` is given twice"), "keep one of the two"));
+        }
+    }
+    Ok(parameters)
+}
+
+/// The plan with the values of the variables that its stages are passed, as they are now.
+fn passed(mut plan: Resolved) -> Result<Resolved, Failure> {
+    for stage in &mut plan.stages {
+        let names = stage.env_pass();
+        if names.is_empty() {
+            continue;
+        }
+        let mut env = stage.env.to_vec();
+        for name in names {
+            let Some(value) = std::env::var_os(name) else { continue };
+            let value = value.into_string().map_err(|_| {
+                Failure::usage(format!("the variable `{name}`, which is passed to stages, is not text"), "correct it")
+            })?;
+            if scan(format!("{name}={value}").as_bytes()).next().is_some() {
+                return Err(Failure::message(
+                    Class::Refused,
+                    Some(ReasonCode::SecretNotAllowed),
+                    format!("the value of `{name}` looks like a secret, and passed values stand in keys"),
+                    format!("declare `secret \"{name}\" from=\"env:{name}\"` in place of `env-pass`"),
+                ));
+            }
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value));
+        }
+        env.sort_unstable();
+        stage.env = env.into();
+    }
+    Ok(plan)
 }
 
 /// The document called `stem`, in whichever syntax it is written: its path with its ending; `None` if there is none.
@@ -204,22 +362,32 @@ struct PlanCache {
     key: Digest,
 }
 
+/// A plan as it is kept: with the digest of what it was made from, and what was read on the way.
+type Kept = (Digest, Vec<(String, Digest)>, Resolved);
+
 impl PlanCache {
+    fn open(repository: &Repository, parameters: &BTreeMap<String, String>) -> Result<Self, Failure> {
+        let mut hasher = Hasher::new();
+        hasher.update(repository.plan_key()?.as_bytes());
+        hasher.update(format!("{parameters:?}").as_bytes());
+        Ok(Self { folder: repository.workspace.state(), key: hasher.finish() })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.plan"))
     }
 
-    fn get(&self, name: &str) -> Result<Option<Resolved>, Failure> {
+    fn get(&self, name: &str) -> Result<Option<(Resolved, Vec<(String, Digest)>)>, Failure> {
         if orgo_spec::Name::new(name).is_err() {
             return Ok(None);
         }
         let bytes = read_if_there(&self.path(name))?;
-        let plan: Option<(Digest, Resolved)> = bytes.and_then(|b| postcard::from_bytes(&b).ok());
-        Ok(plan.filter(|(key, _)| *key == self.key).map(|(_, plan)| plan))
+        let kept: Option<Kept> = bytes.and_then(|b| postcard::from_bytes(&b).ok());
+        Ok(kept.filter(|(key, ..)| *key == self.key).map(|(_, reads, plan)| (plan, reads)))
     }
 
-    fn set(&self, plan: &Resolved) -> Result<(), Failure> {
-        let bytes = postcard::to_stdvec(&(self.key, plan)).expect("a plain structure serializes");
+    fn set(&self, plan: &Resolved, reads: &[(String, Digest)]) -> Result<(), Failure> {
+        let bytes = postcard::to_stdvec(&(self.key, reads, plan)).expect("a plain structure serializes");
         Ok(replace(&self.path(&plan.name), &bytes)?)
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Object hashes are verified on every read (libgit2's strict mode, SHA-1 with collision detection).
 
+mod base;
 mod commit;
 mod name;
 mod pack;

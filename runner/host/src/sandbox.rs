@@ -33,7 +33,7 @@ pub struct Contents {
 /// What an earlier stage made.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    /// Where it appears in the working folder.
+    /// Where it appears in the working folder; empty for the folder itself.
     pub at: String,
     /// The outputs.
     pub outputs: Arc<Vec<Output>>,
@@ -93,7 +93,7 @@ impl Sandbox {
         let mut layout = Layout::default();
         contents.files.iter().for_each(|f| layout.add_parent(&f.path));
         for Upstream { at, outputs, .. } in &contents.upstream {
-            let inner = layout.add(at);
+            let inner = if at.is_empty() { &mut layout } else { layout.add(at) };
             outputs.iter().for_each(|o| inner.add_parent(&o.path));
         }
         if contents.builtin.is_some() {
@@ -106,7 +106,8 @@ impl Sandbox {
         }
         for Upstream { at, outputs, .. } in &contents.upstream {
             for output in outputs.iter() {
-                place(output, &self.root, &[at, "/", &output.path].concat(), store)?;
+                let path = if at.is_empty() { output.path.clone() } else { [at, "/", &output.path].concat() };
+                place(output, &self.root, &path, store)?;
             }
         }
         if let Some((binary, config)) = contents.builtin {

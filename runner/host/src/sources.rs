@@ -23,6 +23,7 @@ use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status};
 use crate::folder::Folder;
 use crate::store::Store;
 use pattern::is_literal;
+pub use pattern::matches_any;
 
 /// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
 pub(crate) const RACY_NS: i64 = 20_000_000;

@@ -13,6 +13,8 @@
 //! | view (`host` or `root`)                        | yes        | paths that a stage sees differ            |
 //! | operating system, instruction set              | yes        | `Platform`, in both messages              |
 //! | stage name, retries, cpus, memory              | no         | renaming or waiting changes nothing       |
+//! | names of secrets, keyed digests on demand      | yes        | they decide what comes out (salt)         |
+//! | values of secrets                              | no         | a key is public                           |
 //! | mandate, gate                                  | no         | gates are decided on every run            |
 //! | time, host name, user, order of declaration    | no         | circumstances                             |
 //!
@@ -75,6 +77,8 @@ pub struct Inputs<'i> {
     pub builtin: Option<(Blob, Blob)>,
     /// Digest over the host programs (see `docs/formats/stage-key.md`).
     pub tools: Digest,
+    /// Names of secrets that the stage sees, sorted, with keyed digests where these are asked for.
+    pub secrets: &'i [(String, Option<Digest>)],
 }
 
 /// A key and what it was made of, to tell later why another key is another.
@@ -130,8 +134,13 @@ pub fn builtin_config(stage: &ResolvedStage, inputs: &[(String, String)], files:
 
 /// The salt of an action: what decides the result and has no field of its own in the message.
 #[must_use]
-pub fn salt(tools: Digest, view: &str) -> Vec<u8> {
-    let salt = Object::from_iter([("format", Value::from(FORMAT)), ("tools", tools.into()), ("view", view.into())]);
+pub fn salt(tools: Digest, view: &str, secrets: &[(String, Option<Digest>)]) -> Vec<u8> {
+    let mut salt = Object::from_iter([("format", Value::from(FORMAT)), ("tools", tools.into()), ("view", view.into())]);
+    if !secrets.is_empty() {
+        let digest = |digest: &Option<Digest>| digest.map_or(Value::Null, Value::from);
+        let secrets: Object = secrets.iter().map(|(name, keyed)| (name.clone(), digest(keyed))).collect();
+        salt.insert("secrets", Value::Object(secrets));
+    }
     canonical::to_bytes(&salt.into())
 }
 
@@ -175,7 +184,7 @@ pub fn stage_key(stage: &ResolvedStage, inputs: &Inputs<'_>) -> Result<Keyed, Tr
         input_root: root,
         timeout_ms: Some(stage.timeout_ms),
         do_not_cache: false,
-        salt: &salt(inputs.tools, view),
+        salt: &salt(inputs.tools, view, inputs.secrets),
         platform: &PLATFORM,
     };
     let key = StageKey(Digest::of(&action.encode()));

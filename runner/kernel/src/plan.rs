@@ -4,10 +4,13 @@
 //! when keys are known, which happens stage by stage as outputs appear.
 
 mod runtime;
+mod show;
+
+use std::sync::Arc;
 
 pub use runtime::{Readiness, ResolvedService, Resource, Retry, StageRuntime};
 
-use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode};
+use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode, SecretSource};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, StageId};
@@ -25,6 +28,8 @@ pub struct Resolved {
     pub blueprint: Option<String>,
     /// Whether a run that repeats the last one adds a record all the same.
     pub record_always: bool,
+    /// What the run was told, with the defaults of what it was not told, by name.
+    pub parameters: Vec<(String, String)>,
     /// The stages; [`StageId`] is the position.
     pub stages: Vec<ResolvedStage>,
     /// The gates.
@@ -46,16 +51,16 @@ pub struct ResolvedStage {
     pub action: Action,
     /// The gate in front of it, as an index into [`Resolved::gates`].
     pub gate: Option<u32>,
-    /// Patterns of repository files.
-    pub files: Vec<String>,
+    /// Patterns of repository files. Lists that do not differ between the stages of a matrix are shared.
+    pub files: Arc<[String]>,
     /// Stages whose outputs it reads, and where they appear.
     pub from: Vec<(StageId, String)>,
     /// Declared outputs, sorted.
-    pub outs: Vec<String>,
+    pub outs: Arc<[String]>,
     /// Environment, sorted by name.
-    pub env: Vec<(String, String)>,
+    pub env: Arc<[(String, String)]>,
     /// Host programs besides its own, sorted.
-    pub tools: Vec<String>,
+    pub tools: Arc<[String]>,
     /// Killed after this many milliseconds.
     pub timeout_ms: u64,
     /// How often it is tried again.
@@ -68,6 +73,66 @@ pub struct ResolvedStage {
     pub network: Network,
     /// How it is run, if it says anything about that.
     pub runtime: Option<Box<StageRuntime>>,
+    /// What few stages say.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What few stages say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extra {
+    /// Edges that carry one output only: position in [`ResolvedStage::from`], and the output's path.
+    pub artifacts: Vec<(u32, String)>,
+    /// Variables of the runner's environment that are passed on, sorted; values are added when a run begins.
+    pub env_pass: Vec<String>,
+    /// Secrets, sorted by the name of their variable.
+    pub secrets: Vec<SecretRef>,
+    /// Patterns of files one of which has to differ from the base, for each such condition.
+    pub changed: Vec<Vec<String>>,
+    /// Conditions on parameters.
+    pub params: Vec<ParamCondition>,
+}
+
+/// A secret that a stage sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretRef {
+    /// The variable.
+    pub name: String,
+    /// Where the value is.
+    pub from: SecretSource,
+    /// Whether a keyed digest of the value enters the stage key.
+    pub keyed_digest: bool,
+}
+
+/// A condition on a parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParamCondition {
+    /// The parameter.
+    pub name: String,
+    /// The value that it has to have.
+    pub is: String,
+    /// Whether it has.
+    pub holds: bool,
+}
+
+impl ResolvedStage {
+    /// The only output that the edge at `position` carries; `None` if it carries all.
+    #[must_use]
+    pub fn artifact(&self, position: usize) -> Option<&str> {
+        let artifacts = &self.extra.as_ref()?.artifacts;
+        artifacts.iter().find(|(at, _)| *at as usize == position).map(|(_, path)| path.as_str())
+    }
+
+    /// Variables of the runner's environment that are passed on.
+    #[must_use]
+    pub fn env_pass(&self) -> &[String] {
+        self.extra.as_ref().map_or(&[], |e| &e.env_pass)
+    }
+
+    /// Secrets.
+    #[must_use]
+    pub fn secrets(&self) -> &[SecretRef] {
+        self.extra.as_ref().map_or(&[], |e| &e.secrets)
+    }
 }
 
 /// What a stage does.
@@ -136,6 +201,27 @@ impl Resolved {
     pub fn find(&self, name: &str) -> Option<StageId> {
         let at = self.stages.iter().position(|s| s.name == name)?;
         u32::try_from(at).ok().map(StageId)
+    }
+
+    /// Marks the stages that are not part of a run: those with a condition that does not hold, and what reads from
+    /// them or stands behind a gate on them. What comes only `after` them is not marked. `changed` says whether a file
+    /// that one of the patterns matches differs from the base.
+    #[must_use]
+    pub fn withheld(&self, mut changed: impl FnMut(&[String]) -> bool) -> Vec<bool> {
+        let mut withheld = vec![false; self.stages.len()];
+        if self.stages.iter().all(|s| s.extra.is_none()) {
+            return withheld;
+        }
+        for id in self.graph.topological().unwrap_or_default() {
+            let stage = self.stage(id);
+            let unmet = stage.extra.as_ref().is_some_and(|e| {
+                e.params.iter().any(|p| !p.holds) || e.changed.iter().any(|patterns| !changed(patterns))
+            });
+            let gate = stage.gate.map(|g| self.gates[g as usize].on);
+            let read = stage.from.iter().map(|(needed, _)| *needed).chain(gate);
+            withheld[id.index()] = unmet || read.into_iter().any(|needed| withheld[needed.index()]);
+        }
+        withheld
     }
 
     /// Whether a stage runs the `orgo` binary itself.

@@ -11,16 +11,48 @@ use super::tree::Span;
 use super::wording;
 use crate::ReasonCode;
 
-/// A text and the name that messages show for it (a path relative to the repository).
+/// A text and the name that messages show for it (a path relative to the repository), with the documents that it
+/// includes: their places are counted behind its own, so that a [`Span`] alone tells in which of them it lies.
 #[derive(Debug, Clone)]
 pub struct Document {
     source: Arc<NamedSource<String>>,
+    /// Where places of included documents begin, ascending.
+    included: Arc<[(u32, Self)]>,
 }
+
+/// Why a file that a document names cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRead {
+    /// The reason.
+    pub code: ReasonCode,
+    /// What is wrong, as a fragment.
+    pub message: String,
+    /// The way out.
+    pub help: String,
+}
+
+/// Reads a text file of the repository for a decoder, which opens nothing itself.
+pub type ReadText<'r> = dyn Fn(&super::scalar::RelativePath) -> Result<String, NotRead> + 'r;
 
 impl Document {
     /// Pairs a text with its name.
     pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
-        Self { source: Arc::new(NamedSource::new(name, text.into())) }
+        Self { source: Arc::new(NamedSource::new(name, text.into())), included: Arc::new([]) }
+    }
+
+    /// The same document with those that it includes; each with the offset at which its places begin, ascending.
+    #[must_use]
+    pub(crate) fn including(self, included: Vec<(u32, Self)>) -> Self {
+        Self { included: included.into(), ..self }
+    }
+
+    /// The document that a place lies in, and the place in that document.
+    fn locate(&self, span: Span) -> (usize, &Self, Span) {
+        let at = self.included.partition_point(|(base, _)| *base <= span.offset);
+        match at.checked_sub(1).map(|i| &self.included[i]) {
+            None => (0, self, span),
+            Some((base, document)) => (at, document, Span { offset: span.offset - base, len: span.len }),
+        }
     }
 
     /// The name that messages show.
@@ -151,6 +183,11 @@ impl Problems {
         self.list.is_empty()
     }
 
+    /// The problems themselves, without their document.
+    pub(crate) fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
+
     /// The value if there was no problem, otherwise all problems.
     ///
     /// # Errors
@@ -166,13 +203,13 @@ impl Problems {
     #[must_use]
     pub fn into_error(mut self) -> DocumentError {
         self.list.sort_by_key(|p| p.span);
-        // A parser that recovers may stumble twice over one stone.
+        // A parser that recovers may stumble twice over one stone, and what stands in a template is decoded once for
+        // each use of it.
         self.list.dedup();
         if self.document.syntax() == Syntax::Yaml {
             self.list = self.list.into_iter().map(Problem::in_yaml).collect();
         }
-        let source = Arc::clone(&self.document.source);
-        let problems = self.list.into_iter().map(|problem| Located { source: Arc::clone(&source), problem }).collect();
+        let problems = self.list.into_iter().map(|problem| Located::new(&self.document, problem)).collect();
         DocumentError { document: self.document, problems }
     }
 }
@@ -186,8 +223,29 @@ pub struct DocumentError {
 
 #[derive(Debug, Clone)]
 struct Located {
-    source: Arc<NamedSource<String>>,
+    /// The document that the problem's places lie in.
+    document: Document,
     problem: Problem,
+}
+
+impl Located {
+    /// Places in other documents than that of the problem become words: an excerpt shows one document.
+    fn new(whole: &Document, mut problem: Problem) -> Self {
+        let (part, document, span) = whole.locate(problem.span);
+        let document = document.clone();
+        problem.span = span;
+        for (span, label) in std::mem::take(&mut problem.others) {
+            let (other, file, span) = whole.locate(span);
+            if other == part {
+                problem.others.push((span, label));
+            } else {
+                let (line, column) = file.position(span);
+                let elsewhere = format!("{label}: {}:{line}:{column}", file.name());
+                problem.help = Some(problem.help.map_or(elsewhere.clone(), |help| format!("{help}; {elsewhere}")));
+            }
+        }
+        Self { document, problem }
+    }
 }
 
 impl DocumentError {
@@ -200,6 +258,11 @@ impl DocumentError {
     /// The problems, in the order of their places.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.problems.iter().map(|located| &located.problem)
+    }
+
+    /// The problems, each with the document that its places lie in: the one that was read, or one that it includes.
+    pub fn located(&self) -> impl Iterator<Item = (&Document, &Problem, &dyn Diagnostic)> {
+        self.problems.iter().map(|located| (&located.document, &located.problem, located as &dyn Diagnostic))
     }
 
     /// Each problem as a diagnostic of its own, with the document's text.
@@ -250,7 +313,7 @@ impl Diagnostic for Located {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.source)
+        Some(&*self.document.source)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

@@ -149,4 +149,17 @@ impl Node {
             span: nowhere,
         }
     }
+
+    /// Moves every place by `by`: those of an included document lie behind those of the one that includes it.
+    pub(crate) fn shift(&mut self, by: u32) {
+        let shift = |span: &mut Span| span.offset = span.offset.saturating_add(by);
+        shift(&mut self.span);
+        shift(&mut self.name.span);
+        self.args.iter_mut().for_each(|arg| shift(&mut arg.span));
+        for (name, value) in &mut self.props {
+            shift(&mut name.span);
+            shift(&mut value.span);
+        }
+        self.children.iter_mut().for_each(|child| child.shift(by));
+    }
 }

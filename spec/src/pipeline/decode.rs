@@ -1,14 +1,20 @@
 //! Nodes to pipelines.
 
+pub(super) mod environment;
+mod parts;
+
 use std::collections::BTreeMap;
 
+use super::include;
+use super::matrix::Matrix;
+use super::param::Param;
 use super::runtime::{PipelineRuntime, StageRuntime};
-use super::stage::{Env, From, Gate, GatedAction, Run, Stage, Work};
+use super::stage::{Gate, GatedAction, Run, Stage, Work};
+use super::template::Templates;
 use super::tool::{CompileTool, SpineTool, TOOL_NAMES};
-use super::{Axis, Pipeline, RecordMode};
+use super::{Pipeline, RecordMode};
 use crate::document::{
-    Document, DocumentError, DurationMs, Fields, Node, Problem, Problems, RelativePath, Span, Spanned, closest,
-    parse_kdl,
+    Document, DocumentError, DurationMs, Fields, Node, NotRead, Problem, Problems, ReadText, Span, Spanned, closest,
 };
 use crate::project::unknown_top;
 use crate::{Name, ReasonCode};
@@ -16,49 +22,96 @@ use crate::{Name, ReasonCode};
 /// How long a stage may run unless it says otherwise.
 const DEFAULT_TIMEOUT: DurationMs = DurationMs(3_600_000);
 
-/// Decodes a document of pipelines.
+/// Decodes a document of pipelines that includes nothing.
 ///
 /// # Errors
 /// [`DocumentError`] with every problem of the document: syntax, fields, and names that do not meet.
 pub fn parse_pipelines(document: &Document) -> Result<Vec<Pipeline>, DocumentError> {
-    let nodes = parse_kdl(document)?;
-    let mut problems = Problems::new(document);
+    let refuse = |path: &crate::document::RelativePath| {
+        Err(NotRead {
+            code: ReasonCode::InputMissing,
+            message: format!("`{path}` cannot be read here"),
+            help: "documents are included in a repository only".to_owned(),
+        })
+    };
+    parse_pipelines_with(document, &refuse).map(|(pipelines, _)| pipelines)
+}
+
+/// Decodes a document of pipelines; `read` hands out what it includes. The document that comes back knows the places
+/// of what was included: problems that are found later are reported against it.
+///
+/// # Errors
+/// As [`parse_pipelines`].
+pub fn parse_pipelines_with(
+    document: &Document,
+    read: &ReadText<'_>,
+) -> Result<(Vec<Pipeline>, Document), DocumentError> {
+    let whole = include::read(document, read)?;
+    let mut problems = Problems::new(&whole.document);
+    whole.problems.into_iter().for_each(|problem| problems.push(problem));
+    let own = whole.nodes.iter().filter(|n| *n.name == "template");
+    let templates = Templates::collect(whole.included.iter().chain(own), &mut problems);
     let mut pipelines: Vec<Pipeline> = Vec::new();
-    for node in &nodes {
-        if *node.name == "pipeline" {
-            pipelines.extend(pipeline(node, &mut problems));
-        } else {
-            problems.push(unknown_top(&node.name, &["pipeline"]));
+    let mut is_library = whole.includes;
+    for node in &whole.nodes {
+        match node.name.as_str() {
+            "pipeline" => pipelines.extend(pipeline(node, &templates, &mut problems)),
+            "template" => is_library = true,
+            _ => problems.push(unknown_top(&node.name, &["pipeline", "template", "include"])),
         }
     }
+    check_templates(&templates, &whole.document, &mut problems);
     unique(pipelines.iter().map(|p| &p.name), "pipeline", &mut problems);
-    if pipelines.is_empty() && problems.is_empty() {
+    if pipelines.is_empty() && problems.is_empty() && !is_library {
         problems.push(
             Problem::new(ReasonCode::DocumentInvalid, "the document declares no pipeline", Span::default())
                 .help("write `pipeline \"name\" { … }`"),
         );
     }
-    problems.check(Some(pipelines))
+    problems.check(Some((pipelines, whole.document)))
 }
 
-fn pipeline(node: &Node, problems: &mut Problems) -> Option<Pipeline> {
+/// Holds templates to what a stage may say, used or not. What a stage must say, its template need not.
+fn check_templates(templates: &Templates<'_>, document: &Document, problems: &mut Problems) {
+    for mut template in templates.all(problems) {
+        // What is wrong is said once, as of the stages that use it.
+        "stage".clone_into(&mut template.name.value);
+        let mut found = Problems::new(document);
+        stage(&template, &mut found);
+        let missing =
+            |problem: &Problem| problem.span() == template.name.span || problem.code() == ReasonCode::GateRequired;
+        found.into_list().into_iter().filter(|p| !missing(p)).for_each(|p| problems.push(p));
+    }
+}
+
+fn pipeline(node: &Node, templates: &Templates<'_>, problems: &mut Problems) -> Option<Pipeline> {
     let mut fields = Fields::new(node);
     let name = fields.arg("a name", problems);
     let profile = fields.one("profile", problems);
     let mandate = fields.one("mandate", problems);
     let blueprint = fields.one("blueprint", problems);
     let record = fields.one("record", problems).map_or_else(RecordMode::default, |r| r.value);
-    let matrix = fields.child("matrix", problems).map_or_else(Vec::new, |node| matrix(node, problems));
-    let env = env(fields.children("env"), problems);
-    let stages: Vec<Stage> = fields.children("stage").into_iter().filter_map(|node| stage(node, problems)).collect();
+    let params: Vec<Param> = fields.children("param").into_iter().filter_map(|n| Param::decode(n, problems)).collect();
+    let matrix = fields.child("matrix", problems).map_or_else(Matrix::default, |n| Matrix::decode(n, problems));
+    let env = environment::env(fields.children("env"), problems);
+    let stages: Vec<Stage> = fields
+        .children("stage")
+        .into_iter()
+        .filter_map(|node| match templates.apply(node, problems) {
+            Some(merged) => stage(&merged, problems),
+            None => stage(node, problems),
+        })
+        .collect();
     let gates: Vec<Gate> = fields.children("gate").into_iter().filter_map(|node| gate(node, problems)).collect();
     let runtime = PipelineRuntime::decode(&mut fields, problems);
     fields.finish(problems);
     unique(stages.iter().map(|s| &s.name), "stage", problems);
     unique(gates.iter().map(|g| &g.name), "gate", problems);
+    unique(params.iter().map(|p| &p.name), "parameter", problems);
     bind(&stages, &gates, problems);
     super::runtime::bind(&runtime, &stages, &gates, problems);
-    Some(Pipeline { name: name?, profile, mandate, blueprint, record, matrix, env, stages, gates, runtime })
+    parts::one_namespace(&params, &matrix, &stages, problems);
+    Some(Pipeline { name: name?, profile, mandate, blueprint, record, params, matrix, env, stages, gates, runtime })
 }
 
 pub(super) fn unique<'n>(names: impl Iterator<Item = &'n Spanned<Name>>, what: &str, problems: &mut Problems) {
@@ -87,6 +140,20 @@ fn bind(stages: &[Stage], gates: &[Gate], problems: &mut Problems) {
             problems.push(missing(ReasonCode::StageUnknown, "stage", edge, &stage_names));
         }
     }
+    for from in stages.iter().flat_map(|s| &s.from) {
+        let Some(artifact) = &from.artifact else { continue };
+        let Some(stage) = stages.iter().find(|s| *s.name == *from.stage) else { continue };
+        let known = || stage.artifacts.iter().map(|a| a.name.as_str());
+        if !known().any(|name| name == artifact.as_str()) {
+            let message = format!("`{}` has no output called `{}`", *from.stage, **artifact);
+            let problem =
+                Problem::new(ReasonCode::StageUnknown, message, artifact.span).also(stage.name.span, "this stage");
+            problems.push(match closest(artifact.as_str(), known()) {
+                Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
+                None => problem.help(format!("name an output there: `out \"…\" as=\"{}\"`", **artifact)),
+            });
+        }
+    }
     for stage in stages {
         if let Work::Gated { gate, .. } = &stage.work
             && gate_names.binary_search(&gate.as_str()).is_err()
@@ -108,56 +175,6 @@ pub(super) fn missing(code: ReasonCode, what: &str, name: &Spanned<Name>, known:
     }
 }
 
-fn matrix(node: &Node, problems: &mut Problems) -> Vec<Axis> {
-    let mut axes = Vec::new();
-    for child in &node.children {
-        let mut fields = Fields::new(child);
-        let values: Vec<Spanned<Name>> = fields.args("a value of the axis", problems);
-        fields.finish(problems);
-        if values.is_empty() {
-            problems.push(
-                Problem::new(
-                    ReasonCode::DocumentInvalid,
-                    format!("the axis `{}` has no values", *child.name),
-                    child.span,
-                )
-                .help("write them behind its name"),
-            );
-        }
-        unique(values.iter(), "value", problems);
-        axes.push(Axis { name: child.name.clone(), values });
-    }
-    axes
-}
-
-pub(super) fn env(nodes: Vec<&Node>, problems: &mut Problems) -> Vec<Env> {
-    let mut variables: Vec<Env> = Vec::new();
-    for node in nodes {
-        let mut fields = Fields::new(node);
-        let name = fields.arg::<String>("the name of a variable", problems);
-        let value = fields.arg::<String>("a value", problems);
-        fields.finish(problems);
-        let (Some(name), Some(value)) = (name, value) else { continue };
-        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            problems.push(Problem::new(
-                ReasonCode::DocumentInvalid,
-                "not a name of an environment variable",
-                name.span,
-            ));
-        } else if let Some(earlier) = variables.iter().find(|v| *v.name == *name) {
-            problems.push(
-                Problem::new(ReasonCode::FieldDuplicate, format!("`{}` is set twice", *name), name.span)
-                    .label("set again here")
-                    .also(earlier.name.span, "first set here")
-                    .help("keep one of the two"),
-            );
-        } else {
-            variables.push(Env { name, value });
-        }
-    }
-    variables
-}
-
 fn gate(node: &Node, problems: &mut Problems) -> Option<Gate> {
     let mut fields = Fields::new(node);
     let name = fields.arg("a name", problems);
@@ -172,10 +189,15 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     let gate = fields.one::<Name>("gate", problems);
     let work = work(node, &mut fields, gate, problems);
     let files = fields.list("files", problems);
-    let from = fields.children("from").into_iter().flat_map(|node| from(node, problems)).collect();
+    let from = fields.children("from").into_iter().flat_map(|node| parts::from(node, problems)).collect();
     let after = fields.list("after", problems);
-    let outs = fields.list::<RelativePath>("out", problems);
-    let env = env(fields.children("env"), problems);
+    let (outs, artifacts) = parts::outs(fields.children("out"), problems);
+    let matrix = fields.child("matrix", problems).map_or_else(Matrix::default, |n| Matrix::decode(n, problems));
+    let for_each = fields.child("for-each", problems).and_then(|node| parts::for_each(node, problems));
+    let when = fields.children("when").into_iter().filter_map(|node| parts::when(node, problems)).collect();
+    let env = environment::env(fields.children("env"), problems);
+    let env_pass = environment::env_pass(fields.list("env-pass", problems), &env, problems);
+    let secrets = environment::secrets(fields.children("secret"), &env, &env_pass, problems);
     let tools = fields.list("tool", problems);
     let timeout = fields.one("timeout", problems).unwrap_or(Spanned::new(DEFAULT_TIMEOUT, node.name.span));
     let retries = fields.one::<u32>("retries", problems);
@@ -184,6 +206,7 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     let network = fields.one("network", problems).map(|n| n.value).unwrap_or_default();
     let isolation = fields.one("isolation", problems);
     let runtime = StageRuntime::decode(&mut fields, problems);
+    let step = fields.one("step", problems);
     fields.finish(problems);
     if let (Some(short), Some(retry)) = (&retries, node.children.iter().find(|c| *c.name == "retry")) {
         problems.push(
@@ -204,15 +227,22 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
             );
         }
     }
-    overlapping(&outs, problems);
+    environment::only_programs(&work, &env_pass, &secrets, problems);
+    parts::overlapping(&outs, problems);
     Some(Stage {
         name: name?,
         work,
+        matrix,
+        for_each,
+        when,
         files,
         from,
         after,
         outs,
+        artifacts,
         env,
+        env_pass,
+        secrets,
         tools,
         timeout,
         retries: retries.map_or(runtime.retry.as_ref().map_or(0, |r| r.times), |r| r.value),
@@ -221,12 +251,13 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
         network,
         isolation,
         runtime,
+        step,
     })
 }
 
 /// What the stage does; exactly one of `run` and `uses` says it.
 fn work(node: &Node, fields: &mut Fields<'_>, gate: Option<Spanned<Name>>, problems: &mut Problems) -> Option<Work> {
-    let run = fields.list::<String>("run", problems);
+    let run = parts::run(fields, problems);
     let uses = fields.one::<String>("uses", problems);
     match (uses, run.is_empty()) {
         (Some(uses), true) => {
@@ -289,40 +320,6 @@ fn work(node: &Node, fields: &mut Fields<'_>, gate: Option<Spanned<Name>>, probl
                 );
             }
             None
-        }
-    }
-}
-
-fn from(node: &Node, problems: &mut Problems) -> Vec<From> {
-    let mut fields = Fields::new(node);
-    let at: Option<Spanned<RelativePath>> = fields.one("at", problems);
-    let stages: Vec<Spanned<Name>> = fields.args("`from`", problems);
-    fields.finish(problems);
-    if stages.is_empty() && node.args.is_empty() {
-        problems.push(
-            Problem::new(ReasonCode::DocumentInvalid, "`from` names no stage", node.span)
-                .help("write `from \"stage\"`"),
-        );
-    }
-    if let (Some(at), true) = (&at, stages.len() > 1) {
-        problems.push(
-            Problem::new(ReasonCode::OutputConflict, "several stages cannot appear at one place", at.span)
-                .help("write one `from` for each"),
-        );
-    }
-    stages.into_iter().map(|stage| From { stage, at: at.clone() }).collect()
-}
-
-fn overlapping(outs: &[Spanned<RelativePath>], problems: &mut Problems) {
-    let mut sorted: Vec<_> = outs.iter().collect();
-    sorted.sort();
-    for pair in sorted.windows(2) {
-        if pair[0].contains(&pair[1].value) {
-            problems.push(
-                Problem::new(ReasonCode::OutputConflict, format!("`{}` is declared twice", *pair[1]), pair[1].span)
-                    .also(pair[0].span, "it lies in this output")
-                    .help("declare the outer one only"),
-            );
         }
     }
 }

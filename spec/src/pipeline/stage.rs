@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::matrix::Matrix;
 use super::runtime::StageRuntime;
 use super::tool::{CompileTool, SpineTool};
 use super::words;
@@ -16,6 +17,15 @@ pub struct Stage {
     pub name: Spanned<Name>,
     /// What it does, and behind which gate.
     pub work: Work,
+    /// Axes over which it is repeated, besides those of the pipeline.
+    #[serde(skip_serializing_if = "Matrix::is_empty")]
+    pub matrix: Matrix,
+    /// The committed list whose items it is repeated for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub for_each: Option<ForEach>,
+    /// What must hold for it to be part of a run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub when: Vec<Condition>,
     /// Repository files it reads: paths or patterns (`src/**`, `*.c`).
     pub files: Vec<Spanned<String>>,
     /// Earlier stages whose outputs it reads.
@@ -24,8 +34,17 @@ pub struct Stage {
     pub after: Vec<Spanned<Name>>,
     /// What it produces: files or folders, relative to its working folder.
     pub outs: Vec<Spanned<RelativePath>>,
+    /// Outputs that have a name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
     /// Environment on top of the pipeline's.
     pub env: Vec<Env>,
+    /// Variables of the runner's environment that it sees; their values enter its key.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env_pass: Vec<Spanned<String>>,
+    /// Secrets that it sees; their values enter neither key nor record.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     /// Host programs it starts besides its own; they enter its key by content.
     pub tools: Vec<Spanned<String>>,
     /// After which it is killed.
@@ -40,10 +59,42 @@ pub struct Stage {
     pub network: Network,
     /// What is kept away from it.
     pub isolation: Option<Spanned<Isolation>>,
+    /// The step of the spine in whose place the program stands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<Spanned<Step>>,
     /// How it is run: retries, pools, services, optional, finally.
     #[serde(flatten)]
     pub runtime: StageRuntime,
 }
+
+/// A step of the knowledge spine that a program of the user's may take over. Compilers are not among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Raw files become snapshots.
+    Ingest,
+    /// Snapshots become claims.
+    Extract,
+    /// Claims become resolved claims.
+    Resolve,
+    /// Decisions are applied.
+    Decide,
+    /// Resolved claims become a report.
+    Validate,
+    /// A pack is published.
+    Publish,
+    /// A published pack is rendered.
+    Render,
+    /// Tasks are executed.
+    Execute,
+    /// Signals come back.
+    Feedback,
+}
+
+words!(Step, "`ingest`, `extract`, `resolve`, `decide`, `validate`, `publish`, `render`, `execute` or `feedback`",
+    "ingest" => Self::Ingest, "extract" => Self::Extract, "resolve" => Self::Resolve, "decide" => Self::Decide,
+    "validate" => Self::Validate, "publish" => Self::Publish, "render" => Self::Render, "execute" => Self::Execute,
+    "feedback" => Self::Feedback);
 
 /// What a stage does.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -84,8 +135,88 @@ pub struct Run {
 pub struct From {
     /// The earlier stage.
     pub stage: Spanned<Name>,
+    /// The only output that is read, by its name; all of them unless told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<Spanned<Name>>,
     /// Where its outputs appear; `in/<stage>` unless told.
     pub at: Option<Spanned<RelativePath>>,
+}
+
+/// An output that has a name.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Artifact {
+    /// The name; unique in its stage.
+    pub name: Spanned<Name>,
+    /// Position of the output in [`Stage::outs`].
+    pub out: usize,
+}
+
+/// A stage for each item of a committed list.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ForEach {
+    /// What an item is called: `${name}`, or `${name.column}` for lists with columns.
+    pub item: Spanned<Name>,
+    /// The list: a text file with an item a line, or rows as `.csv` or `.jsonl`.
+    pub list: Spanned<RelativePath>,
+}
+
+/// What must hold for a stage to be part of a run.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// One of these files differs from the base; without a base it holds.
+    Changed(Vec<Spanned<String>>),
+    /// A parameter has this value.
+    Param {
+        /// The parameter.
+        name: Spanned<Name>,
+        /// The value, as text.
+        is: Spanned<String>,
+    },
+}
+
+/// A secret that a stage sees as a variable.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Secret {
+    /// The variable.
+    pub name: Spanned<String>,
+    /// Where the value is.
+    pub from: Spanned<SecretSource>,
+    /// Whether a keyed digest of the value enters the stage key.
+    pub keyed_digest: bool,
+}
+
+/// Where the value of a secret is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretSource {
+    /// In a variable of the runner's environment.
+    Env(String),
+    /// In a file of the runner's machine; an absolute path.
+    File(String),
+}
+
+impl crate::document::FromScalar for SecretSource {
+    const EXPECTED: &'static str = "`env:NAME` or `file:/path`";
+
+    fn from_scalar(scalar: &crate::document::Scalar) -> Option<Self> {
+        let crate::document::Scalar::Text(text) = scalar else { return None };
+        let plain = |t: &str| !t.is_empty() && !t.contains(char::is_control);
+        match text.split_once(':')? {
+            ("env", name) if plain(name) && !name.contains('=') => Some(Self::Env(name.to_owned())),
+            ("file", path) if plain(path) && path.starts_with('/') => Some(Self::File(path.to_owned())),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{path}"),
+        }
+    }
 }
 
 /// One environment variable.

@@ -56,13 +56,13 @@ pub struct Source {
     /// The file in the repository.
     pub file: Spanned<RelativePath>,
     /// The licence under which it was published (an SPDX expression).
-    pub license: String,
+    pub license: Spanned<String>,
     /// The published version.
-    pub version: String,
+    pub version: Spanned<String>,
     /// When it was retrieved (RFC 3339, UTC): the build clock comes from here.
     pub retrieved_at: String,
     /// Where it was published.
-    pub uri: Option<String>,
+    pub uri: Option<Spanned<String>>,
     /// The digest that the file must have.
     pub sha256: Option<Digest>,
 }
@@ -117,6 +117,39 @@ impl SpineTool {
             Self::Resolve { registry } => Object::from_iter([("registry", text(registry))]),
             Self::Decide { .. } => Object::from_iter([("decisions", Value::Array(Vec::new()))]),
             Self::Validate { rules } => Object::from_iter([("rules", text(rules))]),
+        }
+    }
+
+    /// The same tool with every text replaced by what `each` makes of it; it is told which of them are paths.
+    #[must_use]
+    pub fn with_texts(&self, each: &mut dyn FnMut(&Spanned<String>, bool) -> String) -> Self {
+        let mut path = |path: &Spanned<RelativePath>| {
+            let text = each(&path.clone().map(|p| p.as_str().to_owned()), true);
+            Spanned::new(RelativePath::new(&text).unwrap_or_else(|| path.value.clone()), path.span)
+        };
+        match self {
+            Self::Ingest { sources } => {
+                let mut text = |text: &Spanned<String>, is_path| Spanned::new(each(text, is_path), text.span);
+                let source = |s: &Source| {
+                    let file = text(&s.file.clone().map(|p| p.as_str().to_owned()), true);
+                    Source {
+                        name: s.name.clone(),
+                        file: file.map(|f| RelativePath::new(&f).unwrap_or_else(|| s.file.value.clone())),
+                        license: text(&s.license, false),
+                        version: text(&s.version, false),
+                        retrieved_at: s.retrieved_at.clone(),
+                        uri: s.uri.as_ref().map(|uri| text(uri, false)),
+                        sha256: s.sha256,
+                    }
+                };
+                Self::Ingest { sources: sources.iter().map(source).collect() }
+            }
+            Self::Extract { map } => Self::Extract { map: path(map) },
+            Self::Resolve { registry } => Self::Resolve { registry: path(registry) },
+            Self::Decide { decisions } => {
+                Self::Decide { decisions: decisions.iter().map(|d| Spanned::new(each(d, false), d.span)).collect() }
+            }
+            Self::Validate { rules } => Self::Validate { rules: path(rules) },
         }
     }
 
@@ -196,10 +229,10 @@ impl Source {
         Some(Self {
             name: name?,
             file: file?,
-            license: license?.value,
-            version: version?.value,
+            license: license?,
+            version: version?,
             retrieved_at: retrieved_at.value,
-            uri: uri.map(|u| u.value),
+            uri,
             sha256: sha256.map(|s| s.value),
         })
     }
@@ -208,9 +241,9 @@ impl Source {
         let mut config = Object::from_iter([
             ("name", self.name.as_str()),
             ("file", self.file.as_str()),
-            ("license", &self.license),
-            ("version", &self.version),
-            ("retrieved_at", &self.retrieved_at),
+            ("license", self.license.as_str()),
+            ("version", self.version.as_str()),
+            ("retrieved_at", self.retrieved_at.as_str()),
         ]);
         if let Some(uri) = &self.uri {
             config.insert("uri", uri.as_str());

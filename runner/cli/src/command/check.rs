@@ -1,19 +1,29 @@
-//! `orgo check`: every document, every problem at once.
+//! `orgo check`: every document, every problem at once; and what pipelines expand to.
 
-use orgo_kernel::plan::Resolved;
+mod named;
+
+use orgo_kernel::plan::{Action, Resolved};
 use orgo_spec::pipeline::Isolation;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Context;
+use super::plan::parameters;
+use crate::args::Check;
 use crate::failure::{Class, Failure};
-use crate::project::Repository;
+use crate::project::{Checked, Repository};
 
 /// Checks the documents and says what they amount to.
-pub(super) fn run(context: &Context) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let pipelines = repository.pipelines()?;
-    for (_, plan) in &pipelines {
-        obtainable(plan, &vec![true; plan.stages.len()])?;
+    let pipelines = repository.pipelines(&args.told)?;
+    named::check(repository.workspace.root(), &pipelines)?;
+    for checked in &pipelines {
+        obtainable(&checked.plan, &vec![true; checked.plan.stages.len()])?;
+    }
+    if args.resolved {
+        return resolved(context, &pipelines, args.pipeline.as_deref());
+    }
+    for Checked { plan, .. } in &pipelines {
         let stages = plan.stages.len();
         let gates = plan.gates.len();
         context.output.line(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
@@ -27,11 +37,14 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
     if pipelines.is_empty() {
         context.output.line("the project declares no pipeline yet; write one in `pipelines/`");
     } else {
-        context.output.note(not_enforced(pipelines.iter().map(|(_, plan)| plan)));
+        context.output.note(not_enforced(pipelines.iter().map(|c| &c.plan)));
+    }
+    if !context.output.json {
+        return Ok(());
     }
     let list: Vec<_> = pipelines
         .iter()
-        .map(|(pipeline, plan)| {
+        .map(|Checked { pipeline, plan, .. }| {
             json!({
                 "name": plan.name,
                 "stages": plan.stages.iter().map(|s| &s.name).collect::<Vec<_>>(),
@@ -47,6 +60,77 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         "pipelines": list,
     }));
     Ok(())
+}
+
+/// Shows the expanded form of all pipelines, or of one.
+fn resolved(context: &Context, pipelines: &[Checked], name: Option<&str>) -> Result<(), Failure> {
+    let chosen: Vec<&Resolved> =
+        pipelines.iter().map(|c| &c.plan).filter(|p| name.is_none_or(|n| n == p.name)).collect();
+    if let (Some(name), []) = (name, chosen.as_slice()) {
+        let names: Vec<_> = pipelines.iter().map(|c| c.plan.name.as_str()).collect();
+        let help = format!("the pipelines are {}", names.join(", "));
+        return Err(Failure::usage(format!("no pipeline is called `{name}`"), help));
+    }
+    if context.output.json {
+        let list: Vec<_> = chosen.iter().map(|plan| plan_json(plan)).collect();
+        context.output.document(&json!({ "schema": "orgo.resolved/1", "pipelines": list }));
+        return Ok(());
+    }
+    for plan in chosen {
+        context.output.line(plan.to_kdl().trim_end());
+    }
+    Ok(())
+}
+
+fn plan_json(plan: &Resolved) -> Value {
+    let stages: Vec<Value> = plan
+        .stages
+        .iter()
+        .map(|stage| {
+            let (run, uses, config) = match &stage.action {
+                Action::Run(argv) => (Some(argv), None, None),
+                Action::Tool { name, config } => (None, Some(name.as_str()), serde_json::from_slice::<Value>(config).ok()),
+                Action::Compile(compiler) => (None, Some(compiler.tool().name()), None),
+            };
+            let from: Vec<Value> = stage
+                .from
+                .iter()
+                .enumerate()
+                .map(|(i, (needed, at))| json!({ "stage": plan.stage(*needed).name, "at": at, "output": stage.artifact(i) }))
+                .collect();
+            json!({
+                "name": stage.name,
+                "run": run,
+                "uses": uses,
+                "config": config,
+                "gate": stage.gate.map(|g| &plan.gates[g as usize].name),
+                "files": &*stage.files,
+                "from": from,
+                "out": &*stage.outs,
+                "env": stage.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<std::collections::BTreeMap<_, _>>(),
+                "env_pass": stage.env_pass(),
+                "secrets": stage.secrets().iter().map(|s| json!({ "name": s.name, "from": s.from.to_string(), "keyed_digest": s.keyed_digest })).collect::<Vec<_>>(),
+                "changed": stage.extra.as_ref().map(|e| &e.changed),
+                "params": stage.extra.as_ref().map(|e| &e.params),
+                "tools": &*stage.tools,
+                "timeout_ms": stage.timeout_ms,
+                "retries": stage.retries,
+                "cpus": stage.cpus,
+                "network": stage.network,
+                "isolation": stage.isolation,
+            })
+        })
+        .collect();
+    json!({
+        "name": plan.name,
+        "profile": plan.kristal.then_some("kristal"),
+        "mandate": plan.mandate,
+        "blueprint": plan.blueprint,
+        "record": if plan.record_always { "always" } else { "changed" },
+        "parameters": parameters(plan),
+        "stages": stages,
+        "gates": plan.gates.iter().map(|g| json!({ "name": g.name, "on": plan.stage(g.on).name })).collect::<Vec<_>>(),
+    })
 }
 
 /// Refuses stages that declare more isolation than this version can enforce.

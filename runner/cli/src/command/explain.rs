@@ -9,14 +9,15 @@ use orgo_spec::ReasonCode;
 use serde_json::json;
 
 use super::Context;
-use crate::args::Explain;
+use crate::args::{Explain, Told};
 use crate::failure::Failure;
-use crate::project::Repository;
+use crate::output::plain;
+use crate::project::{Checked, Repository};
 
 /// Tells what a run did with a stage, from the run's journal.
 pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let (plan, id) = find_stage(&repository, args.pipeline.as_deref(), &args.stage)?;
+    let (plan, id) = find_stage(&repository, args.pipeline.as_deref(), &args.stage, &args.told)?;
     let runs = repository.workspace.runs();
     let run = match &args.run {
         Some(run) => run.clone(),
@@ -80,7 +81,26 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
             | Entry::Finish { .. } => {}
         }
     }
-    if lines.is_empty() {
+    let nothing = lines.is_empty();
+    let resolved = plan.stage(id);
+    for name in resolved.env_pass() {
+        let value = resolved.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        lines.push(match value.map(str::to_owned).or_else(|| std::env::var(name).ok()) {
+            Some(value) => format!("  it is passed `{name}`, now `{}`", plain(&value)),
+            None => format!("  it is passed `{name}`, which is not set now"),
+        });
+    }
+    lines.extend(resolved.secrets().iter().map(|s| {
+        let keyed = if s.keyed_digest { ", and a keyed digest of it is in the key" } else { "" };
+        format!("  it sees the secret `{}` from `{}`{keyed}", plain(&s.name), plain(&s.from.to_string()))
+    }));
+    for condition in resolved.extra.iter().flat_map(|e| &e.params).filter(|c| !c.holds) {
+        lines.push(format!("  it is left out unless `{}` is `{}`", condition.name, plain(&condition.is)));
+    }
+    for patterns in resolved.extra.iter().flat_map(|e| &e.changed) {
+        lines.push(format!("  with `--base` it is left out unless {} differs", plain(&patterns.join(", "))));
+    }
+    if nothing {
         lines.push(match entries.iter().any(|e| matches!(e, Entry::Finish { .. })) {
             true => "  nothing about it had changed".to_owned(),
             false => "  the run ended before it came to this stage".to_owned(),
@@ -160,9 +180,10 @@ pub(super) fn find_stage(
     repository: &Repository,
     pipeline: Option<&str>,
     stage: &str,
+    told: &Told,
 ) -> Result<(Resolved, StageId), Failure> {
     if pipeline.is_some() {
-        let plan = repository.resolve(pipeline)?;
+        let plan = repository.resolve(pipeline, told)?;
         let wanted = super::plan::wanted(&plan, &[stage.to_owned()])?;
         debug_assert!(wanted.iter().any(|w| *w));
         let id = plan.find(stage).expect("`wanted` found it");
@@ -170,7 +191,7 @@ pub(super) fn find_stage(
     }
     let mut found: Vec<(Resolved, StageId)> = Vec::new();
     let mut all = Vec::new();
-    for (_, plan) in repository.pipelines()? {
+    for Checked { plan, .. } in repository.pipelines(told)? {
         all.push(plan.name.clone());
         if let Some(id) = plan.find(stage) {
             found.push((plan, id));

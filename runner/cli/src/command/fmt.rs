@@ -14,8 +14,19 @@ use crate::failure::{Class, Failure};
 use crate::project::find_root;
 
 /// Where a repository's documents lie, when no path is given.
-const PLACES: [&str; 9] =
-    ["orgo.kdl", "blueprints", "channels", "decisions", "mandates", "maps", "pipelines", "releases", "rules"];
+const PLACES: [&str; 11] = [
+    "orgo.kdl",
+    "orgo.yaml",
+    "orgo.yml",
+    "blueprints",
+    "channels",
+    "decisions",
+    "mandates",
+    "maps",
+    "pipelines",
+    "releases",
+    "rules",
+];
 
 /// What to lay out.
 #[derive(Debug, Args)]

@@ -33,9 +33,9 @@ struct Kept {
 pub(super) fn run(context: &Context, args: &Log) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
     let pipeline = if args.service {
-        repository.resolve(args.pipeline.as_deref())?.name
+        repository.resolve(args.pipeline.as_deref(), &args.told)?.name
     } else {
-        find_stage(&repository, args.pipeline.as_deref(), &args.stage)?.0.name
+        find_stage(&repository, args.pipeline.as_deref(), &args.stage, &args.told)?.0.name
     };
     let runs = repository.workspace.runs();
     let store = repository.workspace.open_store()?;

@@ -1,8 +1,9 @@
 //! `orgo plan`: what a run would do, and why.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use orgo_host::run::{Foreseen, Planner};
+use orgo_host::run::{Foreseen, Planner, SecretValues};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::document::closest;
@@ -13,53 +14,67 @@ use crate::args::Plan;
 use crate::failure::{Class, Failure};
 use crate::project::{Repository, own_path};
 
+/// The file of the key of keyed digests of secrets, in the user's folder.
+pub(super) const SECRET_KEY: &str = "secret-digests.key";
+
 /// Foresees every stage; changes nothing.
 pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let plan = repository.resolve(args.pipeline.as_deref())?;
+    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
     let wanted = wanted(&plan, &args.stages)?;
+    let conditions = super::conditions::decide(&repository, &plan, args.against.base.as_deref())?;
     let store = Arc::new(repository.workspace.open_store()?);
     let mut planner = Planner::open(&plan, &repository.workspace, store, own_path()?)?;
+    planner.set_secrets(SecretValues::new(context.home()?.path().join(SECRET_KEY)));
     let mut rows = Vec::new();
     let (mut hits, mut runs, mut open) = (0, 0, 0);
     let mut problem = None;
     for id in plan.graph.topological().expect("`expand` refuses cycles").into_iter().filter(|id| wanted[id.index()]) {
         let name = &plan.stage(id).name;
-        let (does, key, because) = match planner.foresee(id) {
-            Ok(Foreseen::Hit(key)) => {
-                hits += 1;
-                ("hit", Some(key), Vec::new())
-            }
-            Ok(Foreseen::Runs(key, why)) => {
-                runs += 1;
-                ("run", Some(key), why.iter().map(ToString::to_string).collect())
-            }
-            Ok(Foreseen::Gated(key)) => {
-                open += 1;
-                let gate = plan.stage(id).gate.map_or("", |g| plan.gates[g as usize].name.as_str());
-                ("gate", Some(key), vec![format!("the gate `{gate}` decides first")])
-            }
-            Ok(Foreseen::Last) => {
-                open += 1;
-                ("last", None, vec!["it runs after all others, if any of them does".to_owned()])
-            }
-            Ok(Foreseen::Waits(on)) => {
-                open += 1;
-                ("wait", None, vec![format!("it reads what `{}` has yet to produce", plan.stage(on).name)])
-            }
-            Err(found) => {
-                let text = found.message.clone();
-                problem.get_or_insert((name.clone(), found));
-                ("error", None, vec![text])
+        let (does, key, because) = if conditions.withheld[id.index()] {
+            ("skip", None, vec!["its condition, or that of a stage that it reads from, does not hold".to_owned()])
+        } else {
+            match planner.foresee(id) {
+                Ok(Foreseen::Hit(key)) => {
+                    hits += 1;
+                    ("hit", Some(key), Vec::new())
+                }
+                Ok(Foreseen::Runs(key, why)) => {
+                    runs += 1;
+                    ("run", Some(key), why.iter().map(ToString::to_string).collect())
+                }
+                Ok(Foreseen::Gated(key)) => {
+                    open += 1;
+                    let gate = plan.stage(id).gate.map_or("", |g| plan.gates[g as usize].name.as_str());
+                    ("gate", Some(key), vec![format!("the gate `{gate}` decides first")])
+                }
+                Ok(Foreseen::Last) => {
+                    open += 1;
+                    ("last", None, vec!["it runs after all others, if any of them does".to_owned()])
+                }
+                Ok(Foreseen::Waits(on)) => {
+                    open += 1;
+                    ("wait", None, vec![format!("it reads what `{}` has yet to produce", plan.stage(on).name)])
+                }
+                Err(found) => {
+                    let text = found.message.clone();
+                    problem.get_or_insert((name.clone(), found));
+                    ("error", None, vec![text])
+                }
             }
         };
         if does != "hit" || context.output.verbose {
             context.output.line(format!("{does:<5} {name:<24} {}", because.join("; ")));
         }
-        rows.push(json!({ "stage": name, "does": does, "key": key, "because": because }));
+        if context.output.json {
+            rows.push(json!({ "stage": name, "does": does, "key": key, "because": because }));
+        }
     }
     context.output.line(format!("{}: {runs} to run, {hits} hits, {open} known later", plan.name));
-    context.output.document(&json!({ "schema": "orgo.plan/1", "pipeline": plan.name, "stages": rows }));
+    context.output.document(&json!({
+        "schema": "orgo.plan/1", "pipeline": plan.name, "base": conditions.base,
+        "parameters": parameters(&plan), "stages": rows,
+    }));
     match problem {
         None => Ok(()),
         Some(_) if context.output.json => Err(Failure::told(Class::Declared)),
@@ -70,6 +85,11 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
             found.code.remedy(),
         )),
     }
+}
+
+/// The parameters of a plan, by name.
+pub(super) fn parameters(plan: &Resolved) -> BTreeMap<&str, &str> {
+    plan.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// Marks the named stages and all that they need; every stage, if none is named.

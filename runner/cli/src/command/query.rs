@@ -7,10 +7,10 @@ use orgo_spec::ReasonCode;
 use serde_json::json;
 
 use super::Context;
-use crate::args::Query;
+use crate::args::{Query, Told};
 use crate::failure::{Class, Failure};
 use crate::output::plain;
-use crate::project::Repository;
+use crate::project::{Checked, Repository};
 use crate::stage::folder::Folder;
 
 /// Opens the pack that the last run shows below `out/`, verifies all of it, and answers.
@@ -73,7 +73,7 @@ fn show(context: &Context, claim: &AnswerClaim) {
 fn compiled(context: &Context, pipeline: Option<&str>) -> Result<std::path::PathBuf, Failure> {
     let repository = Repository::open(&context.global.directory)?;
     let mut found = Vec::new();
-    for (_, plan) in repository.pipelines()? {
+    for Checked { plan, .. } in repository.pipelines(&Told::default())? {
         if pipeline.is_some_and(|p| p != plan.name) {
             continue;
         }

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use super::check::obtainable;
-use super::plan::wanted;
+use super::conditions::{decide, secrets_allowed};
+use super::plan::{SECRET_KEY, parameters, wanted};
 use crate::args::{LaneArg, Run};
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
@@ -30,9 +31,10 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if settled::confirm(context, args, &repository)? {
         return Ok(());
     }
-    let plan = repository.resolve(args.pipeline.as_deref())?;
+    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
     let wanted = wanted(&plan, &args.stages)?;
     obtainable(&plan, &wanted)?;
+    let conditions = decide(&repository, &plan, args.against.base.as_deref())?;
     let clock = match &args.clock {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
@@ -53,6 +55,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
+    secrets_allowed(&plan, &wanted, desk.as_ref().map(|d| d.lane))?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
     if let Some(differs) = governance.check_active(&repository.project, desk.as_ref())? {
         context.output.note(differs);
@@ -63,7 +66,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let state = repository.workspace.state();
     let about = desk.as_ref().map(|desk| About {
         project: &repository.project,
-        declared: repository.declared,
+        declared: repository.definition(),
+        files: repository.files(),
+        base: conditions.base.clone(),
         plan: &plan,
         wanted: &wanted,
         targets: &args.stages,
@@ -90,12 +95,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         keep_going: args.keep_going,
         force: &force,
         wanted: &wanted,
+        withheld: &conditions.withheld,
+        secret_key: home.path().join(SECRET_KEY),
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         gates: governance.policy(desk.as_ref().map_or(Lane::Local, |d| d.lane)),
         clock: clock.clone(),
         before_work: &before_work,
-        settle: settled::may_settle(&plan, &governance).then(|| repository.plan_key()).transpose()?,
+        settle: settled::may_settle(&repository, &plan, &governance).then(|| repository.plan_key()).transpose()?,
     };
     let store = repository.workspace.open_store()?;
     let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;
@@ -243,6 +250,7 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
         "schema": "orgo.run/1",
         "run": outcome.run,
         "pipeline": plan.name,
+        "parameters": parameters(plan),
         "succeeded": outcome.succeeded(),
         "code": outcome.terminal_code(),
         "ran": outcome.ran(),

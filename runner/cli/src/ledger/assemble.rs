@@ -39,7 +39,12 @@ pub(crate) struct Assembly {
 /// What the record is about besides the outcome.
 pub(crate) struct About<'a> {
     pub(crate) project: &'a Project,
+    /// Digest over everything declared.
     pub(crate) declared: Digest,
+    /// Every file that declarations were read from.
+    pub(crate) files: Vec<(String, Digest)>,
+    /// The commit of the base that conditions were decided against.
+    pub(crate) base: Option<String>,
     pub(crate) plan: &'a Resolved,
     pub(crate) wanted: &'a [bool],
     pub(crate) targets: &'a [String],
@@ -82,7 +87,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         pipeline(about),
         source(about),
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
-        config_hash(&plan.name, about.declared, about.targets, mandate_ref, blueprint_ref),
+        config_hash(&plan.name, about.declared, about.targets, &plan.parameters, mandate_ref, blueprint_ref),
     );
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
@@ -133,7 +138,7 @@ pub(super) fn pipeline(about: &About<'_>) -> PipelineRef {
     PipelineRef {
         definition: about.declared,
         name: Name::new(&about.plan.name).expect("pipelines have names"),
-        parameters: BTreeMap::new(),
+        parameters: about.plan.parameters.iter().cloned().collect(),
         profile: about.plan.kristal.then(|| "kristal".to_owned()),
         targets: about.targets.to_vec(),
     }
@@ -143,7 +148,7 @@ pub(super) fn pipeline(about: &About<'_>) -> PipelineRef {
 pub(super) fn source(about: &About<'_>) -> Source {
     let source = &about.desk.source;
     Source {
-        base: None,
+        base: about.base.clone(),
         commit: source.commit.to_string(),
         dirty: source.is_dirty(),
         reference: source.reference.clone(),
@@ -156,17 +161,22 @@ pub(crate) fn config_hash(
     pipeline: &str,
     declared: Digest,
     targets: &[String],
+    parameters: &[(String, String)],
     mandate: Option<Digest>,
     blueprint: Option<Digest>,
 ) -> Digest {
     let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
-    let config = Object::from_iter([
+    let mut config = Object::from_iter([
         ("blueprint", text(blueprint)),
         ("declared", declared.into()),
         ("mandate", text(mandate)),
         ("pipeline", pipeline.into()),
         ("targets", Value::Array(targets.iter().map(|t| Value::from(t.as_str())).collect())),
     ]);
+    if !parameters.is_empty() {
+        let parameters: Object = parameters.iter().map(|(n, v)| (n.clone(), v.as_str())).collect();
+        config.insert("parameters", Value::Object(parameters));
+    }
     Digest::of(&canonical::to_bytes(&config.into()))
 }
 
@@ -212,6 +222,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
     let (status, code) = match o.state {
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
+        State::Skipped(code @ ReasonCode::ConditionNotMet) => (StageStatus::Skip, Some(code)),
         State::Skipped(_)
         | State::Waiting
         | State::Deciding

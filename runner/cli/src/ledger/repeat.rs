@@ -21,6 +21,9 @@ pub(crate) struct Repetition<'r> {
     pub(crate) pipeline: &'r str,
     pub(crate) declared: Digest,
     pub(crate) targets: &'r [String],
+    pub(crate) parameters: &'r [(String, String)],
+    /// The base that conditions were decided against.
+    pub(crate) base: Option<&'r str>,
     pub(crate) config: Digest,
     pub(crate) executor: Digest,
     pub(crate) keys: Digest,
@@ -82,7 +85,7 @@ impl Repetition<'_> {
             self.desk.class,
             self.desk.source.commit.to_string(),
             self.declared,
-            self.targets,
+            (self.targets, self.parameters, self.base),
             self.config,
             self.executor,
             self.keys,
@@ -101,6 +104,8 @@ impl Repetition<'_> {
             && !facts.source.dirty
             && facts.pipeline.definition == self.declared
             && facts.pipeline.targets == self.targets
+            && facts.pipeline.parameters.iter().map(|(n, v)| (n, v)).eq(self.parameters.iter().map(|(n, v)| (n, v)))
+            && facts.source.base.as_deref() == self.base
             && facts.config_hash == self.config
             && facts.compiler.digest == self.executor
             && facts.keys == self.keys

@@ -6,6 +6,7 @@ use orgo_host::ledger::{Append, Entry};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::{ObjectError, Store};
 use orgo_kernel::key::SourceFile;
+use orgo_kernel::scheduler::State;
 use orgo_spec::record::{BuildRecord, Class as RecordClass, Lane, Statement};
 use orgo_spec::{Digest, ReasonCode};
 
@@ -85,6 +86,15 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
 /// the very bytes that git has.
 fn inputs_are_of_the_tree(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
     let git = about.desk.ledger.git();
+    for (path, digest) in &about.files {
+        let code = match git.entry(about.desk.source.tree, path)? {
+            None => ReasonCode::InputUntracked,
+            Some(entry) if git.digest(entry.id)? != *digest => ReasonCode::InputConverted,
+            Some(_) => continue,
+        };
+        let message = format!("the protected run was declared in `{path}`, which is not what the commit holds");
+        return Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
+    }
     let mut seen = std::collections::BTreeSet::new();
     for file in outcome.stages.iter().flat_map(|s| s.repository_files()) {
         if !seen.insert(file.path.as_str()) {
@@ -119,7 +129,8 @@ fn content(about: &About<'_>, store: &Store, file: &SourceFile) -> Result<Vec<u8
 /// same clean commit, definition, mandate, blueprint and keys, every stage a hit, every gate decided
 /// again on the same evidence; and if it verifies right now.
 fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Digest)>, Failure> {
-    let wanted = about.wanted.iter().filter(|w| **w).count();
+    let withheld = State::Skipped(ReasonCode::ConditionNotMet);
+    let wanted = about.wanted.iter().zip(&outcome.stages).filter(|(w, stage)| **w && stage.state != withheld).count();
     if about.desk.source.is_dirty() || !outcome.succeeded() || outcome.hits() != wanted {
         return Ok(None);
     }
@@ -130,7 +141,16 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         pipeline: &about.plan.name,
         declared: about.declared,
         targets: about.targets,
-        config: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint),
+        parameters: &about.plan.parameters,
+        base: about.base.as_deref(),
+        config: config_hash(
+            &about.plan.name,
+            about.declared,
+            about.targets,
+            &about.plan.parameters,
+            mandate,
+            blueprint,
+        ),
         executor: outcome.executor.digest,
         keys: keys(about.plan, outcome),
         gates: outcome.gates.iter().map(|g| &g.record).collect(),

@@ -11,6 +11,7 @@ use super::look::Lookup;
 use super::options::{Notice, RunError};
 use super::outcome::Attempt;
 use super::problem::Problem;
+use super::secrets::SecretValues;
 
 impl Engine<'_, '_> {
     /// Carries out one command; what can be answered at once comes back as an event.
@@ -41,9 +42,14 @@ impl Engine<'_, '_> {
             }
             Command::Start { stage, attempt, admission } => {
                 self.begin_work()?;
-                notices(Notice::Started(stage, attempt));
-                self.start(stage, attempt, admission)?;
-                None
+                match SecretValues::variables(self.plan.stage(stage)) {
+                    Ok(secrets) => {
+                        notices(Notice::Started(stage, attempt));
+                        self.start(stage, attempt, secrets, admission)?;
+                        None
+                    }
+                    Err(problem) => Some(self.unplanned(stage, problem, notices)),
+                }
             }
             Command::Kill(stage) => {
                 if let Some(slot) = self.busy.get(&stage) {

@@ -32,7 +32,13 @@ pub(super) struct Slot {
 }
 
 impl Engine<'_, '_> {
-    pub(super) fn start(&mut self, stage: StageId, attempt: u32, admission: Option<Admission>) -> Result<(), RunError> {
+    pub(super) fn start(
+        &mut self,
+        stage: StageId,
+        attempt: u32,
+        secrets: Vec<(String, String)>,
+        admission: Option<Admission>,
+    ) -> Result<(), RunError> {
         let slot = match self.idle.pop() {
             Some(slot) => slot,
             None => self.add_slot()?,
@@ -51,14 +57,15 @@ impl Engine<'_, '_> {
             contents: Arc::clone(&prepared.contents),
             program: prepared.program.clone(),
             argv: orgo_kernel::key::arguments(resolved),
-            env: resolved.env.clone(),
+            env: resolved.env.to_vec(),
+            secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
             isolation: resolved.isolation,
             out: self.workspace.out(&self.plan.name, &resolved.name),
             _admission: admission,
         };
         self.prepared.insert(stage, prepared);
-        let redactor = self.secrets.redactor(&job.env);
+        let redactor = self.secrets.redactor(&job.env, &job.secrets);
         self.tails.insert(stage, Tail::new(Arc::clone(&self.slots[slot].log), redactor));
         self.busy.insert(stage, slot);
         self.slots[slot].waker.reset();

@@ -21,6 +21,7 @@ use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
 use super::planner::Planner;
 use super::prepare::Prepared;
 use super::redact::Secrets;
+use super::secrets::SecretValues;
 use super::service::{Running, ServiceEnd};
 use super::tail::Tail;
 use super::waiting::Next;
@@ -51,14 +52,16 @@ pub fn run(
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
     let journal = Journal::create(&workspace.runs(), &plan.name, &options.run)?;
-    if !options.force.contains(&true) && planner.unchanged(options.wanted)? {
+    planner.set_secrets(SecretValues::new(&options.secret_key));
+    let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
+    if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         return recall(plan, options, executor, planner, journal, notices);
     }
     let (sender, messages) = unbounded();
     let _signals = super::signals::watch(sender.clone())?;
-    let scheduler = Scheduler::new(
+    let mut scheduler = Scheduler::new(
         plan,
-        options.wanted,
+        &wanted,
         Options {
             jobs: options.jobs,
             keep_going: options.keep_going,
@@ -66,6 +69,7 @@ pub fn run(
             memory_bytes: options.memory_bytes,
         },
     );
+    scheduler.withhold(plan.graph.stages().filter(|id| options.withheld[id.index()]));
     let engine = Engine {
         plan,
         workspace,
@@ -110,7 +114,9 @@ fn recall(
     let mut stages = Vec::with_capacity(plan.stages.len());
     for id in plan.graph.stages() {
         let mut outcome = StageOutcome::blank(plan.stage(id));
-        if options.wanted[id.index()] {
+        if options.withheld[id.index()] {
+            outcome.state = State::Skipped(ReasonCode::ConditionNotMet);
+        } else if options.wanted[id.index()] {
             outcome.state = State::Done { hit: true };
             outcome.files = planner.files(id);
             outcome.recall(planner.recall(id));

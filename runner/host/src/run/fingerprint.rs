@@ -13,6 +13,7 @@ pub(super) fn fingerprint<'i>(
     upstream: impl Iterator<Item = (&'i str, Blob)> + Clone,
     tools: Digest,
     builtin: Option<(Blob, Blob)>,
+    secrets: &[(String, Option<Digest>)],
 ) -> Digest {
     message.clear();
     let mut text = |text: &str| {
@@ -27,9 +28,12 @@ pub(super) fn fingerprint<'i>(
     text("");
     stage.outs.iter().for_each(|o| text(o));
     text("");
-    for (name, value) in &stage.env {
+    for (name, value) in stage.env.iter() {
         text(name);
         text(value);
+    }
+    for (name, _) in secrets {
+        text(name);
     }
     text(stage.isolation.as_str());
     upstream.clone().for_each(|(at, _)| text(at));
@@ -40,6 +44,9 @@ pub(super) fn fingerprint<'i>(
     for file in files {
         message.extend_from_slice(file.blob.digest.as_bytes());
         message.push(u8::from(file.executable));
+    }
+    for digest in secrets.iter().filter_map(|(_, digest)| *digest) {
+        message.extend_from_slice(digest.as_bytes());
     }
     for blob in builtin.iter().flat_map(|(a, b)| [a, b]) {
         message.extend_from_slice(blob.digest.as_bytes());

@@ -29,6 +29,10 @@ pub struct RunOptions<'r> {
     pub force: &'r [bool],
     /// Stages that are part of the run.
     pub wanted: &'r [bool],
+    /// Stages that are not part of the run because their condition does not hold.
+    pub withheld: &'r [bool],
+    /// The file of the key of keyed digests of secrets.
+    pub secret_key: PathBuf,
     /// The file that built-in tools are run from.
     pub binary: PathBuf,
     /// The version of the program that runs stages, as it stands in cache entries.

@@ -131,9 +131,9 @@ impl RunOutcome {
     #[must_use]
     pub fn inputs(&self, plan: &Resolved, id: StageId) -> Vec<(String, Digest)> {
         let files = self.stages[id.index()].files.iter().map(|f| (f.path.clone(), f.blob.digest));
-        let trees = plan.stage(id).from.iter().filter_map(|(needed, at)| {
-            let tree = self.stages[needed.index()].tree?;
-            Some((at.clone(), tree.digest))
+        let trees = plan.stage(id).from.iter().enumerate().filter_map(|(position, (needed, at))| {
+            let needed = &self.stages[needed.index()];
+            Some((at.clone(), super::part::digest(plan, id, position, &needed.outputs, needed.tree?)))
         });
         files.chain(trees).collect()
     }

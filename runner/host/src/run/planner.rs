@@ -20,6 +20,7 @@ use crate::workspace::Workspace;
 
 use super::heal::heal;
 use super::problem::Problem;
+use super::secrets::SecretValues;
 use super::service::PreparedService;
 
 /// What a stage produced, as later stages need it.
@@ -56,6 +57,8 @@ pub struct Planner<'p> {
     /// How the stages before the last ones ended.
     pub(super) results: Option<SourceFile>,
     pub(super) message: Vec<u8>,
+    /// Where secrets come from.
+    pub(super) secrets: SecretValues,
     pub(super) dirty: bool,
     /// Results that were collected as garbage, once somebody asked.
     pub(super) evicted: Option<HashMap<StageKey, Evicted>>,
@@ -87,9 +90,15 @@ impl<'p> Planner<'p> {
             services: vec![None; plan.services.len()],
             results: None,
             message: Vec::new(),
+            secrets: SecretValues::default(),
             dirty: false,
             evicted: None,
         })
+    }
+
+    /// Says where secrets come from, for stages whose keys have keyed digests of them.
+    pub fn set_secrets(&mut self, secrets: SecretValues) {
+        self.secrets = secrets;
     }
 
     /// The store.
@@ -136,8 +145,14 @@ impl<'p> Planner<'p> {
     #[must_use]
     pub fn inputs(&self, id: StageId, files: &[SourceFile]) -> Vec<(String, Digest)> {
         let mut inputs: Vec<(String, Digest)> = files.iter().map(|f| (f.path.clone(), f.blob.digest)).collect();
-        for (stage, at) in &self.plan.stage(id).from {
-            inputs.extend(self.product(*stage).map(|p| (at.clone(), p.tree.digest)));
+        let stage = self.plan.stage(id);
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
+            let digest = |p: &Product| super::part::digest(self.plan, id, position, &p.outputs, p.tree);
+            inputs.extend(self.product(*needed).map(|p| (at.clone(), digest(p))));
+        }
+        for name in stage.env_pass() {
+            let value = stage.env.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value);
+            inputs.push((format!("environment {name}"), Digest::of(value.as_bytes())));
         }
         inputs
     }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{self, Blob, Inputs, Keyed, SourceFile};
+use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile};
 use orgo_kernel::plan::{Action, ResolvedStage};
 use orgo_spec::{Digest, ReasonCode};
 
-use crate::sandbox::Contents;
+use crate::sandbox::{Contents, Upstream};
 
 use super::fingerprint::fingerprint;
+use super::part::{Part, part};
 use super::planner::Planner;
 use super::problem::Problem;
 
@@ -31,6 +32,9 @@ pub struct Prepared {
 pub(super) struct Parts {
     pub(super) files: Vec<SourceFile>,
     pub(super) upstream: Vec<(String, Blob)>,
+    /// Files that edges carry alone.
+    pub(super) carried: Vec<SourceFile>,
+    pub(super) secrets: Vec<(String, Option<Digest>)>,
     pub(super) tools: Digest,
     pub(super) program: PathBuf,
     pub(super) builtin: Option<(Blob, Blob)>,
@@ -54,12 +58,16 @@ impl<'p> Planner<'p> {
             files.extend(self.results.clone());
         }
         let mut upstream = Vec::with_capacity(stage.from.len());
-        for (needed, at) in &stage.from {
+        let mut carried = Vec::new();
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
             let product = self.products[needed.index()].as_ref().ok_or_else(|| Problem {
                 code: ReasonCode::InternalError,
                 message: format!("`{}` was planned before `{}`", stage.name, self.plan.stage(*needed).name),
             })?;
-            upstream.push((at.clone(), product.tree));
+            match part(self.plan, id, position, product)? {
+                Part::Tree(_, tree) => upstream.push((at.clone(), tree)),
+                Part::File(file) => carried.push(file),
+            }
         }
         let (tools, program, builtin) = match &stage.action {
             Action::Run(argv) => {
@@ -75,9 +83,12 @@ impl<'p> Planner<'p> {
                 (Digest::EMPTY, PathBuf::from(key::TOOL_PATH), Some((binary, config)))
             }
         };
+        let secrets = self.secrets.ingredients(stage)?;
         let trees = upstream.iter().map(|(at, tree)| (at.as_str(), *tree));
-        let fingerprint = fingerprint(&mut self.message, stage, &files, trees, tools, builtin);
-        Ok(Parts { files, upstream, tools, program, builtin, fingerprint })
+        let all = if carried.is_empty() { None } else { Some([files.as_slice(), &carried].concat()) };
+        let all = all.as_ref().unwrap_or(&files);
+        let fingerprint = fingerprint(&mut self.message, stage, all, trees, tools, builtin, &secrets);
+        Ok(Parts { files, upstream, carried, secrets, tools, program, builtin, fingerprint })
     }
 
     /// Digest of the host programs that a `run` stage starts, and its own program's file.
@@ -93,7 +104,7 @@ impl<'p> Planner<'p> {
             }
         }
         let is_input = program.contains('/') && !program.starts_with('/');
-        let mut names = stage.tools.clone();
+        let mut names = stage.tools.to_vec();
         if !is_input {
             names.push(program.to_owned());
         }
@@ -127,17 +138,31 @@ impl<'p> Planner<'p> {
     pub(super) fn complete(&self, id: StageId, parts: Parts) -> Result<Prepared, Problem> {
         let stage = self.plan.stage(id);
         let upstream: Vec<(&str, Blob)> = parts.upstream.iter().map(|(at, blob)| (at.as_str(), *blob)).collect();
-        let inputs = Inputs { files: &parts.files, upstream: &upstream, builtin: parts.builtin, tools: parts.tools };
+        let all = if parts.carried.is_empty() { None } else { Some([parts.files.as_slice(), &parts.carried].concat()) };
+        let inputs = Inputs {
+            files: all.as_ref().unwrap_or(&parts.files),
+            upstream: &upstream,
+            builtin: parts.builtin,
+            tools: parts.tools,
+            secrets: &parts.secrets,
+        };
         let keyed = key::stage_key(stage, &inputs)
             .map_err(|e| Problem { code: ReasonCode::OutputConflict, message: e.to_string() })?;
-        let outputs =
-            stage.from.iter().filter_map(|(s, at)| Some(self.upstream(*s, at, self.products[s.index()].as_ref()?)));
-        let contents = Contents {
-            upstream: outputs.collect(),
-            files: parts.files,
-            builtin: parts.builtin,
-            outs: stage.outs.clone(),
-        };
+        let mut outputs = Vec::with_capacity(stage.from.len());
+        for (position, (needed, at)) in stage.from.iter().enumerate() {
+            let Some(product) = &self.products[needed.index()] else { continue };
+            outputs.push(match part(self.plan, id, position, product)? {
+                Part::Tree(outputs, _) => Upstream { outputs, ..self.upstream(*needed, at, product) },
+                Part::File(file) => {
+                    let (folder, name) = file.path.rsplit_once('/').unwrap_or(("", &file.path));
+                    let kind = OutputKind::File { blob: file.blob, executable: file.executable };
+                    let outputs = Arc::new(vec![Output { path: name.to_owned(), kind }]);
+                    Upstream { outputs, ..self.upstream(*needed, folder, product) }
+                }
+            });
+        }
+        let contents =
+            Contents { upstream: outputs, files: parts.files, builtin: parts.builtin, outs: stage.outs.to_vec() };
         Ok(Prepared { keyed, fingerprint: parts.fingerprint, contents: Arc::new(contents), program: parts.program })
     }
 }

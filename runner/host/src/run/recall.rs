@@ -27,8 +27,10 @@ impl Planner<'_> {
         let plan = self.plan;
         let simple = |id: StageId| {
             let stage = plan.stage(id);
+            let plain = stage.extra.as_ref().is_none_or(|e| e.artifacts.is_empty() && e.secrets.is_empty());
             stage.gate.is_none()
                 && !stage.is_finally()
+                && plain
                 && matches!(stage.action, Action::Run(_))
                 && self.memory.get(id.index()).is_some()
         };
@@ -57,7 +59,7 @@ impl Planner<'_> {
         let Ok((tools, _)) = self.host_programs(id, &argv[0]) else { return Ok(false) };
         let remembered = |id: StageId| self.memory.get(id.index()).expect("asked before");
         let trees = stage.from.iter().map(|(needed, at)| (at.as_str(), remembered(*needed).tree));
-        let now = super::fingerprint::fingerprint(&mut self.message, stage, &files, trees, tools, None);
+        let now = super::fingerprint::fingerprint(&mut self.message, stage, &files, trees, tools, None, &[]);
         let before = remembered(id);
         if before.fingerprint != now
             || before.isolation < stage.isolation

@@ -25,9 +25,10 @@ impl Secrets {
         Self { own, redactor }
     }
 
-    /// The redactor for a stage with this environment.
-    pub(super) fn redactor(&self, env: &[(String, String)]) -> Redactor {
-        let declared: Vec<&[u8]> = env.iter().filter(|(n, _)| names_a_secret(n)).map(|(_, v)| v.as_bytes()).collect();
+    /// The redactor for a stage with this environment and these secrets.
+    pub(super) fn redactor(&self, env: &[(String, String)], secrets: &[(String, String)]) -> Redactor {
+        let named = env.iter().filter(|(n, _)| names_a_secret(n));
+        let declared: Vec<&[u8]> = named.chain(secrets).map(|(_, v)| v.as_bytes()).collect();
         if declared.is_empty() { self.redactor.clone() } else { redactor(&self.own, &declared) }
     }
 }

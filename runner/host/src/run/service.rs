@@ -158,7 +158,8 @@ impl Attendant {
             stop.say();
             (ended.map(|exit| (exit, asked_to)), probe.join().unwrap_or(true))
         });
-        let log = take_log(&mut log, &self.secrets.redactor(&self.declared.env), &self.store).map_err(|e| told(&e))?;
+        let redactor = self.secrets.redactor(&self.declared.env, &[]);
+        let log = take_log(&mut log, &redactor, &self.store).map_err(|e| told(&e))?;
         let fault = match ended {
             Err(e) => Some(told(&e)),
             Ok(_) if late => Some(format!("it was not ready after {} ms", self.declared.ready_timeout_ms)),

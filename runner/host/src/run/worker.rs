@@ -37,6 +37,8 @@ pub(super) struct Job {
     pub(super) program: PathBuf,
     pub(super) argv: Vec<String>,
     pub(super) env: Vec<(String, String)>,
+    /// Variables whose values are in no key and in no log.
+    pub(super) secrets: Vec<(String, String)>,
     pub(super) timeout: Duration,
     pub(super) isolation: Isolation,
     /// Where results go.
@@ -109,7 +111,7 @@ impl Worker {
             let started_ms = self.clock.now_ms();
             let mut exit = None;
             let result = self.attempt(&job, &mut exit);
-            let printed = take_log(&mut self.bench.log, &self.secrets.redactor(&job.env), &self.store);
+            let printed = take_log(&mut self.bench.log, &self.secrets.redactor(&job.env, &job.secrets), &self.store);
             let ended_ms = self.clock.now_ms();
             let (made, code, message) = match result {
                 Ok(made) => (Some(made), None, None),
@@ -152,10 +154,11 @@ impl Worker {
             ObjectError::Path(e) => internal(&e),
         })?;
         let program = sandbox.root().join(&job.program); // an absolute path stays what it is
+        let env = [job.env.as_slice(), &job.secrets].concat();
         let invocation = Invocation {
             program: &program,
             argv: &job.argv,
-            env: &job.env,
+            env: &env,
             folder: sandbox.root(),
             input,
             log,

@@ -14,6 +14,21 @@ pub(crate) fn is_literal(pattern: &str) -> bool {
     !pattern.contains(['*', '?', '[', '{'])
 }
 
+/// Whether one of the patterns matches one of the paths.
+///
+/// # Errors
+/// [`SourceError::Pattern`] for a pattern that cannot be read.
+pub fn matches_any(patterns: &[String], paths: &[String]) -> Result<bool, SourceError> {
+    for pattern in patterns {
+        let bad = |e: globset::Error| SourceError::Pattern { pattern: pattern.clone(), why: e.kind().to_string() };
+        let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(bad)?.compile_matcher();
+        if paths.iter().any(|path| glob.is_match(path)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// A digest over the paths that a pattern matches.
 pub(crate) fn digest(paths: &[String]) -> Digest {
     let mut hasher = Hasher::new();

@@ -107,7 +107,8 @@ fn the_table_of_ingredients_holds() {
         |path: &str, content: &str, executable| SourceFile { path: path.into(), blob: blob(content), executable };
     let (a, b) = (file("a", "1", false), file("b", "2", false));
     let files = [a.clone(), b.clone()];
-    let base = Inputs { files: &files, upstream: &[("in/x", blob("t"))], builtin: None, tools: Digest::EMPTY };
+    let base =
+        Inputs { files: &files, upstream: &[("in/x", blob("t"))], builtin: None, tools: Digest::EMPTY, secrets: &[] };
     let stage = r#"stage "s" { run "x" "y"; env "N" "v"; out "o"; timeout "1m" }"#;
     let key = key_of(stage, &base);
 
@@ -139,6 +140,10 @@ fn the_table_of_ingredients_holds() {
     assert_ne!(key_of(stage, &Inputs { upstream: &[("in/x", blob("u"))], ..base.clone() }), key);
     assert_ne!(key_of(stage, &Inputs { upstream: &[("in/y", blob("t"))], ..base.clone() }), key);
     assert_ne!(key_of(stage, &Inputs { tools: Digest::of(b"other"), ..base.clone() }), key);
+    let secret = |keyed: Option<&str>| [("TOKEN".to_owned(), keyed.map(|k| Digest::of(k.as_bytes())))];
+    let with = |keyed: Option<&str>| key_of(stage, &Inputs { secrets: &secret(keyed), ..base.clone() });
+    assert_ne!(with(None), key, "that there is a secret");
+    assert_ne!(with(Some("1")), with(Some("2")), "a keyed digest");
 }
 
 #[test]
@@ -146,7 +151,7 @@ fn two_inputs_at_one_place_are_a_conflict() {
     let blob = Blob::of(b"x");
     let file = |path: &str| SourceFile { path: path.into(), blob, executable: false };
     for files in [vec![file("a"), file("a")], vec![file("a"), file("a/b")], vec![file("a/b"), file("a")]] {
-        let inputs = Inputs { files: &files, upstream: &[], builtin: None, tools: Digest::EMPTY };
+        let inputs = Inputs { files: &files, upstream: &[], builtin: None, tools: Digest::EMPTY, secrets: &[] };
         assert!(input_root(&inputs).is_err(), "{files:?}");
     }
 }

@@ -76,6 +76,18 @@ impl<'p> Scheduler<'p> {
         }
     }
 
+    /// Leaves stages out of the run because their condition does not hold. What only comes `after` one of them runs;
+    /// what reads from one has to be left out too. Must be called before [`Scheduler::begin`], for stages that are not
+    /// wanted.
+    pub fn withhold(&mut self, stages: impl Iterator<Item = StageId>) {
+        for stage in stages {
+            self.states[stage.index()] = State::Skipped(ReasonCode::ConditionNotMet);
+            for dependent in self.plan.graph.dependents(stage) {
+                self.missing[dependent.index()] -= 1;
+            }
+        }
+    }
+
     /// The first commands.
     #[must_use]
     pub fn begin(&mut self) -> Vec<Command> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decode::between;
 use crate::document::{DurationMs, Fields, Node, Problem, Problems, Spanned};
-use crate::pipeline::decode::env;
+use crate::pipeline::decode::environment::env;
 use crate::pipeline::stage::Env;
 use crate::pipeline::words;
 use crate::{Name, ReasonCode};

@@ -14,10 +14,13 @@ use crate::ledger::{Governance, Recorded, Repetition, config_hash, open_desk};
 use crate::project::{Repository, own_path};
 use crate::report::unchanged;
 
-/// Whether a later run of this plan may be answered without it: nothing but its files and programs decides what
-/// it does, and a repeated run needs no record of its own.
-pub(super) fn may_settle(plan: &Resolved, governance: &Governance) -> bool {
-    plan.gates.is_empty() && plan.mandate.is_none() && plan.blueprint.is_none() && !governance.always_records(plan)
+/// Whether a later run of this plan may be answered without it: nothing but its documents, files and programs decides
+/// what it does (no parameter, variable, secret, condition, list or include), and a repeated run needs no record of its
+/// own.
+pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &Governance) -> bool {
+    let governed = !plan.gates.is_empty() || plan.mandate.is_some() || plan.blueprint.is_some();
+    let told = !plan.parameters.is_empty() || plan.stages.iter().any(|s| s.extra.is_some());
+    !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
 }
 
 /// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
@@ -29,7 +32,12 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let Some(pipeline) = args.pipeline.as_deref().filter(|name| orgo_spec::Name::new(name).is_ok()) else {
         return Ok(false);
     };
-    let all = args.stages.is_empty() && !args.force && args.spool.is_none() && args.clock.is_none();
+    let all = args.stages.is_empty()
+        && !args.force
+        && args.spool.is_none()
+        && args.clock.is_none()
+        && args.told.parameters.is_empty()
+        && args.against.base.is_none();
     let files = args.events.is_none() && args.trace.is_none() && args.junit.is_none();
     let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
     // What a store did not get when the record was made is pushed by the run that confirms it.
@@ -52,9 +60,11 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         desk: &desk,
         state: &state,
         pipeline,
-        declared: repository.declared,
+        declared: repository.definition(),
         targets: &[],
-        config: config_hash(pipeline, repository.declared, &[], None, None),
+        parameters: &[],
+        base: None,
+        config: config_hash(pipeline, repository.definition(), &[], &[], None, None),
         executor: settled.executor,
         keys: settled.keys,
         gates: Vec::new(),
