@@ -1,7 +1,7 @@
 //! Evidence stores: where what records name is mirrored, found again and checked.
 //!
-//! [`Door`] is what a store has to offer: bytes under names, nothing else. There are two, a folder ([`directory`]) and a
-//! branch of a git repository ([`git`]); another kind of store is one more file here and one line in [`open`].
+//! [`Door`] is what a store has to offer: bytes under names, nothing else. There are two, a folder (`directory.rs`) and a
+//! branch of a git repository (`git.rs`); another kind of store is one more file here and one line in [`open`].
 //! [`Mirror`] stands before a door: it knows what is sealed, hashes what it reads, and reads back what it wrote.
 //! [`Register`] is what records name, until when it is kept, and what is held.
 //!
