@@ -169,6 +169,7 @@ fn policies_that_nest_without_end_are_refused() {
 #[test]
 fn the_schema_is_one_and_knows_every_action() {
     let text = schema_text();
+    assert_eq!(include_str!("../../../../schemas/mandate.cedarschema"), text, "run `orgo dev generate`");
     let (_, warnings) = cedar_policy::Schema::from_cedarschema_str(&text).expect("a schema");
     assert_eq!(warnings.count(), 0);
     for (name, _, _) in ACTIONS {
