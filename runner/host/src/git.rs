@@ -19,6 +19,7 @@ mod write;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -264,7 +265,10 @@ impl Git {
     /// As [`Git::blob`].
     pub fn size(&self, id: ObjectId) -> Result<usize, GitError> {
         let odb = self.inner.odb().map_err(GitError::of)?;
-        Ok(odb.read_header(id).map_err(GitError::reading(id))?.0)
+        // git2 panics where a damaged pack gives an object a type that does not exist.
+        let header = std::panic::catch_unwind(AssertUnwindSafe(|| odb.read_header(id)));
+        let unknown = |_| GitError::Damaged { id, why: "it has a type that does not exist".to_owned() };
+        Ok(header.map_err(unknown)?.map_err(GitError::reading(id))?.0)
     }
 
     /// The id that a file with these bytes has in git.
