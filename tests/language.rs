@@ -20,7 +20,7 @@ fn parameters_are_typed_recorded_and_compared() {
     assert_eq!(states(&other), ["a:ran", "b:hit"], "only what uses the parameter runs");
     assert_eq!(repo.read("out/p/a/o"), "3\n");
     assert_eq!(other["record"]["confirmed"], false);
-    let record = repo.orgo(&["record", "show", "--json", &other["record"]["id"].as_str().unwrap().to_owned()]).ok();
+    let record = repo.orgo(&["record", "show", "--json", other["record"]["id"].as_str().unwrap()]).ok();
     assert!(record.stdout.contains("\"level\": \"3\""), "{}", record.stdout);
     for (args, code) in [
         (["-p", "level=10"], "PARAMETER_INVALID"),

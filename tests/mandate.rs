@@ -128,8 +128,8 @@ fn a_governed_run_without_an_active_mandate_is_refused_where_the_project_demands
     let pipeline = repo.read("pipelines/elements.kdl");
     repo.write("pipelines/elements.kdl", &pipeline.replace(" mandate=\"reference-data\"", ""));
     repo.commit("ungoverned");
-    let refused = repo.orgo(&["run", "--json"]).exits(1).json();
-    assert_eq!(code(&refused), "MANDATE_MISSING", "the profile demands one");
+    let refused = repo.orgo(&["run", "--json"]).exits(2).json();
+    assert_eq!(code(&refused), "SPINE_ORDER", "the profile demands one, before anything is looked at");
 }
 
 #[test]

@@ -365,6 +365,9 @@ struct PlanCache {
 /// A plan as it is kept: with the digest of what it was made from, and what was read on the way.
 type Kept = (Digest, Vec<(String, Digest)>, Resolved);
 
+/// A plan that was kept, and what was read on the way to it.
+type Found = (Resolved, Vec<(String, Digest)>);
+
 impl PlanCache {
     fn open(repository: &Repository, parameters: &BTreeMap<String, String>) -> Result<Self, Failure> {
         let mut hasher = Hasher::new();
@@ -377,7 +380,7 @@ impl PlanCache {
         self.folder.join(format!("{name}.plan"))
     }
 
-    fn get(&self, name: &str) -> Result<Option<(Resolved, Vec<(String, Digest)>)>, Failure> {
+    fn get(&self, name: &str) -> Result<Option<Found>, Failure> {
         if orgo_spec::Name::new(name).is_err() {
             return Ok(None);
         }

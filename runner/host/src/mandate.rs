@@ -45,7 +45,7 @@ pub struct Loaded {
 
 impl Loaded {
     fn of(name: &Name, files: &BTreeMap<String, Vec<u8>>) -> Result<Option<Self>, MandateError> {
-        if !files.contains_key("mandate.kdl") {
+        if !Bundle::SETTINGS.iter().any(|file| files.contains_key(*file)) {
             return Ok(None);
         }
         let bundle = Bundle::read(name, files).map_err(MandateError::Documents)?;
@@ -54,7 +54,7 @@ impl Loaded {
     }
 }
 
-/// The mandate `name` of the working folder at `root`; none if it has no `mandate.kdl`.
+/// The mandate `name` of the working folder at `root`; none if it has no settings.
 ///
 /// # Errors
 /// [`MandateError`]; a mandate that cannot be read permits nothing.
@@ -78,7 +78,7 @@ pub fn from_folder(root: &Path, name: &Name) -> Result<Option<Loaded>, MandateEr
     Loaded::of(name, &files)
 }
 
-/// The mandate `name` of a git tree, whatever the working folder holds; none if it has no `mandate.kdl`.
+/// The mandate `name` of a git tree, whatever the working folder holds; none if it has no settings.
 ///
 /// # Errors
 /// [`MandateError`]; a mandate that cannot be read permits nothing.
@@ -100,7 +100,7 @@ pub fn from_tree(git: &Git, tree: ObjectId, name: &Name) -> Result<Option<Loaded
 }
 
 /// The folders of a mandate, and the ends of the names of files that count.
-const PARTS: [(&str, &[&str]); 2] = [("", &[".kdl", ".cedar"]), ("tests/", &[".kdl"])];
+const PARTS: [(&str, &[&str]); 2] = [("", &[".kdl", ".yaml", ".yml", ".cedar"]), ("tests/", &[".kdl"])];
 
 /// The names of the mandates of the working folder at `root`, sorted.
 ///
@@ -113,7 +113,7 @@ pub fn names(root: &Path) -> Result<Vec<Name>, MandateError> {
         Err(error) => return Err(error).at("list", &folder).map_err(Into::into),
         Ok(entries) => entries
             .filter_map(Result::ok)
-            .filter(|e| e.path().join("mandate.kdl").is_file())
+            .filter(|e| Bundle::SETTINGS.iter().any(|file| e.path().join(file).is_file()))
             .filter_map(|e| Name::new(e.file_name().to_str()?).ok())
             .collect(),
     };

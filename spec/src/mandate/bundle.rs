@@ -27,9 +27,12 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// The names that the file of the settings may have; a folder has one of them.
+    pub const SETTINGS: [&str; 3] = ["mandate.kdl", "mandate.yaml", "mandate.yml"];
+
     /// Reads the folder of the mandate `name`: paths below it, and bytes.
     ///
-    /// `mandate.kdl` is the settings, `*.cedar` are the policies, `tests/*.kdl` their tests; all else is for
+    /// `mandate.kdl` (or `.yaml`, `.yml`) is the settings, `*.cedar` are the policies, `tests/*.kdl` their tests; all else is for
     /// people. Policies are read as text here; what they mean is for the kernel to say.
     ///
     /// # Errors
@@ -56,10 +59,18 @@ impl Bundle {
                 }
             }
         };
-        let settings =
-            document("mandate.kdl").unwrap_or_else(|| Document::new(format!("mandates/{name}/mandate.kdl"), ""));
+        let mut settings: Vec<Document> = Self::SETTINGS.iter().filter_map(|file| document(file)).collect();
         let policies: Vec<Document> = files.keys().filter(|f| is_policy(f)).filter_map(|f| document(f)).collect();
         let tables: Vec<Document> = files.keys().filter(|f| is_table(f)).filter_map(|f| document(f)).collect();
+        if let [first, second, ..] = settings.as_slice() {
+            let mut problems = Problems::new(second);
+            let message = format!("`{}` declares the mandate, too", first.name());
+            let problem = Problem::new(ReasonCode::FieldDuplicate, message, Span::default());
+            problems.push(problem.help("keep one of the two"));
+            errors.push(problems.into_error());
+        }
+        settings.truncate(1);
+        let settings = settings.pop().unwrap_or_else(|| Document::new(format!("mandates/{name}/mandate.kdl"), ""));
         let mut read = Vec::new();
         for document in &tables {
             match Table::parse(document) {

@@ -104,7 +104,7 @@ impl Repetition<'_> {
             && !facts.source.dirty
             && facts.pipeline.definition == self.declared
             && facts.pipeline.targets == self.targets
-            && facts.pipeline.parameters.iter().map(|(n, v)| (n, v)).eq(self.parameters.iter().map(|(n, v)| (n, v)))
+            && facts.pipeline.parameters.iter().eq(self.parameters.iter().map(|p| (&p.0, &p.1)))
             && facts.source.base.as_deref() == self.base
             && facts.config_hash == self.config
             && facts.compiler.digest == self.executor

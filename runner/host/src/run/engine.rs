@@ -116,6 +116,7 @@ fn recall(
         let mut outcome = StageOutcome::blank(plan.stage(id));
         if options.withheld[id.index()] {
             outcome.state = State::Skipped(ReasonCode::ConditionNotMet);
+            crate::file::remove_tree(&planner.shown(id))?;
         } else if options.wanted[id.index()] {
             outcome.state = State::Done { hit: true };
             outcome.files = planner.files(id);
@@ -232,7 +233,7 @@ impl Engine<'_, '_> {
             }
             if self.options.wanted[i] && !matches!(outcome.state, State::Done { .. }) {
                 // `out/` shows what this run stands behind, never what an earlier one did.
-                crate::file::remove_tree(&self.workspace.out(&self.plan.name, &self.plan.stage(id).name))?;
+                crate::file::remove_tree(&self.planner.shown(id))?;
             }
         }
         if wrote {

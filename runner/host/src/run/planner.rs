@@ -124,6 +124,11 @@ impl<'p> Planner<'p> {
         &self.sources
     }
 
+    /// Where the results of a stage are shown.
+    pub(super) fn shown(&self, id: StageId) -> PathBuf {
+        self.workspace.out(&self.plan.name, &self.plan.stage(id).name)
+    }
+
     /// What later stages and gates need of a result.
     pub(super) fn product_of(&self, id: StageId, remembered: &Remembered) -> Product {
         let builtin = self.tool.filter(|_| self.plan.is_builtin(id)).map(|binary| binary.digest);

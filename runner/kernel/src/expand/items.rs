@@ -131,8 +131,11 @@ fn check_columns(columns: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// The values of a record and the line on which it begins.
+type Record = (Vec<String>, usize);
+
 /// Records of RFC 4180 with the lines on which they begin.
-fn records(text: &str) -> Result<Vec<(Vec<String>, usize)>, (usize, String)> {
+fn records(text: &str) -> Result<Vec<Record>, (usize, String)> {
     let mut records = Vec::new();
     let (mut record, mut value) = (Vec::new(), String::new());
     let (mut quoted, mut began) = (false, false);

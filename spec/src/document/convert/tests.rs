@@ -123,6 +123,15 @@ proptest! {
 }
 
 #[test]
+fn names_that_look_like_the_marks_of_yaml_survive() {
+    for name in ["...", "---", "... x", "--- x", "%x", "...x"] {
+        let kdl = format!("\"{name}\" 1 {{\n    a \"{name}\"\n}}\n");
+        let there = convert(&Document::new("d.kdl", kdl.as_str()), Syntax::Yaml).expect("KDL to YAML");
+        assert_eq!(meaning(&read("d.yaml", &there.text)), meaning(&read("d.kdl", &kdl)), "{}", there.text);
+    }
+}
+
+#[test]
 fn comments_and_order_survive_and_what_is_lost_is_said() {
     let kdl = "// top\npipeline \"ci\" { // the checks\n    // first\n    stage \"a\" { run \"x\" \"y\"; /* inner\n       more */ timeout \"1m\" }\n    /- stage \"b\" { run \"z\" }\n    gate \"g\" on=\"a\" // last\n    // end\n}\n// bottom\n";
     let there = convert(&Document::new("p.kdl", kdl), Syntax::Yaml).expect("converts");

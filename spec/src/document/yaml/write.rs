@@ -276,6 +276,7 @@ fn is_plain(text: &str) -> bool {
     let number = text.starts_with(|c: char| c.is_ascii_digit()) && text.contains([':', '-']);
     first
         && last
+        && !text.starts_with("...") // at the beginning of a line, this ends a document
         && !is_old_truth(text)
         && !number
         && chars.all(|c| inside(c) || c == ':')

@@ -13,7 +13,7 @@ use orgo_spec::{Digest, ReasonCode};
 use serde_json::Value;
 
 use crate::failure::Failure;
-use crate::project::Checked;
+use crate::project::{Checked, document_name};
 
 /// Reads every document that the pipelines name, each once; all problems of all of them come at once.
 ///
@@ -25,10 +25,12 @@ pub(super) fn check(root: &Path, pipelines: &[Checked]) -> Result<(), Failure> {
     for Checked { document, pipeline, plan } in pipelines {
         let mut wanted: Vec<(String, &str, Span, ReasonCode)> = Vec::new();
         if let Some(name) = &pipeline.mandate {
-            wanted.push((format!("mandates/{name}/mandate.kdl"), "mandate", name.span, ReasonCode::MandateMissing));
+            let path = written(root, &format!("mandates/{name}/mandate"))?;
+            wanted.push((path, "mandate", name.span, ReasonCode::MandateMissing));
         }
         if let Some(name) = &pipeline.blueprint {
-            wanted.push((format!("blueprints/{name}.kdl"), "blueprint", name.span, ReasonCode::BlueprintUnpinned));
+            let path = written(root, &format!("blueprints/{name}"))?;
+            wanted.push((path, "blueprint", name.span, ReasonCode::BlueprintUnpinned));
         }
         for stage in &plan.stages {
             let Action::Tool { config, .. } = &stage.action else { continue };
@@ -67,6 +69,11 @@ pub(super) fn check(root: &Path, pipelines: &[Checked]) -> Result<(), Failure> {
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(Failure::documents(errors)) }
+}
+
+/// The document called `stem` in the syntax that it is written in; in KDL if it is not there.
+fn written(root: &Path, stem: &str) -> Result<String, Failure> {
+    Ok(document_name(root, stem)?.unwrap_or_else(|| format!("{stem}.kdl")))
 }
 
 fn read(root: &Path, kind: &str, document: &Document) -> Result<(), DocumentError> {
