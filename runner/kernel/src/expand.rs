@@ -3,7 +3,7 @@
 //!
 //! A stage expands to *children*: one for every combination of the pipeline's axes, of its own axes, and item of its
 //! list. An edge binds a child to those children of the other stage that agree with it on every axis that both have
-//! ([`fan`]).
+//! (`fan.rs`).
 
 mod fan;
 mod items;

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A ready stage starts when its services are ready, workers are free, and pools, mutexes and memory are
-//! ([`claims`]). Stages that come last are released when all others have ended, in whatever way.
+//! (`claims`). Stages that come last are released when all others have ended, in whatever way.
 //!
 //! INVARIANT: a gated stage is looked up or started only with an [`Admission`], and an admission
 //! comes only from a [`Pass`] about exactly the stage's input.
