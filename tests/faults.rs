@@ -1,8 +1,7 @@
 //! Faults, injected from outside: what is refused, with which code, and what stays as it was.
 
-use std::time::{Duration, Instant};
 
-use crate::support::{Done, Repo, states};
+use crate::support::{Done, Repo, SLEEPS, states, wait_for};
 
 fn one(script: &str, more: &str) -> Repo {
     Repo::with_pipeline(&format!(
@@ -116,7 +115,7 @@ fn two_in_a_row() -> Repo {
 fn an_interrupted_run_says_so_and_leaves_no_process() {
     let repo = one("echo started > /dev/null; exec sleep 300", "");
     let child = repo.start(&["run", "--json"]);
-    wait_for(|| journal(&repo).contains("\"start\""));
+    wait_for(|| repo.journal().contains("\"start\""));
     signal(child.id(), "INT");
     let done: Done = child.wait_with_output().unwrap().into();
     let run = done.exits(130).json();
@@ -126,15 +125,10 @@ fn an_interrupted_run_says_so_and_leaves_no_process() {
 
 #[test]
 fn after_a_kill_the_next_run_goes_on_where_it_was() {
-    let repo = Repo::with_pipeline(
-        r#"pipeline "p" {
-            stage "a" { run "sh" "-c" "echo a > o"; out "o" }
-            stage "b" { from "a"; files "wait"; run "sh" "-c" "if test -s wait; then exec sleep 300; fi; echo b > o"; tool "sleep"; out "o" }
-        }"#,
-    );
+    let repo = Repo::with_pipeline(SLEEPS);
     repo.write("wait", "yes\n");
     let mut child = repo.start(&["run"]);
-    wait_for(|| journal(&repo).matches("\"start\"").count() == 2);
+    wait_for(|| repo.journal().matches("\"start\"").count() == 2);
     child.kill().unwrap();
     child.wait().unwrap();
     repo.write("wait", "");
@@ -147,7 +141,7 @@ fn after_a_kill_the_next_run_goes_on_where_it_was() {
 fn a_second_run_at_the_same_time_is_told_to_wait() {
     let repo = one("exec sleep 300", "");
     let mut child = repo.start(&["run"]);
-    wait_for(|| journal(&repo).contains("\"start\""));
+    wait_for(|| repo.journal().contains("\"start\""));
     let second = repo.orgo(&["run"]).exits(4);
     assert!(second.stderr.contains("another run is under way"), "{}", second.stderr);
     signal(child.id(), "TERM");
@@ -166,21 +160,6 @@ fn a_source_that_changes_during_the_run_is_noticed() {
     let run = repo.orgo(&["run", "--json"]).exits(1).json();
     assert_eq!(run["code"], "INPUT_CHANGED");
     assert_eq!(repo.read("out/p/s/o"), "before\n", "the run worked on what it had hashed");
-}
-
-fn journal(repo: &Repo) -> String {
-    let runs = repo.root().join(".orgo/runs");
-    let latest = std::fs::read_to_string(runs.join("latest.p")).unwrap_or_default();
-    std::fs::read_to_string(runs.join(latest).join("journal.jsonl")).unwrap_or_default()
-}
-
-#[track_caller]
-fn wait_for(condition: impl Fn() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(60);
-    while !condition() {
-        assert!(Instant::now() < limit, "it did not happen within a minute");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn signal(pid: u32, name: &str) {

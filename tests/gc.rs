@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::support::{Repo, states};
+use crate::support::{Repo, SLEEPS, states, wait_for};
 
 const LATER: &str = "2099-01-01T00:00:00Z";
 
@@ -120,24 +120,10 @@ fn what_records_within_their_retention_name_stays_and_so_does_what_is_held() {
 
 #[test]
 fn nothing_is_collected_beside_a_run_and_a_killed_run_goes_on_afterwards() {
-    let repo = Repo::with_pipeline(
-        r#"pipeline "p" {
-            stage "a" { run "sh" "-c" "echo a > o"; out "o" }
-            stage "b" { from "a"; files "wait"; run "sh" "-c" "if test -s wait; then exec sleep 300; fi; echo b > o"; tool "sleep"; out "o" }
-        }"#,
-    );
+    let repo = Repo::with_pipeline(SLEEPS);
     repo.write("wait", "yes\n");
     let mut child = repo.start(&["run"]);
-    let journal = || {
-        let runs = repo.root().join(".orgo/runs");
-        let latest = std::fs::read_to_string(runs.join("latest.p")).unwrap_or_default();
-        std::fs::read_to_string(runs.join(latest).join("journal.jsonl")).unwrap_or_default()
-    };
-    let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while journal().matches("\"start\"").count() < 2 {
-        assert!(std::time::Instant::now() < limit, "the second stage did not start within a minute");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_for(|| repo.journal().matches("\"start\"").count() == 2);
     let before = objects(&repo);
     let done = repo.orgo(&["gc", "--clock", LATER, "--no-grace", "--max-size", "0"]).exits(4);
     assert!(done.stderr.contains("a run is under way"), "{}", done.stderr);

@@ -19,7 +19,7 @@ fn nothing_of_the_runners_environment_reaches_a_stage() {
         r#"pipeline "p" { stage "e" { run "sh" "-c" "env > env"; tool "env"; env "NAME" "value"; out "env" } }"#,
     );
     let own = [
-        ("HOME", "/root/of/the/runner"),
+        ("HOME", "/home/of/the/runner"),
         ("SSH_AUTH_SOCK", "/run/agent-of-the-runner"),
         ("CI_TOKEN", "token-of-the-runner"),
         ("LD_PRELOAD", ""),

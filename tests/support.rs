@@ -9,6 +9,22 @@ use tempfile::TempDir;
 /// The binary under test.
 pub const ORGO: &str = env!("CARGO_BIN_EXE_orgo");
 
+/// Two stages, the second of which sleeps while the file `wait` is not empty.
+pub const SLEEPS: &str = r#"pipeline "p" {
+    stage "a" { run "sh" "-c" "echo a > o"; out "o" }
+    stage "b" { from "a"; files "wait"; run "sh" "-c" "if test -s wait; then exec sleep 90; fi; echo b > o"; tool "sleep"; out "o" }
+}"#;
+
+/// Waits until something happened, for a minute at most.
+#[track_caller]
+pub fn wait_for(condition: impl Fn() -> bool) {
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition() {
+        assert!(std::time::Instant::now() < limit, "it did not happen within a minute");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
 /// A git repository that is removed with the value.
 pub struct Repo {
     folder: TempDir,
@@ -103,6 +119,13 @@ impl Repo {
     #[track_caller]
     pub fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.root().join(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    /// The journal of the newest run of the pipeline `p`, as far as it is written.
+    pub fn journal(&self) -> String {
+        let runs = self.root().join(".orgo/runs");
+        let latest = std::fs::read_to_string(runs.join("latest.p")).unwrap_or_default();
+        std::fs::read_to_string(runs.join(latest).join("journal.jsonl")).unwrap_or_default()
     }
 
     pub fn exists(&self, path: &str) -> bool {

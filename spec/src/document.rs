@@ -21,12 +21,10 @@ mod tree;
 mod wording;
 mod yaml;
 
-pub use convert::{Converted, convert};
+pub use convert::{Converted, convert, kdl_text};
 pub use fields::Fields;
 pub use format::format_kdl;
 pub use problem::{Document, DocumentError, NotRead, Problem, Problems, ReadText, closest};
 pub use scalar::{ByteSize, DurationMs, FromScalar, Literal, RelativePath};
-/// The name of [`parse`] while there was one syntax.
-pub use syntax::parse as parse_kdl;
 pub use syntax::{Syntax, parse};
 pub use tree::{Node, Scalar, Span, Spanned};

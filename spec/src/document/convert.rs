@@ -9,6 +9,8 @@ use crate::ReasonCode;
 
 mod kdl;
 
+pub use kdl::quoted as kdl_text;
+
 /// Nodes whose line is their evidence: they stay on one, however long.
 pub(super) const LINES: [&str; 2] = ["prefer", "qualify"];
 

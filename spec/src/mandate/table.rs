@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::document::{
-    Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, Scalar, Spanned, parse_kdl,
-};
+use crate::document::{Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, Scalar, Spanned, parse};
 use crate::project::unknown_top;
 use crate::record::{GateFacts, Lane, Produces, ReportFacts, RequestFacts, ValidatorFacts};
 use crate::{Digest, Name, ReasonCode};
@@ -87,7 +85,7 @@ impl Table {
     /// # Errors
     /// [`DocumentError`] with every problem.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut cases: Vec<Case> = Vec::new();
         for node in &nodes {

@@ -2,7 +2,7 @@
 
 use crate::ReasonCode;
 use crate::document::{
-    Document, DocumentError, Fields, Node, Problem, Problems, ReadText, RelativePath, Spanned, parse_kdl,
+    Document, DocumentError, Fields, Node, Problem, Problems, ReadText, RelativePath, Spanned, parse,
 };
 
 /// The most documents that one may include, directly or not.
@@ -40,7 +40,7 @@ struct Reader<'r> {
 /// # Errors
 /// [`DocumentError`] if one of them is not well formed.
 pub(super) fn read(document: &Document, read: &ReadText<'_>) -> Result<Whole, DocumentError> {
-    let mut nodes = parse_kdl(document)?;
+    let mut nodes = parse(document)?;
     if !nodes.iter().any(|n| *n.name == "include") {
         return Ok(Whole {
             document: document.clone(),
@@ -119,7 +119,7 @@ impl Reader<'_> {
             );
             return Ok(());
         }
-        let mut nodes = parse_kdl(&document)?;
+        let mut nodes = parse(&document)?;
         nodes.iter_mut().for_each(|node| node.shift(base));
         self.done.push((base, document));
         self.open.push(path.as_str().to_owned());

@@ -165,8 +165,8 @@ impl Param {
     }
 }
 
-/// A default as it is written: text, a whole number or a truth value.
-struct Written(String);
+/// A value of a parameter as it is written: text, a whole number or a truth value.
+pub(super) struct Written(pub(super) String);
 
 impl FromScalar for Written {
     const EXPECTED: &'static str = "text, a whole number, `#true` or `#false`";

@@ -30,7 +30,6 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// The keys that sign what the run appends.
     /// Appends to the ledger, or puts into the spool; returns the number of the last record, if it has one.
     ///
     /// # Errors

@@ -12,7 +12,6 @@
 use std::path::{Path, PathBuf};
 
 use orgo_kernel::key::StageKey;
-use orgo_kernel::plan::Action;
 use orgo_spec::{Digest, Hasher};
 use serde::{Deserialize, Serialize};
 
@@ -148,8 +147,7 @@ impl Planner<'_> {
         for (i, stage) in self.plan.stages.iter().enumerate() {
             let remembered = self.memory.get(i)?;
             let shown = remembered.stamps.len() == remembered.outputs.len();
-            let plain = stage.gate.is_none() && !stage.is_finally() && matches!(stage.action, Action::Run(_));
-            if !plain || !shown {
+            if !stage.is_plain() || !shown {
                 return None;
             }
             of_stages.push((stage.name.as_str(), Some(remembered.keyed.key)));

@@ -4,7 +4,7 @@ use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::StopSignal;
 use serde::{Deserialize, Serialize};
 
-use super::ResolvedStage;
+use super::{Action, ResolvedStage};
 
 /// How a stage is run, if it says anything about it. None of it is in the key, except services.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,12 @@ impl ResolvedStage {
     #[must_use]
     pub fn is_optional(&self) -> bool {
         self.runtime.as_ref().is_some_and(|r| r.optional)
+    }
+
+    /// Whether it runs a program and nothing is decided anew on every run: no gate before it, and it does not come last.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        self.gate.is_none() && !self.is_finally() && matches!(self.action, Action::Run(_))
     }
 
     /// Whether it runs after all others.

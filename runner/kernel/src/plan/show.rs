@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use orgo_spec::canonical::{self, Value};
+use orgo_spec::document::kdl_text as quoted;
 
 use super::{Action, Resolved, ResolvedStage};
 use crate::graph::StageId;
@@ -177,27 +178,4 @@ fn settings(stage: &ResolvedStage, files: &mut Vec<&str>) -> String {
 /// A text in quotes, as it will be read: a `${` in it stands for the characters themselves.
 fn escaped(text: &str) -> String {
     quoted(&text.replace("${", "$${"))
-}
-
-/// A KDL string.
-fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c.is_control()
-                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{feff}' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
-            {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
 }

@@ -74,7 +74,9 @@ fn scalar(scalar: &Scalar) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
+/// A text as a KDL string; what does not show, or turns the direction of reading, is escaped.
+#[must_use]
+pub fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {

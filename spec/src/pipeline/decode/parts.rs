@@ -1,8 +1,8 @@
 //! Parts of a stage: programs, edges, outputs, items, conditions.
 
-use crate::document::{Fields, FromScalar, Node, Problem, Problems, RelativePath, Scalar, Span, Spanned};
+use crate::document::{Fields, Node, Problem, Problems, RelativePath, Span, Spanned};
 use crate::pipeline::matrix::Matrix;
-use crate::pipeline::param::Param;
+use crate::pipeline::param::{Param, Written};
 use crate::pipeline::stage::{Artifact, Condition, ForEach, From, Stage};
 use crate::{Name, ReasonCode};
 
@@ -97,7 +97,7 @@ pub(super) fn when(node: &Node, problems: &mut Problems) -> Option<Condition> {
         fields.list("changed", problems)
     };
     let param = fields.one::<Name>("param", problems);
-    let is = fields.one::<Text>("is", problems);
+    let is = fields.one::<Written>("is", problems);
     fields.finish(problems);
     match (changed.is_empty(), param, is) {
         (false, None, None) => Some(Condition::Changed(changed)),
@@ -108,22 +108,6 @@ pub(super) fn when(node: &Node, problems: &mut Problems) -> Option<Condition> {
                     .help("write `when changed=\"src/**\"`, or `when param=\"level\" is=\"3\"`"),
             );
             None
-        }
-    }
-}
-
-/// The text of a value of any kind.
-struct Text(String);
-
-impl FromScalar for Text {
-    const EXPECTED: &'static str = "text, a whole number, `#true` or `#false`";
-
-    fn from_scalar(scalar: &Scalar) -> Option<Self> {
-        match scalar {
-            Scalar::Text(text) => Some(Self(text.clone())),
-            Scalar::Integer(i) => Some(Self(i.to_string())),
-            Scalar::Bool(b) => Some(Self(b.to_string())),
-            Scalar::Number(_) | Scalar::Null => None,
         }
     }
 }
