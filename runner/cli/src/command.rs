@@ -5,6 +5,7 @@ pub(crate) mod cases;
 mod check;
 pub(crate) mod convert;
 mod demo;
+mod diff;
 pub(crate) mod evidence;
 mod explain;
 pub(crate) mod fmt;
@@ -73,9 +74,11 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         None => next(&context),
         Some(Command::Init(args)) => init::run(&context, &args),
-        Some(Command::Check(_)) => check::run(&context),
+        Some(Command::Check(args)) => check::run(&context, &args),
         Some(Command::Fmt(args)) => fmt::run(&context, &args),
         Some(Command::Convert(args)) => convert::run(&context, &args),
+        Some(Command::Diff(args)) => diff::run(&context, &args),
+        Some(Command::Affected(args)) => diff::affected(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),

@@ -9,6 +9,7 @@
 
 mod commit;
 mod name;
+mod range;
 mod remote;
 mod shape;
 mod source;

@@ -5,18 +5,34 @@ use orgo_spec::pipeline::Isolation;
 use serde_json::json;
 
 use super::Context;
+use crate::annotate;
+use crate::args::Check;
 use crate::failure::{Class, Failure};
 use crate::project::Repository;
+use crate::review::Here;
 
 /// Checks the documents and says what they amount to.
-pub(super) fn run(context: &Context) -> Result<(), Failure> {
+pub(super) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
+    let checked = documents(context, args.format.is_some());
+    if let Some(form) = args.format {
+        // Outside of git the project is all there is.
+        let prefix = Here::find(context).map_or_else(|_| String::new(), |here| here.prefix);
+        let errors = checked.as_ref().err().map(Failure::errors).unwrap_or_default();
+        annotate::print(&annotate::of_errors(errors, &prefix), form);
+    }
+    checked
+}
+
+/// Checks the documents; quietly, if standard output is for something else.
+fn documents(context: &Context, quietly: bool) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
     let pipelines = repository.pipelines()?;
+    let say = |line: String| if quietly { context.output.note(line) } else { context.output.line(line) };
     for (_, plan) in &pipelines {
         obtainable(plan, &vec![true; plan.stages.len()])?;
         let stages = plan.stages.len();
         let gates = plan.gates.len();
-        context.output.line(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
+        say(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
     }
     for name in orgo_host::mandate::names(repository.workspace.root())? {
         if let Some(loaded) = orgo_host::mandate::from_folder(repository.workspace.root(), &name)? {
@@ -25,7 +41,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         }
     }
     if pipelines.is_empty() {
-        context.output.line("the project declares no pipeline yet; write one in `pipelines/`");
+        say("the project declares no pipeline yet; write one in `pipelines/`".to_owned());
     } else {
         context.output.note(not_enforced(pipelines.iter().map(|(_, plan)| plan)));
     }
