@@ -113,7 +113,7 @@ pub struct PipelineReview {
     pub status: Status,
     /// How many stages it has in the head.
     pub total: usize,
-    /// Stages that changed or run again, in an order in which they could run; then those that are gone.
+    /// Stages that changed or run again, as they are declared; then those that are gone.
     pub stages: Vec<StageReview>,
     /// How long what runs again may take.
     pub estimate: Estimate,

@@ -5,7 +5,7 @@ use orgo_spec::review::{Finding, PipelineReview, Review, Status, Strength};
 
 use super::Reviewed;
 use super::mermaid::{graph, left_out};
-use super::text::{about, because, counts, estimated, headline, short, side_text};
+use super::text::{about, because, counts, differ, estimated, headline, short, side_text};
 use crate::output::plain;
 
 /// The most rows of a table.
@@ -100,7 +100,7 @@ fn files(review: &Review, page: &mut String) {
     if review.files.is_empty() {
         return;
     }
-    page.push_str(&format!("\n<details><summary>{} files differ</summary>\n\n", review.files.len()));
+    page.push_str(&format!("\n<details><summary>{}</summary>\n\n", differ(review.files.len())));
     for file in review.files.iter().take(MAX_ROWS) {
         let from = file.from.as_ref().map_or_else(String::new, |from| format!(" from {}", code(from)));
         page.push_str(&format!("- {} {}{from}\n", file.change.as_str(), code(&file.path)));

@@ -42,7 +42,8 @@ pub(crate) fn text(review: &Review, verbose: bool) -> Vec<String> {
     lines
 }
 
-fn differ(files: usize) -> String {
+/// How many files differ, in words.
+pub(super) fn differ(files: usize) -> String {
     if files == 1 { "1 file differs".to_owned() } else { format!("{files} files differ") }
 }
 

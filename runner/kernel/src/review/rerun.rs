@@ -41,7 +41,7 @@ pub(super) fn reruns(
         again[id.index()] = rerun;
     }
     let side = Side::new(new);
-    for id in order {
+    for id in plan.graph.stages() {
         let name = plan.stage(id).name.as_str();
         let rerun = again[id.index()].take();
         match (rows.remove(name), rerun) {
