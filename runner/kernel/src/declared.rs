@@ -7,18 +7,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical;
-use orgo_spec::document::{Document, DocumentError, Problem, Problems, Span};
+use orgo_spec::document::{Document, DocumentError, Problem, Problems, Span, Syntax};
 use orgo_spec::knowledge::{Decision, Rules, decode_decisions};
-use orgo_spec::mandate::Mandate;
+use orgo_spec::mandate::Bundle;
 use orgo_spec::pipeline::{Pipeline, parse_pipelines};
 use orgo_spec::project::Project;
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use crate::expand::expand;
 use crate::plan::{Action, Resolved};
+use crate::policy::Policies;
 
-/// The project document.
-pub const PROJECT: &str = "orgo.kdl";
+/// The project document, without its ending.
+const PROJECT: &str = "orgo";
+/// The settings of a mandate, in its folder.
+const SETTINGS: &str = "mandate.kdl";
 /// The lock file.
 pub const LOCK: &str = "orgo.lock";
 
@@ -66,6 +69,17 @@ pub struct DeclaredPipeline {
     pub plan: Resolved,
 }
 
+/// A mandate with everything that decides.
+#[derive(Debug)]
+pub struct DeclaredMandate {
+    /// The text of its settings.
+    pub document: Document,
+    /// Settings, policies and tests.
+    pub bundle: Bundle,
+    /// The policies, valid.
+    pub policies: Policies,
+}
+
 /// Everything that a tree declares.
 #[derive(Debug, Default)]
 pub struct Declared {
@@ -74,7 +88,7 @@ pub struct Declared {
     /// Pipelines by name.
     pub pipelines: BTreeMap<String, DeclaredPipeline>,
     /// Mandates by name.
-    pub mandates: BTreeMap<String, Read<Mandate>>,
+    pub mandates: BTreeMap<String, DeclaredMandate>,
     /// Blueprints by name.
     pub blueprints: BTreeMap<String, Read<Blueprint>>,
     /// Rule sets that stages read, by path.
@@ -97,28 +111,24 @@ impl Declared {
     /// Those of `files`.
     pub fn read<F: Files>(files: &F) -> Result<Self, F::Error> {
         let mut declared = Self::default();
-        if let Some(document) = declared.document(files, PROJECT)? {
-            declared.project = declared.decode(document, Project::parse);
+        for path in Syntax::ENDINGS.map(|(ending, _)| format!("{PROJECT}.{ending}")) {
+            if let Some(document) = declared.document(files, &path)?
+                && declared.is_alone(declared.project.as_ref().map(|p| p.document.name().to_owned()), &path)
+            {
+                declared.project = declared.decode(document, Project::parse);
+            }
         }
         for path in declared.list(files, "pipelines")?.into_iter().filter(|p| is_document(p, 1)) {
             if let Some(document) = declared.document(files, &path)? {
                 declared.pipelines_of(&document);
             }
         }
-        for path in declared.list(files, "mandates")? {
-            let name = path.strip_prefix("mandates/").and_then(|p| p.strip_suffix("/mandate.kdl"));
-            let Some(name) = name.filter(|n| !n.contains('/')) else {
-                declared.other(files, path)?;
-                continue;
-            };
-            if let Some(document) = declared.document(files, &path)? {
-                let read = declared.decode(document, Mandate::parse);
-                declared.mandates.extend(read.map(|read| (name.to_owned(), read)));
-            }
-        }
+        declared.read_mandates(files)?;
         for path in declared.list(files, "blueprints")?.into_iter().filter(|p| is_document(p, 1)) {
-            if let Some(document) = declared.document(files, &path)? {
-                let name = stem(&path).to_owned();
+            let name = stem(&path).to_owned();
+            if let Some(document) = declared.document(files, &path)?
+                && declared.is_alone(declared.blueprints.get(&name).map(|b| b.document.name().to_owned()), &path)
+            {
                 let read = declared.decode(document, Blueprint::parse);
                 declared.blueprints.extend(read.map(|read| (name, read)));
             }
@@ -145,7 +155,12 @@ impl Declared {
     /// The files below a folder. A link is a problem: who reviews a change sees where it leads to, not what is there.
     fn list<F: Files>(&mut self, files: &F, folder: &str) -> Result<Vec<String>, F::Error> {
         if files.is_link(folder)? {
-            self.refuse(folder, "documents are files of the repository, and this is a link", "put the files here");
+            self.refuse(
+                ReasonCode::DocumentInvalid,
+                folder,
+                "documents are files of the repository, and this is a link",
+                "put the files here",
+            );
             return Ok(Vec::new());
         }
         let mut paths = files.list(folder)?;
@@ -157,27 +172,50 @@ impl Declared {
         }
         paths.retain(|path| !links.contains(path));
         for link in links {
-            self.refuse(&link, "documents are files of the repository, and this is a link", "put the file here");
+            self.refuse(
+                ReasonCode::DocumentInvalid,
+                &link,
+                "documents are files of the repository, and this is a link",
+                "put the file here",
+            );
         }
         Ok(paths)
     }
 
-    fn refuse(&mut self, path: &str, message: &str, help: &str) {
+    /// Whether nothing declares the same in another syntax; a problem if something does.
+    fn is_alone(&mut self, other: Option<String>, path: &str) -> bool {
+        if let Some(other) = &other {
+            self.refuse(
+                ReasonCode::FieldDuplicate,
+                path,
+                &format!("`{other}` declares the same"),
+                "keep one of the two",
+            );
+        }
+        other.is_none()
+    }
+
+    fn refuse(&mut self, code: ReasonCode, path: &str, message: &str, help: &str) {
         let mut problems = Problems::new(&Document::new(path, ""));
-        problems.push(Problem::new(ReasonCode::DocumentInvalid, message, Span::default()).help(help));
+        problems.push(Problem::new(code, message, Span::default()).help(help));
         self.errors.push(problems.into_error());
     }
 
     fn document<F: Files>(&mut self, files: &F, path: &str) -> Result<Option<Document>, F::Error> {
         let Some(bytes) = files.read(path)? else {
             if files.is_link(path)? {
-                self.refuse(path, "documents are files of the repository, and this is a link", "put the file here");
+                self.refuse(
+                    ReasonCode::DocumentInvalid,
+                    path,
+                    "documents are files of the repository, and this is a link",
+                    "put the file here",
+                );
             }
             return Ok(None);
         };
         let text = String::from_utf8(bytes);
         if text.is_err() {
-            self.refuse(path, "the file is not UTF-8 text", "save it as UTF-8");
+            self.refuse(ReasonCode::DocumentInvalid, path, "the file is not UTF-8 text", "save it as UTF-8");
         }
         Ok(text.ok().map(|text| Document::new(path, text)))
     }
@@ -194,6 +232,33 @@ impl Declared {
                 None
             }
         }
+    }
+
+    fn read_mandates<F: Files>(&mut self, files: &F) -> Result<(), F::Error> {
+        let mut folders: BTreeMap<Name, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
+        for path in self.list(files, "mandates")? {
+            let parts = path.strip_prefix("mandates/").and_then(|p| p.split_once('/'));
+            let part = parts.and_then(|(name, file)| Some((Name::new(name).ok()?, file)));
+            let Some((name, file)) = part.filter(|(_, file)| is_of_mandate(file)) else {
+                self.other(files, path)?;
+                continue;
+            };
+            let bytes = files.read(&path)?.unwrap_or_default();
+            folders.entry(name).or_default().insert(file.to_owned(), bytes);
+        }
+        for (name, files) in folders.into_iter().filter(|(_, files)| files.contains_key(SETTINGS)) {
+            let text = String::from_utf8_lossy(&files[SETTINGS]).into_owned();
+            let document = Document::new(format!("mandates/{name}/{SETTINGS}"), text);
+            let read = Bundle::read(&name, &files)
+                .and_then(|bundle| Ok((Policies::load(bundle.id(), bundle.policies())?, bundle)));
+            match read {
+                Ok((policies, bundle)) => {
+                    self.mandates.insert(name.to_string(), DeclaredMandate { document, bundle, policies });
+                }
+                Err(errors) => self.errors.extend(errors),
+            }
+        }
+        Ok(())
     }
 
     fn other<F: Files>(&mut self, files: &F, path: String) -> Result<(), F::Error> {
@@ -240,6 +305,13 @@ impl Declared {
         stages.filter_map(|stage| rules(&stage.action)).collect()
     }
 
+    /// Whether the project's document could not be read.
+    #[must_use]
+    pub fn has_broken_project(&self) -> bool {
+        let names = self.errors.iter().map(|e| e.document().name());
+        names.into_iter().any(|name| Syntax::of(name).is_some() && stem(name) == PROJECT && is_flat(name))
+    }
+
     /// Whether a document could not be read, so that nothing is known of what it declares.
     #[must_use]
     pub fn is_broken(&self, path: &str) -> bool {
@@ -247,9 +319,22 @@ impl Declared {
     }
 }
 
+/// Whether a file of a mandate's folder decides anything.
+fn is_of_mandate(file: &str) -> bool {
+    match file.strip_prefix("tests/") {
+        Some(test) => is_flat(test) && test.ends_with(".kdl"),
+        None => is_flat(file) && (file.ends_with(".kdl") || file.ends_with(".cedar")),
+    }
+}
+
 /// Whether a path is that of a document at most so many folders deep.
 fn is_document(path: &str, depth: usize) -> bool {
-    path.ends_with(".kdl") && path.matches('/').count() <= depth
+    Syntax::of(path).is_some() && path.matches('/').count() <= depth
+}
+
+/// Whether a path has no folder.
+fn is_flat(path: &str) -> bool {
+    !path.contains('/')
 }
 
 /// The file's name without folders and ending.
@@ -283,6 +368,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn documents_in_either_syntax_are_read_and_what_stands_twice_is_refused() {
+        let Ok(declared) = Declared::read(&Texts(&[
+            ("orgo.yaml", "project test: {}\n"),
+            ("pipelines/a.yaml", "pipeline a:\n  stage s:\n    run: \"true\"\n"),
+            ("blueprints/b.kdl", "blueprint \"b\" revision=1 kristal=\"4\" {}"),
+            ("blueprints/b.yml", ""),
+        ]));
+        assert!(declared.is_broken("blueprints/b.yml") && !declared.has_broken_project());
+        assert_eq!(declared.errors.len(), 1, "{:?}", declared.errors);
+        assert!(declared.project.is_some() && declared.pipelines.contains_key("a"));
+    }
+
+    #[test]
     fn a_wrong_document_does_not_hide_the_others() {
         let Ok(declared) = Declared::read(&Texts(&[
             ("orgo.kdl", "project \"test\""),
@@ -290,12 +388,12 @@ pub(crate) mod tests {
             ("pipelines/b.kdl", "pipeline \"b\" { stage \"s\" { rn \"true\" } }"),
             ("pipelines/c.kdl", "pipeline \"a\" { stage \"s\" { run \"true\" } }"),
             ("mandates/m/mandate.kdl", "mandate \"m\""),
-            ("mandates/m/extra.cedar", "permit();"),
+            ("mandates/m/notes.txt", "more"),
         ]));
         assert_eq!(declared.pipelines.keys().collect::<Vec<_>>(), ["a"]);
         assert!(declared.is_broken("pipelines/b.kdl") && declared.is_broken("mandates/m/mandate.kdl"));
         assert!(declared.is_broken("pipelines/c.kdl"), "a name is declared once");
         assert_eq!(declared.errors.len(), 3);
-        assert!(declared.others.contains_key("mandates/m/extra.cedar"));
+        assert!(declared.others.contains_key("mandates/m/notes.txt"));
     }
 }

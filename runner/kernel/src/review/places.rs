@@ -1,6 +1,6 @@
 //! Where something is written.
 
-use orgo_spec::document::{Document, Node, Scalar, Span, parse_kdl};
+use orgo_spec::document::{Document, Node, Scalar, Span, parse};
 use orgo_spec::review::Place;
 
 /// The places of one document.
@@ -12,7 +12,7 @@ pub(super) struct Places<'d> {
 impl<'d> Places<'d> {
     /// A document that cannot be read has its first line as its only place.
     pub(super) fn new(document: &'d Document) -> Self {
-        Self { document, nodes: parse_kdl(document).unwrap_or_default() }
+        Self { document, nodes: parse(document).unwrap_or_default() }
     }
 
     /// A place by its bytes.
