@@ -3,9 +3,11 @@
 
 mod architecture;
 mod commands;
+mod comparison;
 mod corpus;
 mod declarations;
 mod demo;
+mod diff;
 mod evidence;
 mod faults;
 mod gc;

@@ -9,6 +9,7 @@
 //! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
 //! * [`record`]: signed facts about runs and trust.
+//! * [`review`]: what a change does to what a repository declares.
 //! * [`schema`]: JSON Schemas and the table of reason codes, generated from the types.
 //! * [`secret`]: what must never be signed or kept: found, and replaced.
 //! * [`signature`]: keys, DSSE envelopes, SSH signatures; all verification of signed bytes.
@@ -31,6 +32,7 @@ pub mod pipeline;
 pub mod project;
 mod reason;
 pub mod record;
+pub mod review;
 pub mod schema;
 pub mod secret;
 pub mod signature;

@@ -47,6 +47,7 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("mandate", schema_for!(crate::mandate::Mandate)),
         ("pipeline", schema_for!(crate::pipeline::Pipeline)),
         ("project", schema_for!(crate::project::Project)),
+        ("review", schema_for!(crate::review::Review)),
         ("trust-record", statement::<TrustRecord>()),
         ("revocation-record", statement::<RevocationRecord>()),
         ("started-record", statement::<StartedRecord>()),

@@ -8,6 +8,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
+use crate::annotate::Form;
 use crate::command::{admin, cases, convert, evidence, fmt, gc, key, mandate, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
@@ -71,6 +72,10 @@ pub(crate) enum Command {
     Convert(convert::Convert),
     /// Show what a run would do, and why
     Plan(Plan),
+    /// Show what a change does: stages, gates, permissions, what runs again
+    Diff(Diff),
+    /// List what a change makes run again
+    Affected(Affected),
     /// Run a pipeline
     Run(Run),
     /// Tell why a stage ran, or why it did not
@@ -158,9 +163,70 @@ pub(crate) struct Against {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo check\n  orgo check --resolved\n  orgo check --resolved ci -p level=3 --json"
+    after_help = "Examples:\n  orgo diff main\n  orgo diff main..HEAD\n  orgo diff origin/main...HEAD --format markdown > report.md\n  orgo diff origin/main...HEAD --format github --fail-on weakened"
+)]
+pub(crate) struct Diff {
+    /// `BASE..HEAD`, `BASE...HEAD` (from where the two parted), or `BASE` with the working folder
+    #[arg(value_name = "RANGE")]
+    pub(crate) range: String,
+    /// What to print
+    #[arg(long, value_name = "FORM", default_value = "text", conflicts_with = "json")]
+    pub(crate) format: DiffForm,
+    /// End with exit code 1 if anything is weaker, or may be
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) fail_on: Option<FailOn>,
+}
+
+/// What `orgo diff` prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DiffForm {
+    /// Lines for people
+    Text,
+    /// A page for the thread of a pull request, with graphs
+    Markdown,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0, for GitHub's code scanning and other viewers
+    Sarif,
+    /// Workflow commands of GitHub Actions
+    Github,
+    /// A Code Quality report of GitLab
+    Gitlab,
+}
+
+/// Which findings are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Those that are weaker
+    Weakened,
+    /// Those that are weaker, or may be
+    Unclear,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  orgo affected main\n  orgo affected origin/main...HEAD --pipelines\n  orgo affected main..HEAD --json"
+)]
+pub(crate) struct Affected {
+    /// `BASE..HEAD`, `BASE...HEAD` (from where the two parted), or `BASE` with the working folder
+    #[arg(value_name = "RANGE")]
+    pub(crate) range: String,
+    /// Print a pipeline and a stage on each line (the default)
+    #[arg(long, conflicts_with = "pipelines")]
+    pub(crate) stages: bool,
+    /// Print the names of pipelines
+    #[arg(long)]
+    pub(crate) pipelines: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  orgo check\n  orgo check --format github\n  orgo check --resolved\n  orgo check --resolved ci -p level=3 --json"
 )]
 pub(crate) struct Check {
+    /// Print problems as annotations on standard output too
+    #[arg(long, value_name = "FORM", conflicts_with_all = ["json", "resolved"])]
+    pub(crate) format: Option<Form>,
     /// Show what the pipelines expand to, as a document that means the same
     #[arg(long)]
     pub(crate) resolved: bool,
@@ -326,3 +392,6 @@ pub(crate) struct Stage {
     /// The tool
     pub(crate) tool: String,
 }
+
+#[cfg(test)]
+mod snippets;

@@ -6,6 +6,7 @@ mod check;
 mod conditions;
 pub(crate) mod convert;
 mod demo;
+mod diff;
 pub(crate) mod evidence;
 mod explain;
 pub(crate) mod fmt;
@@ -77,6 +78,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Check(args)) => check::run(&context, &args),
         Some(Command::Fmt(args)) => fmt::run(&context, &args),
         Some(Command::Convert(args)) => convert::run(&context, &args),
+        Some(Command::Diff(args)) => diff::run(&context, &args),
+        Some(Command::Affected(args)) => diff::affected(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),

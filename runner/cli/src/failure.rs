@@ -105,6 +105,14 @@ impl Failure {
         Self { class: Class::Declared, what: What::Documents(errors) }
     }
 
+    /// The documents with problems, if that is why.
+    pub(crate) fn errors(&self) -> &[DocumentError] {
+        match &self.what {
+            What::Documents(errors) => errors,
+            What::Told | What::Report(_) => &[],
+        }
+    }
+
     /// A message with a way out.
     pub(crate) fn message(
         class: Class,

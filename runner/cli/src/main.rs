@@ -1,5 +1,6 @@
 //! `orgo`: auditable pipelines as code.
 
+mod annotate;
 mod args;
 mod command;
 mod evidence;
@@ -8,6 +9,7 @@ mod ledger;
 mod output;
 mod project;
 mod report;
+mod review;
 mod stage;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ use orgo_spec::project::Project;
 use self::events::Events;
 use self::human::Human;
 pub(crate) use self::human::unchanged;
+pub(crate) use self::progress::duration;
 use self::structured::Structured;
 use crate::args::{LogForm, Run};
 use crate::failure::Failure;

@@ -57,6 +57,12 @@ pub fn rfc3339(ms: i64) -> String {
     format!("{time:.3}")
 }
 
+/// Milliseconds since the epoch of a time in RFC 3339; `None` if the text is none.
+#[must_use]
+pub fn millis(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_millisecond)
+}
+
 /// A moment, in seconds since the epoch, as RFC 3339 in UTC with whole seconds: texts of this form sort as the moments do.
 #[must_use]
 pub fn moment(seconds: i64) -> String {

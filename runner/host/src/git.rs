@@ -11,6 +11,7 @@ mod base;
 mod commit;
 mod name;
 mod pack;
+mod range;
 mod remote;
 mod shape;
 mod source;

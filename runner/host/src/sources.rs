@@ -10,6 +10,8 @@
 
 pub(crate) mod pattern;
 
+pub use pattern::Matcher;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;

@@ -1,5 +1,6 @@
 //! Orgo's decisions, without effects: what is read, started or written is the host's business.
 //!
+//! * [`declared`]: everything that a tree of files declares; [`review`]: what a change does to it.
 //! * [`expand`]: declared pipelines become resolved ones ([`plan`]), on a dense [`graph`].
 //! * [`collect`]: what may leave the object store, and why.
 //! * [`key`]: stage keys, which are Remote Execution API `Action` digests; [`why`] tells them apart.
@@ -7,6 +8,7 @@
 //! * [`scheduler`]: the state machine that a run is.
 
 pub mod collect;
+pub mod declared;
 pub mod expand;
 pub mod gate;
 pub mod graph;
@@ -14,5 +16,6 @@ pub mod key;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod review;
 pub mod scheduler;
 pub mod why;

@@ -29,6 +29,28 @@ pub fn matches_any(patterns: &[String], paths: &[String]) -> Result<bool, Source
     Ok(false)
 }
 
+/// Whether patterns match paths, without looking at any file; each pattern is read once. A pattern that cannot be read
+/// matches everything: whoever asks what a change touches had better be told too much.
+#[derive(Debug, Default)]
+pub struct Matcher {
+    known: std::collections::HashMap<String, Option<globset::GlobMatcher>>,
+}
+
+impl Matcher {
+    /// Whether `pattern`, as a stage declares it, matches `path`.
+    pub fn matches(&mut self, pattern: &str, path: &str) -> bool {
+        if is_literal(pattern) {
+            return pattern == path;
+        }
+        if path.split('/').any(|part| part == ".orgo") {
+            return false;
+        }
+        let read = || GlobBuilder::new(pattern).literal_separator(true).build().ok().map(|glob| glob.compile_matcher());
+        let matcher = self.known.entry(pattern.to_owned()).or_insert_with(read);
+        matcher.as_ref().is_none_or(|m| m.is_match(path))
+    }
+}
+
 /// A digest over the paths that a pattern matches.
 pub(crate) fn digest(paths: &[String]) -> Digest {
     let mut hasher = Hasher::new();

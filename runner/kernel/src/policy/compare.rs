@@ -3,34 +3,9 @@
 use std::collections::BTreeMap;
 
 use orgo_spec::canonical::{self, Profile, Value};
+pub use orgo_spec::review::Strength;
 
 use super::Policy;
-
-/// Which way a change goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Strength {
-    /// It permits what was refused before.
-    Weaker,
-    /// Nobody can tell without reading it.
-    Unclear,
-    /// It refuses what was permitted before.
-    Stronger,
-    /// It decides nothing.
-    Neutral,
-}
-
-impl Strength {
-    /// The word for it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Weaker => "weaker",
-            Self::Unclear => "unclear",
-            Self::Stronger => "stronger",
-            Self::Neutral => "neutral",
-        }
-    }
-}
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq)]
