@@ -38,11 +38,14 @@ const MANDATE: &str = r#"mandate "m" version=1 tenant="test" {
 }
 "#;
 
+const POLICY: &str = "@id(\"what-passed\")\npermit (principal, action == Action::\"compile\", resource)\nwhen { context.report.status == \"passed\" };\n";
+
 fn repo() -> Repo {
     let repo = Repo::empty();
     repo.write("orgo.kdl", "project \"test\"\n");
     repo.write("pipelines/p.kdl", PIPELINE);
     repo.write("mandates/m/mandate.kdl", MANDATE);
+    repo.write("mandates/m/gate.cedar", POLICY);
     repo.write("src/a.c", "int main() {}\n");
     repo.write("data/one.csv", "a,b\n1,2\n");
     repo.write("data/two.csv", "c,d\n3,4\n");

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical;
-use orgo_spec::document::{Document, DocumentError, Problem, Problems, RelativePath, Span, Syntax};
+use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, RelativePath, Span, Syntax};
 use orgo_spec::knowledge::{Decision, Rules, decode_decisions};
 use orgo_spec::mandate::Bundle;
-use orgo_spec::pipeline::{NotRead, Pipeline, parse_pipelines_with};
+use orgo_spec::pipeline::{Pipeline, parse_pipelines_with};
 use orgo_spec::project::Project;
 use orgo_spec::{Digest, Name, ReasonCode};
 

@@ -127,7 +127,7 @@ pub(super) fn headline(pipeline: &PipelineReview) -> String {
     let name = plain(&pipeline.name);
     match pipeline.status {
         Status::Removed => format!("{name}: removed"),
-        status => format!(
+        status @ (Status::Added | Status::Changed | Status::Same) => format!(
             "{name}: {}; of {} stages {certain} run again, {perhaps} may",
             if status == Status::Same { "as before" } else { status.as_str() },
             pipeline.total

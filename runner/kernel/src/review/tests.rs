@@ -81,7 +81,7 @@ fn what_comes_last_runs_if_anything_does() {
 
 #[test]
 fn permissions_and_gates_have_a_direction() {
-    let old = r#"pipeline "p" profile="kristal" mandate="m" {
+    let old = r#"pipeline "p" mandate="m" {
         stage "r" { run "x"; out "report" }
         gate "accept" on="r"
         stage "c" gate="accept" { from "r"; run "y"; out "o"; isolation "confined" }
