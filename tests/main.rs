@@ -10,6 +10,7 @@ mod faults;
 mod hostile;
 mod keys;
 mod ledger;
+mod pins;
 mod runner;
 mod runtime;
 mod secrets;

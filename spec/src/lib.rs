@@ -4,6 +4,7 @@
 //! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
 //! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
+//! * [`lock`]: `orgo.lock`, what floats resolved to digests.
 //! * [`log`]: the Merkle log of the ledger: tree, tiles, proofs, checkpoints.
 //! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
@@ -22,6 +23,7 @@ mod decimal;
 mod digest;
 pub mod document;
 pub mod knowledge;
+pub mod lock;
 pub mod log;
 pub mod mandate;
 mod name;

@@ -24,7 +24,7 @@ pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun};
 pub use attest::{AttestationError, Authorities, Descriptor, DigestSet, runner_id, source_uri};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
-    PipelineRef, Program, Snapshot, Source, Status,
+    PinState, Pins, PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, ReportFacts, ValidatorFacts};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};

@@ -1,6 +1,7 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
 pub(crate) mod admin;
+pub(crate) mod blueprint;
 mod check;
 mod demo;
 mod explain;
@@ -8,6 +9,7 @@ mod generate;
 mod init;
 pub(crate) mod key;
 mod ledger;
+pub(crate) mod lock;
 mod log;
 mod plan;
 pub(crate) mod proof;
@@ -70,6 +72,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Check(_)) => check::run(&context),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
+        Some(Command::Lock(args)) => lock::run(&context, &args),
+        Some(Command::Blueprint(args)) => blueprint::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),

@@ -5,6 +5,7 @@ mod command;
 mod failure;
 mod ledger;
 mod output;
+mod pins;
 mod project;
 mod report;
 mod stage;

@@ -66,6 +66,9 @@ pub struct BuildFacts {
     /// Stages, where they are too many to list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<StagePage>,
+    /// Whether what the run took in from outside was pinned. Absent in records of programs that did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<Pins>,
     /// What was run.
     pub pipeline: PipelineRef,
     /// Policies that were chosen explicitly.
@@ -145,6 +148,44 @@ pub struct Compiler {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// Whether host programs and external inputs were those that `orgo.lock` pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pins {
+    /// Digest of `orgo.lock` in the source that was read; there exactly if the state is `locked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lock: Option<Digest>,
+    /// `locked` or `unpinned`.
+    state: PinState,
+}
+
+/// Whether everything was pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PinState {
+    /// All that the stages of the run took in was compared with the lock before the first of them started.
+    Locked,
+    /// There was no lock, or it was set aside.
+    Unpinned,
+}
+
+impl Pins {
+    /// Nothing was compared with a lock.
+    pub const UNPINNED: Self = Self { lock: None, state: PinState::Unpinned };
+
+    /// Everything was as the lock of that digest pins it.
+    #[must_use]
+    pub const fn locked(lock: Digest) -> Self {
+        Self { lock: Some(lock), state: PinState::Locked }
+    }
+
+    /// Digest of the lock that held.
+    #[must_use]
+    pub const fn lock(&self) -> Option<Digest> {
+        self.lock
+    }
 }
 
 /// A content-addressed input.
@@ -339,6 +380,7 @@ impl BuildFacts {
             outputs: None,
             overrides: Vec::new(),
             pages: Vec::new(),
+            pins: None,
             pipeline,
             policy_selections: BTreeMap::new(),
             ruleset: "unpinned".to_owned(),
@@ -425,6 +467,9 @@ impl Predicate for BuildRecord {
         }
         if facts.pages.is_empty() && facts.stage_counts != StageCounts::of(&facts.stages) {
             return refused(ReasonCode::SchemaInvalid, "the stages that are listed are not those that are counted");
+        }
+        if facts.pins.is_some_and(|p| p.lock.is_some() != (p.state == PinState::Locked)) {
+            return refused(ReasonCode::SchemaInvalid, "a run is locked by a lock, and by nothing else");
         }
         let succeeded = facts.status == Status::Succeeded;
         if facts.outputs.is_some() != succeeded {

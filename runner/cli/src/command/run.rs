@@ -11,7 +11,7 @@ use orgo_host::run::{Notice, RunOptions, RunOutcome};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
-use orgo_spec::record::{Class as RecordClass, Lane};
+use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -20,6 +20,7 @@ use super::plan::wanted;
 use crate::args::{LaneArg, Run};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
+use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::{Reporter, Times};
 
@@ -53,6 +54,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
+    let protected = desk.as_ref().is_some_and(|desk| desk.lane == Lane::Protected);
+    let lock = pins::of_run(&repository, args.unlocked, protected)?;
+    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
     let run = random_uuid();
@@ -64,6 +68,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         wanted: &wanted,
         targets: &args.stages,
         governance: &governance,
+        pins,
         desk,
         clock: &clock,
         state: &state,
@@ -91,7 +96,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         gates: governance.policy(),
         clock: clock.clone(),
         before_work: &before_work,
-        settle: settled::may_settle(&plan, &governance).then(|| repository.plan_key()).transpose()?,
+        settle: settled::may_settle(&plan, &governance, args)
+            .then(|| pins::settle_key(&repository, pins))
+            .transpose()?,
     };
     let store = repository.workspace.open_store()?;
     let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;

@@ -15,8 +15,8 @@ use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
     Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
-    Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
-    StageStatus, Statement, Status,
+    Outcome, Outputs, Pins, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage,
+    StageRun, StageStatus, Statement, Status,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -44,6 +44,7 @@ pub(crate) struct About<'a> {
     pub(crate) wanted: &'a [bool],
     pub(crate) targets: &'a [String],
     pub(crate) governance: &'a Governance,
+    pub(crate) pins: Pins,
     pub(crate) desk: &'a Desk,
     pub(crate) clock: &'a Clock,
     /// Where the workspace keeps what it remembers.
@@ -82,7 +83,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         pipeline(about),
         source(about),
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
-        config_hash(&plan.name, about.declared, about.targets, mandate_ref, blueprint_ref),
+        config_hash(&plan.name, about.declared, about.targets, mandate_ref, blueprint_ref, about.pins),
     );
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
@@ -92,6 +93,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
     facts.mandate_ref = mandate_ref;
     facts.pages = pages;
+    facts.pins = Some(about.pins);
     if pinned {
         "pinned".clone_into(&mut facts.ruleset);
     }
@@ -158,15 +160,18 @@ pub(crate) fn config_hash(
     targets: &[String],
     mandate: Option<Digest>,
     blueprint: Option<Digest>,
+    pins: Pins,
 ) -> Digest {
     let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
-    let config = Object::from_iter([
+    let lock = pins.lock().map(|lock| ("lock", Value::from(lock)));
+    let config = [
         ("blueprint", text(blueprint)),
         ("declared", declared.into()),
         ("mandate", text(mandate)),
         ("pipeline", pipeline.into()),
         ("targets", Value::Array(targets.iter().map(|t| Value::from(t.as_str())).collect())),
-    ]);
+    ];
+    let config = Object::from_iter(config.into_iter().chain(lock));
     Digest::of(&canonical::to_bytes(&config.into()))
 }
 

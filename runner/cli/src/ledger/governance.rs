@@ -4,6 +4,7 @@ use std::path::Path;
 
 use orgo_host::file::{At, read_if_there};
 use orgo_host::run::GatePolicy;
+use orgo_kernel::blueprint::check;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::document::Document;
@@ -64,16 +65,14 @@ impl Governance {
         let blueprint = match &plan.blueprint {
             None => None,
             Some(name) => {
-                let path = format!("blueprints/{name}.kdl");
-                let document = document(root, &path)?.ok_or_else(|| {
+                let (document, blueprint) = self::blueprint(root, name)?.ok_or_else(|| {
                     let code = ReasonCode::BlueprintUnpinned;
                     let message =
                         format!("the pipeline `{}` names the blueprint `{name}`, which is not there", plan.name);
-                    Failure::message(Class::Declared, Some(code), message, format!("write `{path}`"))
+                    Failure::message(Class::Declared, Some(code), message, format!("write `blueprints/{name}.kdl`"))
                 })?;
-                let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
-                let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
-                blueprint.check(&document, digest).map_err(|e| Failure::documents(vec![e]))?;
+                hold(root, &document, &blueprint)?;
+                check(&blueprint, &document, plan).map_err(|e| Failure::documents(vec![e]))?;
                 Some(blueprint)
             }
         };
@@ -97,6 +96,25 @@ impl Governance {
         evidence.extend(self.blueprint.as_ref().map(|b| canonical::bytes_of(b).expect("small numbers")));
         evidence
     }
+}
+
+/// The blueprint of that name; none if there is none.
+///
+/// # Errors
+/// [`Failure`] if it cannot be read.
+pub(crate) fn blueprint(root: &Path, name: &str) -> Result<Option<(Document, Blueprint)>, Failure> {
+    let Some(document) = document(root, &format!("blueprints/{name}.kdl"))? else { return Ok(None) };
+    let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
+    Ok(Some((document, blueprint)))
+}
+
+/// Compares every pin of a blueprint with what is there.
+///
+/// # Errors
+/// [`Failure`] with each pin that does not hold.
+pub(crate) fn hold(root: &Path, document: &Document, blueprint: &Blueprint) -> Result<(), Failure> {
+    let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
+    blueprint.check(document, digest).map_err(|e| Failure::documents(vec![e]))
 }
 
 fn document(root: &Path, path: &str) -> Result<Option<Document>, Failure> {

@@ -30,7 +30,7 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
     let started = Statement::new(StartedRecord {
         facts: StartedFacts {
             class: desk.class,
-            config_hash: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint),
+            config_hash: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint, about.pins),
             lane: desk.lane,
             pipeline: pipeline(about),
             schema_version: StartedRecord::SCHEMA_VERSION.to_owned(),

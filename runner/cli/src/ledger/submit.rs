@@ -115,7 +115,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         pipeline: &about.plan.name,
         declared: about.declared,
         targets: about.targets,
-        config: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint),
+        config: config_hash(&about.plan.name, about.declared, about.targets, mandate, blueprint, about.pins),
         executor: outcome.executor.digest,
         keys: keys(about.plan, outcome),
         gates: outcome.gates.iter().map(|g| &g.record).collect(),

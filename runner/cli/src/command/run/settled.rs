@@ -4,19 +4,25 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{Entry, Journal};
 use orgo_host::run::Settled;
 use orgo_kernel::plan::Resolved;
+use orgo_spec::record::Pins;
 
 use super::{demanded, tell};
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;
 use crate::ledger::{Governance, Recorded, Repetition, config_hash, open_desk};
+use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::unchanged;
 
 /// Whether a later run of this plan may be answered without it: nothing but its files and programs decides what
 /// it does, and a repeated run needs no record of its own.
-pub(super) fn may_settle(plan: &Resolved, governance: &Governance) -> bool {
-    plan.gates.is_empty() && plan.mandate.is_none() && plan.blueprint.is_none() && !governance.always_records(plan)
+pub(super) fn may_settle(plan: &Resolved, governance: &Governance, args: &Run) -> bool {
+    !args.unlocked
+        && plan.gates.is_empty()
+        && plan.mandate.is_none()
+        && plan.blueprint.is_none()
+        && !governance.always_records(plan)
 }
 
 /// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
@@ -29,6 +35,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         return Ok(false);
     };
     let all = args.stages.is_empty() && !args.force && args.spool.is_none() && args.clock.is_none();
+    let all = all && !args.unlocked;
     let files = args.events.is_none() && args.trace.is_none() && args.junit.is_none();
     let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
     if !all || !plain {
@@ -37,7 +44,9 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let clock = Clock::system();
     let started_ms = clock.now_ms();
     let workspace = &repository.workspace;
-    let Some(settled) = Settled::look(workspace, pipeline, repository.plan_key()?, &own_path()?)? else {
+    // A list is left only by a run that held to the lock, under a key that the lock is part of.
+    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
+    let Some(settled) = Settled::look(workspace, pipeline, pins::settle_key(repository, pins)?, &own_path()?)? else {
         return Ok(false);
     };
     let home = context.home()?;
@@ -51,7 +60,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         pipeline,
         declared: repository.declared,
         targets: &[],
-        config: config_hash(pipeline, repository.declared, &[], None, None),
+        config: config_hash(pipeline, repository.declared, &[], None, None, pins),
         executor: settled.executor,
         keys: settled.keys,
         gates: Vec::new(),
