@@ -119,7 +119,9 @@ fn code(text: &str) -> Option<ReasonCode> {
 fn a_run_is_locked_by_a_lock_and_by_nothing_else() {
     let locked = Digest::of(b"lock");
     for pins in [Pins::UNPINNED, Pins::locked(locked)] {
-        let good = text(BuildFacts { pins: Some(pins), ..passed() });
+        let mut facts = passed();
+        facts.pins = Some(pins);
+        let good = text(facts);
         assert_eq!(code(&good), None);
         let (from, to) = if pins.lock().is_some() { ("locked", "unpinned") } else { ("unpinned", "locked") };
         let state = |state: &str| format!("\"state\": \"{state}\"");
