@@ -30,7 +30,9 @@ pub(super) fn run(context: &Context, base: &Path, ours: &Path, theirs: &Path) ->
             (text, vec!["a side that is no `orgo.lock`".to_owned()])
         }
     };
-    write_atomic(ours, text.as_bytes())?;
+    // Git names a file beside nothing: a path without a folder has none that could be flushed.
+    let ours = std::path::absolute(ours).at("resolve", ours)?;
+    write_atomic(&ours, text.as_bytes())?;
     for conflict in &conflicts {
         context.output.warn(format!("CONFLICT in orgo.lock: both sides pinned {conflict}, and not alike"));
     }
