@@ -16,6 +16,7 @@ mod keys;
 mod language;
 mod ledger;
 mod mandate;
+mod pins;
 mod runner;
 mod runtime;
 mod secrets;

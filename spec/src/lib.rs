@@ -5,6 +5,7 @@
 //! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
 //! * [`evidence`]: where evidence is mirrored, how long it is kept, what is sealed.
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
+//! * [`lock`]: `orgo.lock`, what floats resolved to digests.
 //! * [`log`]: the Merkle log of the ledger: tree, tiles, proofs, checkpoints.
 //! * [`Decimal`]: exact numbers.
 //! * [`project`], [`pipeline`]: what engineers write.
@@ -25,6 +26,7 @@ mod digest;
 pub mod document;
 pub mod evidence;
 pub mod knowledge;
+pub mod lock;
 pub mod log;
 pub mod mandate;
 mod name;

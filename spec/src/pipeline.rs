@@ -85,7 +85,7 @@ macro_rules! words {
         }
     };
 }
-use words;
+pub(crate) use words;
 
 words!(Profile, "`kristal`", "kristal" => Self::Kristal);
 words!(RecordMode, "`changed` or `always`", "changed" => Self::Changed, "always" => Self::Always);

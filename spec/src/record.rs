@@ -26,7 +26,7 @@ pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun, EvidenceHeld};
 pub use attest::{AttestationError, Authorities, Descriptor, DigestSet, runner_id, source_uri};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
-    PipelineRef, Program, Snapshot, Source, Status,
+    PinState, Pins, PipelineRef, Program, Snapshot, Source, Status,
 };
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
 pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};

@@ -13,7 +13,7 @@ use crate::record::{
     AbandonedRecord, AdminRecord, BuildRecord, GateFacts, MandateRecord, RevocationRecord, StartedRecord, Statement,
     TrustRecord,
 };
-use crate::{ReasonCode, artifact};
+use crate::{Digest, ReasonCode, artifact};
 
 /// Where schemas are published.
 const BASE: &str = "https://orgo.dev/schemas/";
@@ -35,6 +35,31 @@ pub fn generated() -> Vec<(String, Vec<u8>)> {
     files.push(("docs/formats/reason-codes.md".to_owned(), reason_page().into_bytes()));
     files.sort();
     files
+}
+
+/// The schemas of the contract's artifacts: `$id` and digest of the published file, sorted.
+///
+/// # Panics
+/// Never: schemas are JSON without floats.
+#[must_use]
+pub fn artifact_schemas() -> Vec<(String, Digest)> {
+    let mut schemas: Vec<_> = artifact::schemas()
+        .into_iter()
+        .map(|(stem, mut schema)| {
+            let id = format!("{BASE}{stem}.schema.json");
+            schema.insert("$id".to_owned(), json!(id));
+            (id, Digest::of(&pretty(&schema)))
+        })
+        .collect();
+    schemas.sort_unstable();
+    schemas
+}
+
+/// The id of the set of these schemas: SHA-256 over one line for each, `$id`, a tab, the digest, a line feed.
+#[must_use]
+pub fn schema_set_id() -> Digest {
+    let lines: String = artifact_schemas().iter().map(|(id, digest)| format!("{id}\t{digest}\n")).collect();
+    Digest::of(lines.as_bytes())
 }
 
 /// All schemas, by file stem.

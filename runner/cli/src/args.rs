@@ -9,7 +9,7 @@ use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
 use crate::annotate::Form;
-use crate::command::{admin, cases, convert, evidence, fmt, gc, key, mandate, proof, record, trust, verify};
+use crate::command::{admin, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -78,6 +78,10 @@ pub(crate) enum Command {
     Affected(Affected),
     /// Run a pipeline
     Run(Run),
+    /// Pin what floats to digests in `orgo.lock`, and look whether the pins hold
+    Lock(lock::Lock),
+    /// Show, check and compare blueprints
+    Blueprint(blueprint::BlueprintArgs),
     /// Tell why a stage ran, or why it did not
     Explain(Explain),
     /// Show what a stage printed
@@ -278,6 +282,9 @@ pub(crate) struct Run {
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
     pub(crate) lane: Option<LaneArg>,
+    /// Set `orgo.lock` aside (local lane only; the record says `unpinned`)
+    #[arg(long)]
+    pub(crate) unlocked: bool,
     /// Leave signed records in this folder, for `orgo record submit`, instead of appending them
     #[arg(long, value_name = "DIR")]
     pub(crate) spool: Option<PathBuf>,

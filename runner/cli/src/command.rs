@@ -1,6 +1,7 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
 pub(crate) mod admin;
+pub(crate) mod blueprint;
 pub(crate) mod cases;
 mod check;
 mod conditions;
@@ -15,6 +16,7 @@ mod generate;
 mod init;
 pub(crate) mod key;
 mod ledger;
+pub(crate) mod lock;
 mod log;
 pub(crate) mod mandate;
 mod plan;
@@ -82,6 +84,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Affected(args)) => diff::affected(&context, &args),
         Some(Command::Plan(args)) => plan::run(&context, &args),
         Some(Command::Run(args)) => run::run(&context, &args),
+        Some(Command::Lock(args)) => lock::run(&context, &args),
+        Some(Command::Blueprint(args)) => blueprint::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),

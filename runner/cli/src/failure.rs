@@ -113,6 +113,11 @@ impl Failure {
         }
     }
 
+    /// What a document says was refused, at these places.
+    pub(crate) fn refused_at(error: DocumentError) -> Self {
+        Self { class: Class::Refused, what: What::Documents(vec![error]) }
+    }
+
     /// A message with a way out.
     pub(crate) fn message(
         class: Class,

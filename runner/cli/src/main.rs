@@ -7,6 +7,7 @@ mod evidence;
 mod failure;
 mod ledger;
 mod output;
+mod pins;
 mod project;
 mod report;
 mod review;

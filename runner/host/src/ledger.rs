@@ -34,7 +34,7 @@ use orgo_spec::{Digest, Name, ReasonCode};
 pub use append::{Append, Appended, Entry, Signers};
 pub use log::Log;
 pub use mandate::Active;
-pub(crate) use read::{bounded, count, read_evidence, read_record};
+pub(crate) use read::{bounded, count, read_evidence, read_record, source_has_lock};
 pub use record::{KindError, Record};
 pub use seen::Seen;
 pub use spool::{Spool, Waiting};

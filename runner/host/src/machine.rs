@@ -6,6 +6,12 @@ pub fn name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
+/// What programs of this machine are made for: `x86_64-linux`.
+#[must_use]
+pub fn platform() -> String {
+    format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
 /// A digest that names a folder on this machine: the same folder, the same digest, as long as the system is installed.
 #[must_use]
 pub fn place(folder: &std::path::Path) -> orgo_spec::Digest {

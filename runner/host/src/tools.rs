@@ -42,6 +42,17 @@ pub enum ToolError {
     Path(#[from] PathError),
 }
 
+/// A file that a program loads before its first instruction, or the program itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loaded {
+    /// The name that it is asked for; empty for the program.
+    pub asked: String,
+    /// The file, links resolved.
+    pub file: PathBuf,
+    /// Its content.
+    pub digest: Digest,
+}
+
 /// Finds and identifies host programs; remembers what it found for the length of a run.
 pub struct Tools {
     programs: Programs,
@@ -130,6 +141,20 @@ impl Tools {
         let digest = Digest::of(lines.into_iter().collect::<String>().as_bytes());
         self.digests.insert(asked, digest);
         Ok(digest)
+    }
+
+    /// The program called `name` and all that it loads, sorted.
+    ///
+    /// # Errors
+    /// [`ToolError`] if it is missing or cannot be read.
+    pub fn loads(&mut self, name: &str, path: &str) -> Result<Vec<Loaded>, ToolError> {
+        let program = self.find(name, path)?;
+        let closure = self.closure(&program)?.iter();
+        let mut loads: Vec<Loaded> = closure
+            .map(|(asked, file, digest)| Loaded { asked: asked.clone(), file: file.clone(), digest: *digest })
+            .collect();
+        loads.sort_unstable();
+        Ok(loads)
     }
 
     /// The program (with an empty name) and what it loads.

@@ -1,12 +1,15 @@
 //! Orgo's decisions, without effects: what is read, started or written is the host's business.
 //!
 //! * [`declared`]: everything that a tree of files declares; [`review`]: what a change does to it.
+//! * [`blueprint`]: the plan of a blueprint beside the pipeline that names it.
 //! * [`expand`]: declared pipelines become resolved ones ([`plan`]), on a dense [`graph`].
 //! * [`collect`]: what may leave the object store, and why.
 //! * [`key`]: stage keys, which are Remote Execution API `Action` digests; [`why`] tells them apart.
 //! * [`gate`]: verdicts over reports; the only source of the token that lets compilers run.
+//! * [`pins`]: what a plan takes in from outside, and what of it a lock pins.
 //! * [`scheduler`]: the state machine that a run is.
 
+pub mod blueprint;
 pub mod collect;
 pub mod declared;
 pub mod expand;
@@ -14,6 +17,7 @@ pub mod gate;
 pub mod graph;
 pub mod key;
 pub mod path;
+pub mod pins;
 pub mod plan;
 pub mod policy;
 pub mod review;

@@ -5,7 +5,9 @@ mod run;
 
 use std::collections::BTreeMap;
 
-pub use parts::{Artifact, Class, Compiler, KristalOutputs, Lane, Outputs, PipelineRef, Snapshot, Source, Status};
+pub use parts::{
+    Artifact, Class, Compiler, KristalOutputs, Lane, Outputs, PinState, Pins, PipelineRef, Snapshot, Source, Status,
+};
 pub use run::{Actor, BuildRun, Program};
 
 use schemars::JsonSchema;
@@ -72,6 +74,9 @@ pub struct BuildFacts {
     /// Stages, where they are too many to list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pages: Vec<StagePage>,
+    /// Whether what the run took in from outside was pinned. Absent in records of programs that did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pins: Option<Pins>,
     /// What was run.
     pub pipeline: PipelineRef,
     /// Policies that were chosen explicitly.
@@ -156,6 +161,7 @@ impl BuildFacts {
             outputs: None,
             overrides: Vec::new(),
             pages: Vec::new(),
+            pins: None,
             pipeline,
             policy_selections: BTreeMap::new(),
             ruleset: "unpinned".to_owned(),
@@ -242,6 +248,9 @@ impl Predicate for BuildRecord {
         }
         if facts.pages.is_empty() && facts.stage_counts != StageCounts::of(&facts.stages) {
             return refused(ReasonCode::SchemaInvalid, "the stages that are listed are not those that are counted");
+        }
+        if facts.pins.is_some_and(|p| !p.is_sound()) {
+            return refused(ReasonCode::SchemaInvalid, "a run is locked by a lock, and by nothing else");
         }
         let succeeded = facts.status == Status::Succeeded;
         if facts.outputs.is_some() != succeeded {

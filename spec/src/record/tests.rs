@@ -117,6 +117,22 @@ fn code(text: &str) -> Option<ReasonCode> {
 }
 
 #[test]
+fn a_run_is_locked_by_a_lock_and_by_nothing_else() {
+    let locked = Digest::of(b"lock");
+    for pins in [Pins::UNPINNED, Pins::locked(locked)] {
+        let mut facts = passed();
+        facts.pins = Some(pins);
+        let good = text(facts);
+        assert_eq!(code(&good), None);
+        let (from, to) = if pins.lock().is_some() { ("locked", "unpinned") } else { ("unpinned", "locked") };
+        let state = |state: &str| format!("\"state\": \"{state}\"");
+        assert!(good.contains(&state(from)));
+        assert_eq!(code(&good.replace(&state(from), &state(to))), Some(ReasonCode::SchemaInvalid));
+    }
+    assert_eq!(code(&text(passed())), None, "older records do not say");
+}
+
+#[test]
 fn what_is_written_reads_back_and_lists_facts_first() {
     for facts in [facts(), passed(), failed()] {
         let record = BuildRecord { facts, run: run() };

@@ -11,7 +11,7 @@ use orgo_host::run::{Notice, RunOptions, RunOutcome};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
-use orgo_spec::record::{Class as RecordClass, Lane};
+use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::{Value, json};
 
 use super::Context;
@@ -22,6 +22,7 @@ use crate::args::{LaneArg, Run};
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
+use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::{Reporter, Times};
 
@@ -60,6 +61,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if let Some(differs) = governance.check_active(&repository.project, desk.as_ref())? {
         context.output.note(differs);
     }
+    let protected = desk.as_ref().is_some_and(|desk| desk.lane == Lane::Protected);
+    let lock = pins::of_run(&repository, args.unlocked, protected)?;
+    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
     let run = random_uuid();
@@ -73,6 +77,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         wanted: &wanted,
         targets: &args.stages,
         governance: &governance,
+        pins,
         desk,
         clock: &clock,
         state: &state,
@@ -102,7 +107,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         gates: governance.policy(desk.as_ref().map_or(Lane::Local, |d| d.lane)),
         clock: clock.clone(),
         before_work: &before_work,
-        settle: settled::may_settle(&repository, &plan, &governance).then(|| repository.plan_key()).transpose()?,
+        settle: settled::may_settle(&repository, &plan, &governance, args)
+            .then(|| pins::settle_key(&repository, pins))
+            .transpose()?,
     };
     let store = repository.workspace.open_store()?;
     let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;

@@ -11,12 +11,13 @@ use orgo_host::store::Store;
 use orgo_kernel::key::{Output, OutputKind};
 use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
+use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
     Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
-    Outcome, Outputs, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage, StageRun,
-    StageStatus, Statement, Status,
+    Outcome, Outputs, Pins, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage,
+    StageRun, StageStatus, Statement, Status,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -49,6 +50,7 @@ pub(crate) struct About<'a> {
     pub(crate) wanted: &'a [bool],
     pub(crate) targets: &'a [String],
     pub(crate) governance: &'a Governance,
+    pub(crate) pins: Pins,
     pub(crate) desk: &'a Desk,
     pub(crate) clock: &'a Clock,
     /// Where the workspace keeps what it remembers.
@@ -57,6 +59,15 @@ pub(crate) struct About<'a> {
     pub(crate) run: &'a str,
     /// The id of the record of its start, once that was written.
     pub(crate) started: Cell<Option<Digest>>,
+}
+
+impl About<'_> {
+    /// Digest over everything that was decided before the run.
+    pub(crate) fn config_hash(&self) -> Digest {
+        let (mandate, blueprint) = (self.governance.mandate_id(), self.governance.blueprint.as_ref().map(Blueprint::id));
+        let Resolved { name, parameters, .. } = self.plan;
+        config_hash(name, self.declared, self.targets, parameters, mandate, blueprint, self.pins)
+    }
 }
 
 /// Builds the record of a run.
@@ -87,7 +98,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         pipeline(about),
         source(about),
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
-        config_hash(&plan.name, about.declared, about.targets, &plan.parameters, mandate_ref, blueprint_ref),
+        about.config_hash(),
     );
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
@@ -97,6 +108,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
     facts.mandate_ref = mandate_ref;
     facts.pages = pages;
+    facts.pins = Some(about.pins);
     if pinned {
         "pinned".clone_into(&mut facts.ruleset);
     }
@@ -164,6 +176,7 @@ pub(crate) fn config_hash(
     parameters: &[(String, String)],
     mandate: Option<Digest>,
     blueprint: Option<Digest>,
+    pins: Pins,
 ) -> Digest {
     let text = |d: Option<Digest>| d.map_or(Value::Null, Value::from);
     let mut config = Object::from_iter([
@@ -173,6 +186,9 @@ pub(crate) fn config_hash(
         ("pipeline", pipeline.into()),
         ("targets", Value::Array(targets.iter().map(|t| Value::from(t.as_str())).collect())),
     ]);
+    if let Some(lock) = pins.lock() {
+        config.insert("lock", lock.into());
+    }
     if !parameters.is_empty() {
         let parameters: Object = parameters.iter().map(|(n, v)| (n.clone(), v.as_str())).collect();
         config.insert("parameters", Value::Object(parameters));

@@ -6,6 +6,7 @@ use orgo_host::file::{At, read_if_there};
 use orgo_host::ledger::Ledger;
 use orgo_host::mandate::{self, Loaded};
 use orgo_host::run::{GatePolicy, InForce};
+use orgo_kernel::blueprint::check;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::policy::may_govern;
 use orgo_spec::blueprint::Blueprint;
@@ -45,15 +46,14 @@ impl Governance {
         let blueprint = match &plan.blueprint {
             None => None,
             Some(name) => {
-                let document = document(root, &format!("blueprints/{name}"))?.ok_or_else(|| {
+                let (document, blueprint) = self::blueprint(root, name)?.ok_or_else(|| {
                     let code = ReasonCode::BlueprintUnpinned;
                     let message =
                         format!("the pipeline `{}` names the blueprint `{name}`, which is not there", plan.name);
                     Failure::message(Class::Declared, Some(code), message, format!("write `blueprints/{name}.kdl`"))
                 })?;
-                let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
-                let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
-                blueprint.check(&document, digest).map_err(|e| Failure::documents(vec![e]))?;
+                hold(root, &document, &blueprint)?;
+                check(&blueprint, &document, plan).map_err(|e| Failure::documents(vec![e]))?;
                 Some(blueprint)
             }
         };
@@ -171,6 +171,25 @@ fn governing(root: &Path, project: &Project, plan: &Resolved, name: &str) -> Res
         return Err(refused(ReasonCode::IsolationTooWeak, message));
     }
     Ok(loaded)
+}
+
+/// The blueprint of that name; none if there is none.
+///
+/// # Errors
+/// [`Failure`] if it cannot be read.
+pub(crate) fn blueprint(root: &Path, name: &str) -> Result<Option<(Document, Blueprint)>, Failure> {
+    let Some(document) = document(root, &format!("blueprints/{name}"))? else { return Ok(None) };
+    let blueprint = Blueprint::parse(&document).map_err(|e| Failure::documents(vec![e]))?;
+    Ok(Some((document, blueprint)))
+}
+
+/// Compares every pin of a blueprint with what is there.
+///
+/// # Errors
+/// [`Failure`] with each pin that does not hold.
+pub(crate) fn hold(root: &Path, document: &Document, blueprint: &Blueprint) -> Result<(), Failure> {
+    let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
+    blueprint.check(document, digest).map_err(|e| Failure::documents(vec![e]))
 }
 
 /// The document called `stem`, in either syntax.

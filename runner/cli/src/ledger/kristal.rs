@@ -4,19 +4,21 @@ use orgo_host::run::{RunOutcome, StageOutcome};
 use orgo_host::store::Store;
 use orgo_kernel::key::{Blob, OutputKind};
 use orgo_kernel::plan::{Action, Compiler as Which, Resolved};
+use orgo_spec::ReasonCode;
 use orgo_spec::blueprint::Blueprint;
-use orgo_spec::canonical::{self, CANONICALIZATION_PROFILE, Profile, Value};
+use orgo_spec::canonical::{self, Profile, Value};
 use orgo_spec::record::{Artifact, Compiler, KristalOutputs};
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::schema::schema_set_id;
 
 use crate::failure::{Class, Failure};
+use crate::pins::CONTRACT_VERSION;
 
 /// The contract that artifacts follow, for pipelines of the spine.
 pub(super) fn pin(plan: &Resolved, blueprint: Option<&Blueprint>) -> Option<Compiler> {
     plan.kristal.then(|| Compiler {
-        digest: blueprint.map_or_else(|| Digest::of(CANONICALIZATION_PROFILE.as_bytes()), Blueprint::id),
+        digest: blueprint.map_or_else(schema_set_id, |b| b.pins.kristal.schema_set_id),
         name: "kristal".to_owned(),
-        version: blueprint.map_or_else(|| "4".to_owned(), |b| b.kristal.clone()),
+        version: blueprint.map_or_else(|| CONTRACT_VERSION.to_owned(), |b| b.pins.kristal.version.clone()),
     })
 }
 

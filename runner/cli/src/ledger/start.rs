@@ -7,7 +7,7 @@ use orgo_spec::record::{
 };
 use orgo_spec::{Digest, ReasonCode};
 
-use super::assemble::{About, config_hash, pipeline, plain, source};
+use super::assemble::{About, pipeline, plain, source};
 use super::submit::governed_by;
 use crate::failure::Failure;
 
@@ -30,14 +30,7 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
     let started = Statement::new(StartedRecord {
         facts: StartedFacts {
             class: desk.class,
-            config_hash: config_hash(
-                &about.plan.name,
-                about.declared,
-                about.targets,
-                &about.plan.parameters,
-                mandate,
-                blueprint,
-            ),
+            config_hash: about.config_hash(),
             lane: desk.lane,
             pipeline: pipeline(about),
             schema_version: StartedRecord::SCHEMA_VERSION.to_owned(),

@@ -10,7 +10,7 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::record::{BuildRecord, Class as RecordClass, Lane, Statement};
 use orgo_spec::{Digest, ReasonCode};
 
-use super::assemble::{About, assemble, config_hash, keys};
+use super::assemble::{About, assemble, keys};
 use super::lane::Desk;
 use super::repeat::Repetition;
 use crate::failure::{Class, Failure};
@@ -143,14 +143,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         targets: about.targets,
         parameters: &about.plan.parameters,
         base: about.base.as_deref(),
-        config: config_hash(
-            &about.plan.name,
-            about.declared,
-            about.targets,
-            &about.plan.parameters,
-            mandate,
-            blueprint,
-        ),
+        config: about.config_hash(),
         executor: outcome.executor.digest,
         keys: keys(about.plan, outcome),
         gates: outcome.gates.iter().map(|g| &g.record).collect(),

@@ -1,5 +1,6 @@
 //! Reading out of a ledger's tree: bounded, by path, and checked against the digests that name things.
 
+use orgo_spec::lock::LOCK_FILE;
 use orgo_spec::{Digest, Name};
 
 use super::layout::{self, Part};
@@ -108,6 +109,19 @@ pub(crate) fn read_evidence(git: &Git, tree: ObjectId, digest: &Digest) -> Resul
         return Err(LedgerError::Damaged { path, why: "it does not hash to its name".to_owned() });
     }
     Ok(Some(bytes))
+}
+
+/// Whether the tree of a source has `orgo.lock` with that digest; `None` if that tree or file is not in this clone.
+pub(crate) fn source_has_lock(git: &Git, tree: ObjectId, lock: Digest) -> Result<Option<bool>, LedgerError> {
+    let entry = match git.entry(tree, LOCK_FILE) {
+        Err(GitError::Missing(_)) => return Ok(None),
+        other => other?,
+    };
+    let Some(entry) = entry else { return Ok(Some(false)) };
+    match bounded(git, entry.id, MAX_EVIDENCE_BYTES, LOCK_FILE) {
+        Err(LedgerError::Git(GitError::Missing(_))) => Ok(None),
+        other => Ok(Some(Digest::of(&other?) == lock)),
+    }
 }
 
 /// Reads a blob that has at most `limit` bytes; a larger one is refused before it is read.

@@ -12,6 +12,7 @@ use crate::git::{Git, GitError, ObjectId};
 use crate::ledger::record::Mark;
 use crate::ledger::{
     LedgerError, MAX_EVIDENCE_BYTES, MAX_RECORD_BYTES, Moment, Record, Trust, bounded, layout, read_evidence,
+    source_has_lock,
 };
 
 /// The findings about one commit while they are being made.
@@ -178,6 +179,14 @@ impl Judgement<'_> {
                     other => other,
                 };
                 let judged = record::judge(files.kind.as_str(), number, verified.bytes(), trust, at, &evidence)?;
+                if let Some((source, lock)) = &judged.locked
+                    && let Ok(source) = source.parse::<ObjectId>()
+                    && source_has_lock(git, source, *lock)? == Some(false)
+                {
+                    let message =
+                        format!("the run says that it held to the lock {lock}, which its source does not have");
+                    self.push(here(Finding::invalid(ReasonCode::SubjectMismatch, message)));
+                }
                 // An approver who is revoked later vouches no longer, either.
                 let signers = signers.into_iter().chain(judged.approvers).collect();
                 for finding in judged.findings {

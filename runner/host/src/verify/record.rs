@@ -29,6 +29,8 @@ pub(crate) struct Judged {
     pub(crate) mark: Option<(Mark, Option<Digest>)>,
     /// Who approved what it is about.
     pub(crate) approvers: Vec<PublicKey>,
+    /// The tree of a clean source, and the lock that the run says lies in it.
+    pub(crate) locked: Option<(String, Digest)>,
     /// Whether it could be parsed.
     pub(crate) readable: bool,
 }
@@ -115,6 +117,8 @@ impl Judged {
     ) -> Result<(), LedgerError> {
         let facts = &statement.predicate.facts;
         self.class(trust, facts.class);
+        let lock = facts.pins.and_then(|p| p.lock()).filter(|_| !facts.source.dirty);
+        self.locked = lock.map(|lock| (facts.source.tree.clone(), lock));
         let compiled = facts.outputs().is_some_and(|o| o.kristal.is_some());
         if compiled && !facts.gates.iter().any(|g| g.decision == Decision::Pass) {
             self.invalid(ReasonCode::OutputWithoutPass, "the run compiled without a gate that passed");

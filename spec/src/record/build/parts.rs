@@ -53,6 +53,49 @@ pub struct Compiler {
     pub version: String,
 }
 
+/// Whether host programs and external inputs were those that `orgo.lock` pins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pins {
+    /// Digest of `orgo.lock` in the source that was read; there exactly if the state is `locked`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lock: Option<Digest>,
+    /// `locked` or `unpinned`.
+    state: PinState,
+}
+
+/// Whether everything was pinned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum PinState {
+    /// All that the stages of the run took in was compared with the lock before the first of them started.
+    Locked,
+    /// There was no lock, or it was set aside.
+    Unpinned,
+}
+
+impl Pins {
+    /// Nothing was compared with a lock.
+    pub const UNPINNED: Self = Self { lock: None, state: PinState::Unpinned };
+
+    /// Everything was as the lock of that digest pins it.
+    #[must_use]
+    pub const fn locked(lock: Digest) -> Self {
+        Self { lock: Some(lock), state: PinState::Locked }
+    }
+
+    /// Whether it says which lock held, if one did.
+    pub(super) fn is_sound(self) -> bool {
+        self.lock.is_some() == (self.state == PinState::Locked)
+    }
+
+    /// Digest of the lock that held.
+    #[must_use]
+    pub const fn lock(&self) -> Option<Digest> {
+        self.lock
+    }
+}
+
 /// A content-addressed input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

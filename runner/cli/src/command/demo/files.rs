@@ -15,6 +15,7 @@ macro_rules! bundled {
 const FILES: &[(&str, &[u8])] = bundled![
     "README.md",
     "orgo.kdl",
+    "orgo.lock",
     "pipelines/elements.kdl",
     "mandates/reference-data/mandate.kdl",
     "mandates/reference-data/gate.cedar",

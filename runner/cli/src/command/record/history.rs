@@ -162,6 +162,8 @@ fn changed(before: &BuildFacts, after: &BuildFacts) -> Vec<Value> {
     note("commit".into(), Some(before.source.commit.clone()), Some(after.source.commit.clone()));
     note("mandate".into(), text(before.mandate_ref), text(after.mandate_ref));
     note("blueprint".into(), text(before.blueprint_ref), text(after.blueprint_ref));
+    let lock = |facts: &BuildFacts| text(facts.pins.and_then(|p| p.lock()));
+    note("lock".into(), lock(before), lock(after));
     note("program".into(), text(Some(before.compiler.digest)), text(Some(after.compiler.digest)));
     note("definition".into(), text(Some(before.pipeline.definition)), text(Some(after.pipeline.definition)));
     let inputs = |facts: &BuildFacts| -> std::collections::BTreeMap<String, String> {

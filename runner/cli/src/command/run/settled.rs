@@ -5,22 +5,24 @@ use orgo_host::journal::{Entry, Journal};
 use orgo_host::run::Settled;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::evidence::Push;
+use orgo_spec::record::Pins;
 
 use super::{demanded, tell};
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;
 use crate::ledger::{Governance, Recorded, Repetition, config_hash, open_desk};
+use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::unchanged;
 
 /// Whether a later run of this plan may be answered without it: nothing but its documents, files and programs decides
 /// what it does (no parameter, variable, secret, condition, list or include), and a repeated run needs no record of its
 /// own.
-pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &Governance) -> bool {
+pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &Governance, args: &Run) -> bool {
     let governed = !plan.gates.is_empty() || plan.mandate.is_some() || plan.blueprint.is_some();
     let told = !plan.parameters.is_empty() || plan.stages.iter().any(|s| s.extra.is_some());
-    !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
+    !args.unlocked && !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
 }
 
 /// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
@@ -34,6 +36,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     };
     let all = args.stages.is_empty()
         && !args.force
+        && !args.unlocked
         && args.spool.is_none()
         && args.clock.is_none()
         && args.told.parameters.is_empty()
@@ -48,7 +51,9 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let clock = Clock::system();
     let started_ms = clock.now_ms();
     let workspace = &repository.workspace;
-    let Some(settled) = Settled::look(workspace, pipeline, repository.plan_key()?, &own_path()?)? else {
+    // A list is left only by a run that held to the lock, under a key that the lock is part of.
+    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
+    let Some(settled) = Settled::look(workspace, pipeline, pins::settle_key(repository, pins)?, &own_path()?)? else {
         return Ok(false);
     };
     let home = context.home()?;
@@ -64,7 +69,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         targets: &[],
         parameters: &[],
         base: None,
-        config: config_hash(pipeline, repository.definition(), &[], &[], None, None),
+        config: config_hash(pipeline, repository.definition(), &[], &[], None, None, pins),
         executor: settled.executor,
         keys: settled.keys,
         gates: Vec::new(),
