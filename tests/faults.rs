@@ -1,6 +1,5 @@
 //! Faults, injected from outside: what is refused, with which code, and what stays as it was.
 
-
 use crate::support::{Done, Repo, SLEEPS, states, wait_for};
 
 fn one(script: &str, more: &str) -> Repo {

@@ -26,12 +26,13 @@ fn code(done: &Value) -> &str {
     done["problems"][0]["code"].as_str().unwrap_or("none")
 }
 
-/// Replaces text in the mandate, and commits.
+/// Replaces text in the mandate, pins it in the blueprint, and commits.
 fn edit(repo: &Repo, file: &str, from: &str, to: &str) {
     let path = format!("mandates/reference-data/{file}");
     let text = repo.read(&path);
     assert!(text.contains(from), "{from}");
     repo.write(&path, &text.replace(from, to));
+    repo.orgo(&["blueprint", "pin", "elements"]);
     repo.commit("edit");
 }
 
@@ -64,7 +65,7 @@ fn a_mandate_is_approved_activated_and_never_rolled_back() {
     repo.orgo(&["mandate", "sign", "reference-data"]).ok();
     repo.orgo(&["mandate", "activate", "reference-data"]).ok();
     // The old one does not come back.
-    repo.git(&["checkout", "-q", &old, "--", "mandates"]);
+    repo.git(&["checkout", "-q", &old, "--", "mandates", "blueprints"]);
     repo.commit("back");
     let refused = repo.orgo(&["run", "--lane", "protected", "--json"]).exits(1).json();
     assert_eq!(code(&refused), "MANDATE_ROLLBACK");
@@ -138,6 +139,9 @@ fn a_policy_refuses_what_the_rules_would_pass_and_the_record_says_which() {
     let policy = repo.read("mandates/reference-data/gate.cedar");
     let more = "@id(\"exchanges-only\") forbid(principal, action == Action::\"compile\", resource) when { context.produces == \"pack\" };\n";
     repo.write("mandates/reference-data/gate.cedar", &format!("{policy}\n{more}"));
+    let floating = repo.orgo(&["run", "--json"]).exits(2).json();
+    assert_eq!(code(&floating), "BLUEPRINT_UNPINNED", "the blueprint pins policies too: {floating}");
+    repo.orgo(&["blueprint", "pin", "elements"]).ok();
     repo.commit("no packs");
     let run = repo.orgo(&["run", "--json"]).exits(1).json();
     assert_eq!(run["code"], "POLICY_REFUSED", "{run}");

@@ -7,6 +7,7 @@ mod check;
 mod decode;
 mod entries;
 
+pub use check::Loose;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -37,8 +38,8 @@ pub struct Blueprint {
 pub struct MandatePin {
     /// Its name.
     pub name: Name,
-    /// Digest of `mandates/<name>/mandate.kdl`.
-    pub sha256: Digest,
+    /// Its id, which stands for settings and policies alike.
+    pub id: Digest,
 }
 
 /// Everything that is pinned.

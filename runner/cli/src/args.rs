@@ -9,7 +9,9 @@ use orgo_host::key::{KeyRef, Role};
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 
 use crate::annotate::Form;
-use crate::command::{admin, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify};
+use crate::command::{
+    admin, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify,
+};
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())

@@ -9,7 +9,7 @@ mod start;
 mod submit;
 
 pub(crate) use assemble::{About, config_hash};
-pub(crate) use governance::{Governance, blueprint, hold};
+pub(crate) use governance::{Governance, blueprint, hold, pinned_file, pinned_mandate};
 pub(crate) use lane::{Desk, open_desk};
 pub(crate) use repeat::Repetition;
 pub(crate) use start::start;

@@ -275,7 +275,11 @@ impl Declared {
             Err(error) => self.errors.push(error),
             Ok((pipelines, whole)) => {
                 for pipeline in pipelines {
-                    self.pipeline(&whole, pipeline, &Given { parameters: &BTreeMap::new(), lenient: true, read: &read });
+                    self.pipeline(
+                        &whole,
+                        pipeline,
+                        &Given { parameters: &BTreeMap::new(), lenient: true, read: &read },
+                    );
                 }
             }
         }
@@ -341,8 +345,7 @@ fn text<F: Files>(files: &F, path: &RelativePath, failed: &RefCell<Option<F::Err
     let bytes = bytes.ok_or_else(|| {
         refused(ReasonCode::InputMissing, "is no file of the repository", "create it, or correct the path")
     })?;
-    String::from_utf8(bytes)
-        .map_err(|_| refused(ReasonCode::DocumentInvalid, "is not UTF-8 text", "save it as UTF-8"))
+    String::from_utf8(bytes).map_err(|_| refused(ReasonCode::DocumentInvalid, "is not UTF-8 text", "save it as UTF-8"))
 }
 
 /// Whether a file of a mandate's folder decides anything.

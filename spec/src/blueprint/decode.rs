@@ -2,7 +2,7 @@
 
 use super::{Blueprint, Determinism, KristalPin, MandatePin, Owner, Pin, Pins, SchemaPin, Step, Target, VersionPin};
 use crate::document::{
-    Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, RelativePath, Span, Spanned, parse_kdl,
+    Document, DocumentError, Fields, FromScalar, Node, Problem, Problems, RelativePath, Span, Spanned, parse,
 };
 use crate::project::unknown_top;
 use crate::{Digest, Name, ReasonCode};
@@ -13,7 +13,7 @@ impl Blueprint {
     /// # Errors
     /// [`DocumentError`] with every problem; `BLUEPRINT_UNPINNED` for what floats.
     pub fn parse(document: &Document) -> Result<Self, DocumentError> {
-        let nodes = parse_kdl(document)?;
+        let nodes = parse(document)?;
         let mut problems = Problems::new(document);
         let mut blueprint = None;
         let mut seen = false;
@@ -38,7 +38,7 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Blueprint> {
     let mut fields = Fields::new(node);
     let name = fields.arg("a name", problems);
     let revision = fields.required::<u32>("revision", problems);
-    let mandate = needed(&mut fields, "mandate", "mandate \"name\" sha256=\"sha256:…\"", problems)
+    let mandate = needed(&mut fields, "mandate", "mandate \"name\" id=\"sha256:…\"", problems)
         .and_then(|node| mandate(node, problems));
     let kristal = needed(&mut fields, "kristal", "kristal version=\"4\" schema-set=\"sha256:…\" …", problems)
         .and_then(|node| kristal(node, problems));
@@ -76,10 +76,10 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Blueprint> {
 fn mandate(node: &Node, problems: &mut Problems) -> Option<Spanned<MandatePin>> {
     let mut fields = Fields::new(node);
     let name = fields.arg::<Name>("a name", problems);
-    let sha256 = pinned(&mut fields, "sha256", problems);
+    let id = pinned(&mut fields, "id", problems);
     fields.finish(problems);
-    let sha256 = sha256?;
-    Some(Spanned::new(MandatePin { name: name?.value, sha256: sha256.value }, sha256.span))
+    let id = id?;
+    Some(Spanned::new(MandatePin { name: name?.value, id: id.value }, id.span))
 }
 
 fn kristal(node: &Node, problems: &mut Problems) -> Option<Spanned<KristalPin>> {

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::{Args as ClapArgs, Subcommand};
-use orgo_host::file::{At, status_followed};
-use orgo_spec::blueprint::Blueprint;
-use orgo_spec::document::{Document, closest};
+use orgo_host::file::{At, replace, status_followed};
+use orgo_spec::blueprint::{Blueprint, Loose};
+use orgo_spec::document::{Document, Syntax, closest};
 use serde_json::{Value, json};
 
 use super::Context;
+use crate::args::Told;
 use crate::failure::Failure;
-use crate::ledger::{blueprint, hold};
+use crate::ledger::{blueprint, hold, pinned_file, pinned_mandate};
 use crate::project::Repository;
 
 #[derive(Debug, ClapArgs)]
@@ -37,6 +38,14 @@ enum What {
         /// The blueprint; all of them unless told
         name: Option<String>,
     },
+    /// Write what is there now into the pins that do not hold
+    ///
+    /// Only digests are replaced; a pin of something that is not there is left, and named.
+    #[command(after_help = "Examples:\n  orgo blueprint pin elements\n  git diff blueprints/")]
+    Pin {
+        /// The blueprint
+        name: String,
+    },
     /// Show what is not the same in two blueprints
     #[command(after_help = "Examples:\n  orgo blueprint diff elements elements-next --json")]
     Diff {
@@ -53,6 +62,7 @@ pub(super) fn run(context: &Context, args: &BlueprintArgs) -> Result<(), Failure
     let root = repository.workspace.root();
     match &args.command {
         What::Show { name } => show(context, &named(root, name)?.1),
+        What::Pin { name } => pin(context, root, name),
         What::Check { name } => check(context, &repository, name.as_deref()),
         What::Diff { from, to } => diff(context, &named(root, from)?.1, &named(root, to)?.1),
     }
@@ -61,7 +71,7 @@ pub(super) fn run(context: &Context, args: &BlueprintArgs) -> Result<(), Failure
 fn show(context: &Context, blueprint: &Blueprint) -> Result<(), Failure> {
     context.output.line(format!("{} {}", blueprint.name, blueprint.id()));
     for (what, says) in blueprint.entries() {
-        context.output.line(format!("  {what}: {says}"));
+        context.output.line(format!("  {what}: {}", *says));
     }
     context.output.document(&json!({
         "schema": "orgo.blueprint/1",
@@ -74,14 +84,14 @@ fn show(context: &Context, blueprint: &Blueprint) -> Result<(), Failure> {
 /// Every blueprint, every pin, every pipeline that names it; the first one that is wrong is told whole.
 fn check(context: &Context, repository: &Repository, name: Option<&str>) -> Result<(), Failure> {
     let root = repository.workspace.root();
-    let pipelines = repository.pipelines()?;
+    let pipelines = repository.pipelines(&Told::default())?;
     let names = name.map_or_else(|| all(root), |name| Ok(vec![name.to_owned()]))?;
     let mut checked: Vec<Value> = Vec::new();
     for name in &names {
         let (document, blueprint) = named(root, name)?;
         hold(root, &document, &blueprint)?;
         let mut users = Vec::new();
-        for (_, plan) in pipelines.iter().filter(|(_, plan)| plan.blueprint.as_ref() == Some(name)) {
+        for plan in pipelines.iter().map(|c| &c.plan).filter(|p| p.blueprint.as_ref() == Some(name)) {
             orgo_kernel::blueprint::check(&blueprint, &document, plan).map_err(|e| Failure::documents(vec![e]))?;
             users.push(plan.name.as_str());
         }
@@ -96,12 +106,42 @@ fn check(context: &Context, repository: &Repository, name: Option<&str>) -> Resu
     Ok(())
 }
 
+/// Replaces each digest that does not hold by that of what is there.
+fn pin(context: &Context, root: &Path, name: &str) -> Result<(), Failure> {
+    let (document, blueprint) = named(root, name)?;
+    let loose = blueprint.loose(pinned_mandate(root, &blueprint)?, |path| pinned_file(root, path));
+    let mut text = document.text().to_owned();
+    let (mut moved, mut gone): (Vec<Value>, Vec<&str>) = (Vec::new(), Vec::new());
+    for Loose { what, pinned, found, span } in loose.iter().rev() {
+        let place = span.offset as usize..(span.offset + span.len) as usize;
+        let Some(found) = found else {
+            gone.push(what);
+            continue;
+        };
+        let written = text[place.clone()].replace(&pinned.to_string(), &found.to_string());
+        text.replace_range(place, &written);
+        context.output.line(format!("{what}: {pinned} → {found}"));
+        moved.push(json!({ "what": what, "from": pinned, "to": found }));
+    }
+    if !moved.is_empty() {
+        replace(&root.join(document.name()), text.as_bytes())?;
+    }
+    for what in &gone {
+        context.output.note(format!("`{what}` is not there; its pin stays"));
+    }
+    if loose.is_empty() {
+        context.output.line("every pin holds");
+    }
+    context.output.document(&json!({ "schema": "orgo.blueprint-pin/1", "moved": moved, "gone": gone }));
+    Ok(())
+}
+
 fn diff(context: &Context, from: &Blueprint, to: &Blueprint) -> Result<(), Failure> {
     let (before, after) = (from.entries(), to.entries());
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut changes: Vec<Value> = Vec::new();
     for key in keys {
-        let (old, new) = (before.get(key), after.get(key));
+        let (old, new) = (before.get(key).map(|e| &e.value), after.get(key).map(|e| &e.value));
         if old == new {
             continue;
         }
@@ -144,7 +184,9 @@ fn all(root: &Path) -> Result<Vec<String>, Failure> {
     if status_followed(&folder)?.is_some_and(|s| s.is_folder) {
         for entry in std::fs::read_dir(&folder).at("list", &folder)? {
             let name = entry.at("list", &folder)?.file_name();
-            names.extend(name.to_str().and_then(|n| n.strip_suffix(".kdl")).map(str::to_owned));
+            names.extend(
+                name.to_str().filter(|n| Syntax::of(n).is_some()).and_then(|n| Some(n.rsplit_once('.')?.0.to_owned())),
+            );
         }
     }
     names.sort_unstable();

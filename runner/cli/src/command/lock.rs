@@ -16,9 +16,10 @@ use orgo_spec::lock::{Drift, LOCK_FILE, Lock as Locked, Subject};
 use serde_json::json;
 
 use super::Context;
+use crate::args::Told;
 use crate::failure::{Class, Failure};
 use crate::pins::{self, Found};
-use crate::project::Repository;
+use crate::project::{Checked, Repository};
 
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -79,7 +80,7 @@ pub(super) fn run(context: &Context, args: &Lock) -> Result<(), Failure> {
 fn used(repository: &Repository, portable: bool) -> Result<Used, Failure> {
     let platform = platform();
     let mut stages = BTreeMap::new();
-    for (_, plan) in repository.pipelines()? {
+    for Checked { plan, .. } in repository.pipelines(&Told::default())? {
         for (subject, id) in Uses::of(&plan, |_| true).subjects(&platform) {
             stages.entry(subject).or_insert_with(|| format!("{}/{}", plan.name, plan.stage(id).name));
         }

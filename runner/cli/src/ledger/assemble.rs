@@ -62,9 +62,14 @@ pub(crate) struct About<'a> {
 }
 
 impl About<'_> {
+    /// The ids of mandate and blueprint.
+    pub(super) fn governed_by(&self) -> (Option<Digest>, Option<Digest>) {
+        (self.governance.mandate_id(), self.governance.blueprint.as_ref().map(Blueprint::id))
+    }
+
     /// Digest over everything that was decided before the run.
     pub(crate) fn config_hash(&self) -> Digest {
-        let (mandate, blueprint) = (self.governance.mandate_id(), self.governance.blueprint.as_ref().map(Blueprint::id));
+        let (mandate, blueprint) = self.governed_by();
         let Resolved { name, parameters, .. } = self.plan;
         config_hash(name, self.declared, self.targets, parameters, mandate, blueprint, self.pins)
     }
@@ -187,7 +192,7 @@ pub(crate) fn config_hash(
         ("targets", Value::Array(targets.iter().map(|t| Value::from(t.as_str())).collect())),
     ]);
     if let Some(lock) = pins.lock() {
-        config.insert("lock", lock.into());
+        config.insert("lock", lock);
     }
     if !parameters.is_empty() {
         let parameters: Object = parameters.iter().map(|(n, v)| (n.clone(), v.as_str())).collect();

@@ -183,13 +183,26 @@ pub(crate) fn blueprint(root: &Path, name: &str) -> Result<Option<(Document, Blu
     Ok(Some((document, blueprint)))
 }
 
+/// The id of the mandate that a blueprint pins, as it is here; none if it is not.
+///
+/// # Errors
+/// [`Failure`] if the mandate cannot be read.
+pub(crate) fn pinned_mandate(root: &Path, blueprint: &Blueprint) -> Result<Option<Digest>, Failure> {
+    Ok(mandate::from_folder(root, &blueprint.mandate.name)?.map(|loaded| loaded.bundle.id()))
+}
+
+/// The digest of a file that a blueprint pins, as it is here; none if it is not.
+pub(crate) fn pinned_file(root: &Path, path: &str) -> Option<Digest> {
+    std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes))
+}
+
 /// Compares every pin of a blueprint with what is there.
 ///
 /// # Errors
 /// [`Failure`] with each pin that does not hold.
 pub(crate) fn hold(root: &Path, document: &Document, blueprint: &Blueprint) -> Result<(), Failure> {
-    let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
-    blueprint.check(document, digest).map_err(|e| Failure::documents(vec![e]))
+    let mandate = pinned_mandate(root, blueprint)?;
+    blueprint.check(document, mandate, |path| pinned_file(root, path)).map_err(|e| Failure::documents(vec![e]))
 }
 
 /// The document called `stem`, in either syntax.

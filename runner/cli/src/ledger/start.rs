@@ -8,7 +8,6 @@ use orgo_spec::record::{
 use orgo_spec::{Digest, ReasonCode};
 
 use super::assemble::{About, pipeline, plain, source};
-use super::submit::governed_by;
 use crate::failure::Failure;
 
 /// How long the end of a run is waited for before it counts as abandoned.
@@ -26,7 +25,6 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
     }
     let now_ms = about.clock.now_ms();
     let workspace = orgo_host::machine::place(about.state);
-    let (mandate, blueprint) = governed_by(about);
     let started = Statement::new(StartedRecord {
         facts: StartedFacts {
             class: desk.class,

@@ -134,7 +134,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
     if about.desk.source.is_dirty() || !outcome.succeeded() || outcome.hits() != wanted {
         return Ok(None);
     }
-    let (mandate, blueprint) = governed_by(about);
+    let (mandate, blueprint) = about.governed_by();
     let now = Repetition {
         desk: about.desk,
         state: about.state,
@@ -159,10 +159,4 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
     }
     now.remember(id)?;
     Ok(Some((number, id)))
-}
-
-pub(super) fn governed_by(about: &About<'_>) -> (Option<Digest>, Option<Digest>) {
-    let mandate = about.governance.mandate_id();
-    let blueprint = about.governance.blueprint.as_ref().map(orgo_spec::blueprint::Blueprint::id);
-    (mandate, blueprint)
 }

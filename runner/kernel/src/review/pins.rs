@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use orgo_spec::blueprint::{Blueprint, Pin};
+use orgo_spec::blueprint::Blueprint;
 use orgo_spec::document::Document;
 use orgo_spec::knowledge::Decision;
 use orgo_spec::review::{Kind, Place, Strength};
@@ -20,34 +20,28 @@ pub(super) fn blueprints(base: &Declared, head: &Declared, found: &mut Found) {
             }
             continue;
         };
-        let pins = |b: &Read<Blueprint>| -> BTreeMap<String, (String, Place)> {
-            let pin = |p: &Pin| {
-                (p.path.as_str().to_owned(), (format!("{} {}", *p.kind, *p.sha256), place(&b.document, &p.path)))
-            };
-            b.value.pins.iter().map(pin).collect()
-        };
-        let (before, after) = (old.map(pins).unwrap_or_default(), pins(new));
+        let (before, after) = (old.map(|old| old.value.entries()).unwrap_or_default(), new.value.entries());
         if old.is_none() {
-            let message = format!("the blueprint `{name}` is new, with {} pins", after.len());
+            let pins = after.keys().filter(|what| Blueprint::is_pin(what)).count();
+            let message = format!("the blueprint `{name}` is new, with {pins} pins");
             found.push(Strength::Neutral, Kind::Pin, message).place = Some(place(&new.document, &new.value.name));
             continue;
         }
-        let contract = |b: &Read<Blueprint>| b.value.kristal.clone();
-        if old.map(contract) != Some(contract(new)) {
-            let finding = found.push(Strength::Unclear, Kind::Pin, format!("blueprint `{name}`: another contract"));
-            (finding.before, finding.after) = (old.map(contract), Some(contract(new)));
-            finding.place = Some(place(&new.document, &new.value.name));
-        }
-        for (path, was, is) in pairs(&before, &after) {
+        for (entry, was, is) in pairs(&before, &after) {
+            if was.map(|w| &w.value) == is.map(|i| &i.value) {
+                continue;
+            }
+            let is_contract = entry.starts_with("kristal ");
             let (strength, what) = match (was, is) {
-                (Some(was), Some(is)) if was.0 == is.0 => continue,
+                (Some(_), Some(_)) if is_contract => (Strength::Unclear, "changes"),
+                _ if !Blueprint::is_pin(entry) => (Strength::Neutral, "changes"),
                 (None, _) => (Strength::Stronger, "is pinned now"),
                 (_, None) => (Strength::Weaker, "is not pinned any more"),
                 (Some(_), Some(_)) => (Strength::Neutral, "is pinned in another version"),
             };
-            let finding = found.push(strength, Kind::Pin, format!("blueprint `{name}`: `{path}` {what}"));
-            (finding.before, finding.after) = (was.map(|w| w.0.clone()), is.map(|i| i.0.clone()));
-            finding.place = Some(is.map_or_else(|| place(&new.document, &new.value.name), |i| i.1.clone()));
+            let finding = found.push(strength, Kind::Pin, format!("blueprint `{name}`: `{entry}` {what}"));
+            (finding.before, finding.after) = (was.map(|w| w.value.clone()), is.map(|i| i.value.clone()));
+            finding.place = Some(is.map_or_else(|| place(&new.document, &new.value.name), |i| place(&new.document, i)));
         }
     }
 }

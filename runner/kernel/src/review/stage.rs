@@ -51,7 +51,9 @@ pub(super) fn changed(old: (&Resolved, StageId), new: (&Side<'_>, StageId), abou
             "when" => (Strength::Stronger, Kind::StageChanged, "the stage is never left out any more".to_owned()),
             field if sees(field) => match (before.contains_key(name), after.contains_key(name)) {
                 (false, _) => (Strength::Weaker, Kind::Secret, format!("the stage sees `{field}`")),
-                (true, false) => (Strength::Stronger, Kind::Secret, format!("the stage does not see `{field}` any more")),
+                (true, false) => {
+                    (Strength::Stronger, Kind::Secret, format!("the stage does not see `{field}` any more"))
+                }
                 (true, true) => (Strength::Unclear, Kind::Secret, format!("`{field}` comes from elsewhere")),
             },
             field => (Strength::Neutral, Kind::StageChanged, format!("`{field}` changes")),

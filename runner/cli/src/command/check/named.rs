@@ -5,14 +5,15 @@ use std::path::Path;
 
 use orgo_host::file::read_if_there;
 use orgo_kernel::plan::Action;
+use orgo_spec::ReasonCode;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::document::{Document, DocumentError, Problem, Problems, Span};
 use orgo_spec::knowledge::{Map, Rules};
 use orgo_spec::mandate::Mandate;
-use orgo_spec::{Digest, ReasonCode};
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::ledger::{pinned_file, pinned_mandate};
 use crate::project::{Checked, document_name};
 
 /// Reads every document that the pipelines name, each once; all problems of all of them come at once.
@@ -80,8 +81,10 @@ fn read(root: &Path, kind: &str, document: &Document) -> Result<(), DocumentErro
     match kind {
         "mandate" => Mandate::parse(document).map(drop),
         "blueprint" => {
-            let digest = |path: &str| std::fs::read(root.join(path)).ok().map(|bytes| Digest::of(&bytes));
-            Blueprint::parse(document)?.check(document, digest)
+            let blueprint = Blueprint::parse(document)?;
+            // What is wrong with the mandate itself is told where it is read.
+            let mandate = pinned_mandate(root, &blueprint).unwrap_or_default();
+            blueprint.check(document, mandate, |path| pinned_file(root, path))
         }
         "map" => Map::decode(document).map(drop),
         _ => Rules::decode(document).map(drop),
