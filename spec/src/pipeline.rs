@@ -3,11 +3,13 @@
 //! A compile stage cannot be decoded without its gate: [`Work::Gated`] is the only variant that can
 //! hold a [`CompileTool`], and it has the gate's name as a field (no compile on fail, by construction).
 
+mod approval;
 mod decode;
 mod runtime;
 mod stage;
 mod tool;
 
+pub use approval::Approval;
 pub use decode::parse_pipelines;
 pub use runtime::{PipelineRuntime, Pool, PoolUse, Ready, Retry, Service, StageRuntime, StopSignal};
 pub use stage::{Env, From, Gate, GatedAction, Isolation, Network, Run, Stage, Work};
@@ -40,6 +42,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The gates.
     pub gates: Vec<Gate>,
+    /// What people must approve before stages run.
+    pub approvals: Vec<Approval>,
     /// What stages share while they run: pools and services.
     #[serde(flatten)]
     pub runtime: PipelineRuntime,

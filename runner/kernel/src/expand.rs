@@ -11,7 +11,7 @@ use orgo_spec::{Name, ReasonCode};
 use self::runtime::Shared;
 use self::substitute::Combination;
 use crate::graph::{Graph, StageId};
-use crate::plan::{Action, Resolved, ResolvedGate, ResolvedStage, is_always, is_kristal};
+use crate::plan::{Action, Resolved, ResolvedApproval, ResolvedGate, ResolvedStage, is_always, is_kristal};
 
 /// What a stage gets that does not say. `open` until the next level can be enforced.
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
@@ -89,6 +89,7 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
         record_always: is_always(pipeline.record),
         stages,
         gates,
+        approvals: pipeline.approvals.iter().map(approval).collect(),
         graph,
         resources: shared.resources,
         services: shared.services,
@@ -194,6 +195,10 @@ fn resolve(
         name: combination.label(stage.name.as_str()),
         action,
         gate,
+        approval: stage.approval.as_ref().and_then(|name| {
+            let at = pipeline.approvals.iter().position(|a| *a.name == **name)?;
+            u32::try_from(at).ok()
+        }),
         files,
         from,
         outs,
@@ -205,6 +210,15 @@ fn resolve(
         isolation,
         network: stage.network,
         runtime: shared.stage(stage),
+    }
+}
+
+fn approval(declared: &orgo_spec::pipeline::Approval) -> ResolvedApproval {
+    ResolvedApproval {
+        name: declared.name.to_string(),
+        need: declared.need.value,
+        by: declared.by.iter().map(|name| name.to_string()).collect(),
+        expires_s: declared.expires.0 / 1000,
     }
 }
 

@@ -6,6 +6,7 @@
 //! * [`gate`]: verdicts over reports; the only source of the token that lets compilers run.
 //! * [`scheduler`]: the state machine that a run is.
 
+pub mod approval;
 pub mod collect;
 pub mod expand;
 pub mod gate;

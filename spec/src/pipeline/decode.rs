@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::approval::{self, Approval};
 use super::runtime::{PipelineRuntime, StageRuntime};
 use super::stage::{Env, From, Gate, GatedAction, Run, Stage, Work};
 use super::tool::{CompileTool, SpineTool, TOOL_NAMES};
@@ -52,13 +53,16 @@ fn pipeline(node: &Node, problems: &mut Problems) -> Option<Pipeline> {
     let env = env(fields.children("env"), problems);
     let stages: Vec<Stage> = fields.children("stage").into_iter().filter_map(|node| stage(node, problems)).collect();
     let gates: Vec<Gate> = fields.children("gate").into_iter().filter_map(|node| gate(node, problems)).collect();
+    let approvals: Vec<Approval> =
+        fields.children("approval").into_iter().filter_map(|node| Approval::decode(node, problems)).collect();
     let runtime = PipelineRuntime::decode(&mut fields, problems);
     fields.finish(problems);
     unique(stages.iter().map(|s| &s.name), "stage", problems);
     unique(gates.iter().map(|g| &g.name), "gate", problems);
     bind(&stages, &gates, problems);
     super::runtime::bind(&runtime, &stages, &gates, problems);
-    Some(Pipeline { name: name?, profile, mandate, blueprint, record, matrix, env, stages, gates, runtime })
+    approval::bind(&approvals, &stages, problems);
+    Some(Pipeline { name: name?, profile, mandate, blueprint, record, matrix, env, stages, gates, approvals, runtime })
 }
 
 pub(super) fn unique<'n>(names: impl Iterator<Item = &'n Spanned<Name>>, what: &str, problems: &mut Problems) {
@@ -170,6 +174,7 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     let mut fields = Fields::new(node);
     let name = fields.arg("a name", problems);
     let gate = fields.one::<Name>("gate", problems);
+    let approval = fields.one::<Name>("approval", problems);
     let work = work(node, &mut fields, gate, problems);
     let files = fields.list("files", problems);
     let from = fields.children("from").into_iter().flat_map(|node| from(node, problems)).collect();
@@ -208,6 +213,7 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     Some(Stage {
         name: name?,
         work,
+        approval,
         files,
         from,
         after,

@@ -16,6 +16,8 @@ pub struct Stage {
     pub name: Spanned<Name>,
     /// What it does, and behind which gate.
     pub work: Work,
+    /// The approval that it needs before it runs.
+    pub approval: Option<Spanned<Name>>,
     /// Repository files it reads: paths or patterns (`src/**`, `*.c`).
     pub files: Vec<Spanned<String>>,
     /// Earlier stages whose outputs it reads.

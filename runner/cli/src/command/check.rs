@@ -16,7 +16,15 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         obtainable(plan, &vec![true; plan.stages.len()])?;
         let stages = plan.stages.len();
         let gates = plan.gates.len();
-        context.output.line(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
+        let approvals = match plan.approvals.len() {
+            0 => String::new(),
+            n => format!(", {n} approvals"),
+        };
+        context.output.line(format!("{}: {stages} stages, {gates} gates{approvals}: sound", plan.name));
+        for approval in &plan.approvals {
+            let (name, need) = (&approval.name, approval.need);
+            context.output.line(format!("  approval {name}: {need} {}", super::plan::may(approval)));
+        }
     }
     for name in orgo_host::mandate::names(repository.workspace.root())? {
         if let Some(loaded) = orgo_host::mandate::from_folder(repository.workspace.root(), &name)? {
@@ -36,6 +44,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
                 "name": plan.name,
                 "stages": plan.stages.iter().map(|s| &s.name).collect::<Vec<_>>(),
                 "gates": plan.gates.iter().map(|g| &g.name).collect::<Vec<_>>(),
+                "approvals": plan.approvals,
                 "declared": pipeline,
             })
         })

@@ -28,6 +28,7 @@ impl Planner<'_> {
         let simple = |id: StageId| {
             let stage = plan.stage(id);
             stage.gate.is_none()
+                && stage.approval.is_none()
                 && !stage.is_finally()
                 && matches!(stage.action, Action::Run(_))
                 && self.memory.get(id.index()).is_some()

@@ -148,7 +148,8 @@ impl Planner<'_> {
         for (i, stage) in self.plan.stages.iter().enumerate() {
             let remembered = self.memory.get(i)?;
             let shown = remembered.stamps.len() == remembered.outputs.len();
-            let plain = stage.gate.is_none() && !stage.is_finally() && matches!(stage.action, Action::Run(_));
+            let free = stage.gate.is_none() && stage.approval.is_none();
+            let plain = free && !stage.is_finally() && matches!(stage.action, Action::Run(_));
             if !plain || !shown {
                 return None;
             }

@@ -17,7 +17,8 @@ use crate::report::unchanged;
 /// Whether a later run of this plan may be answered without it: nothing but its files and programs decides what
 /// it does, and a repeated run needs no record of its own.
 pub(super) fn may_settle(plan: &Resolved, governance: &Governance) -> bool {
-    plan.gates.is_empty() && plan.mandate.is_none() && plan.blueprint.is_none() && !governance.always_records(plan)
+    let undecided = plan.gates.is_empty() && plan.approvals.is_empty();
+    undecided && plan.mandate.is_none() && plan.blueprint.is_none() && !governance.always_records(plan)
 }
 
 /// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
@@ -58,6 +59,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         executor: settled.executor,
         keys: settled.keys,
         gates: Vec::new(),
+        approvals: Vec::new(),
     };
     let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
     let ended_ms = clock.now_ms();
