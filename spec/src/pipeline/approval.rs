@@ -63,7 +63,10 @@ impl Approval {
             let of = u32::try_from(by.len()).unwrap_or(u32::MAX);
             if of > MAX_APPROVERS {
                 let message = format!("{of} approvers are named, at most {MAX_APPROVERS} may be");
-                problems.push(Problem::new(ReasonCode::DocumentInvalid, message, node.name.span));
+                problems.push(
+                    Problem::new(ReasonCode::DocumentInvalid, message, node.name.span)
+                        .help("name fewer, or write `role \"approver\"` for everyone whose duty that is"),
+                );
             } else if said && need.value > of && need.value <= MAX_APPROVERS {
                 problems.push(
                     Problem::new(
@@ -77,11 +80,10 @@ impl Approval {
             }
         }
         if let Some(expires) = expires.as_ref().filter(|e| e.value.0 < 1000) {
-            problems.push(Problem::new(
-                ReasonCode::DocumentInvalid,
-                "an approval lasts a second at least",
-                expires.span,
-            ));
+            problems.push(
+                Problem::new(ReasonCode::DocumentInvalid, "an approval lasts a second at least", expires.span)
+                    .help("write a longer time, such as `72h`"),
+            );
         }
         Some(Self { name: name?, need: need?, by, expires: expires.map_or(DEFAULT_EXPIRES, |e| e.value) })
     }
