@@ -1,6 +1,7 @@
 //! End-to-end tests: real repositories, the real binary, real git.
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "tests say what they hold in their names")]
 
+mod approvals;
 mod architecture;
 mod commands;
 mod comparison;

@@ -18,6 +18,7 @@
 //!
 //! Nothing here opens a file, reads a clock or starts a process.
 
+pub mod approval;
 pub mod artifact;
 pub mod blueprint;
 pub mod canonical;

@@ -3,6 +3,7 @@
 //! A compile stage cannot be decoded without its gate: [`Work::Gated`] is the only variant that can
 //! hold a [`CompileTool`], and it has the gate's name as a field (no compile on fail, by construction).
 
+mod approval;
 mod decode;
 mod include;
 mod matrix;
@@ -12,6 +13,7 @@ mod stage;
 mod template;
 mod tool;
 
+pub use approval::Approval;
 pub use decode::{parse_pipelines, parse_pipelines_with};
 pub use matrix::{Axis, Combination, Matrix};
 pub use param::{Param, ParamKind};
@@ -51,6 +53,8 @@ pub struct Pipeline {
     pub stages: Vec<Stage>,
     /// The gates.
     pub gates: Vec<Gate>,
+    /// What people must approve before stages run.
+    pub approvals: Vec<Approval>,
     /// What stages share while they run: pools and services.
     #[serde(flatten)]
     pub runtime: PipelineRuntime,

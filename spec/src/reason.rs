@@ -97,6 +97,7 @@ registry! {
     StageUnknown "STAGE_UNKNOWN" Author "an edge names a stage that no pipeline declares" "declare it, or correct the name"
     GateUnknown "GATE_UNKNOWN" Author "a stage names a gate that its pipeline does not declare" "declare it, or correct the name"
     GateRequired "GATE_REQUIRED" Author "a compile stage has no gate in front of it" "add `gate=\"…\"`; there is no way to compile without one"
+    ApprovalUnknown "APPROVAL_UNKNOWN" Author "a stage names an approval that its pipeline does not declare, or an approval names nobody whom the trust in force lists" "declare it, or correct the name"
     PoolUnknown "POOL_UNKNOWN" Author "a stage names a pool that its pipeline does not declare" "declare it, or correct the name"
     PoolExceeded "POOL_EXCEEDED" Author "a stage takes more of a pool than there is" "lower the weight, or raise the capacity"
     ServiceUnknown "SERVICE_UNKNOWN" Author "a stage needs a service that its pipeline does not declare" "declare it, or correct the name"
@@ -163,6 +164,10 @@ registry! {
     ValidatorNotAccepted "VALIDATOR_NOT_ACCEPTED" Security "the report comes from a validator that the mandate does not accept" "validate with an accepted one, or change the mandate"
     RulesetNotAccepted "RULESET_NOT_ACCEPTED" Security "the report was made under rules that the mandate does not accept" "restore the rules, or change the mandate"
     GateOrderViolation "GATE_ORDER_VIOLATION" Security "a gated stage was about to run without a verdict about its input" "report it; the run was stopped"
+    ApprovalStale "APPROVAL_STALE" Security "an approval has expired, is not in force yet, or lasts longer than its pipeline allows" "approve again: `orgo approve PIPELINE STAGE`"
+    ApprovalWithdrawn "APPROVAL_WITHDRAWN" Security "whoever approved this has withdrawn it" "ask why; a newer approval of the same key counts again"
+    ApprovalByRunner "APPROVAL_BY_RUNNER" Security "the key that signs for the run approves what the run is to do" "let somebody else approve"
+    ApprovalRepeated "APPROVAL_REPEATED" Security "a person approves the same thing twice; it counts once" "have another person approve"
     IsolationTooWeak "ISOLATION_TOO_WEAK" Security "a stage runs at less isolation than the mandate demands" "declare more isolation, or change the mandate"
     // Knowledge.
     ProvenanceIncomplete "PROVENANCE_INCOMPLETE" Author "a source has no license, version or date of retrieval" "declare what is missing"

@@ -9,6 +9,7 @@
 //! What other programs ask for in their own words is derived from records: [`Provenance`] and [`Vsa`].
 
 mod admin;
+mod approval;
 mod attest;
 mod build;
 mod gate;
@@ -23,6 +24,7 @@ mod trust;
 mod vsa;
 
 pub use admin::{AdminAction, AdminFacts, AdminRecord, AdminRun, EvidenceHeld};
+pub use approval::{ApprovalDecision, ApprovalEntry, ApprovalFacts, ApprovalRecord, ApprovalRecordFacts, ApprovalRun};
 pub use attest::{AttestationError, Authorities, Descriptor, DigestSet, runner_id, source_uri};
 pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
@@ -39,6 +41,7 @@ pub use slsa::{
 pub use stage::{AttemptRun, Identity, StageCounts, StageError, StageFacts, StagePage, StageRun, StageStatus};
 pub use started::{AbandonedFacts, AbandonedRecord, AbandonedRun, StartedFacts, StartedRecord, StartedRun};
 pub use statement::{Predicate, RecordError, RecordId, STATEMENT_TYPE, Statement, Subject};
+pub(crate) use trust::is_moment;
 pub use trust::{TrustFacts, TrustKeys, TrustRecord, TrustRun, TrustedKey};
 pub use vsa::{Verifier, Vsa, VsaExpect, VsaPredicate, resource_uri};
 

@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use crate::canonical::{self, Value};
 use crate::record::{
-    AbandonedRecord, AdminRecord, BuildRecord, GateFacts, MandateRecord, RevocationRecord, StartedRecord, Statement,
-    TrustRecord,
+    AbandonedRecord, AdminRecord, ApprovalFacts, ApprovalRecord, BuildRecord, GateFacts, MandateRecord,
+    RevocationRecord, StartedRecord, Statement, TrustRecord,
 };
 use crate::{Digest, ReasonCode, artifact};
 
@@ -79,6 +79,9 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("abandoned-record", statement::<AbandonedRecord>()),
         ("admin-record", statement::<AdminRecord>()),
         ("mandate-record", statement::<MandateRecord>()),
+        ("approval", schema_for!(crate::approval::ApprovalDocument)),
+        ("approval-facts", schema_for!(ApprovalFacts)),
+        ("approval-record", statement::<ApprovalRecord>()),
     ]);
     schemas
 }

@@ -80,6 +80,10 @@ fn both_syntaxes_are_refused_for_the_same_reasons() {
         if document.syntax() != Syntax::Kdl {
             continue;
         }
+        // YAML does not tell a property from a node.
+        if document.name().ends_with("blueprint/former.kdl") {
+            continue;
+        }
         // What is not KDL, or rests on lines, has no counterpart.
         let Ok(other) = convert(&document, Syntax::Yaml) else { continue };
         let other = Document::new(document.name().replace(".kdl", ".yaml"), other.text);

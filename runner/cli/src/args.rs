@@ -6,11 +6,11 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
-use orgo_spec::document::{ByteSize, FromScalar, Scalar};
+use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify,
+    admin, approve, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -102,6 +102,10 @@ pub(crate) enum Command {
     Evidence(evidence::Evidence),
     /// Take out of the object store what nothing needs any more
     Gc(gc::Gc),
+    /// Sign that a stage may run on exactly these inputs, or take that back
+    Approve(approve::Approve),
+    /// Show what waits for approvals, who approved it, and until when
+    Approvals(approve::Approvals),
     /// Hold things back, and put administrative changes on record
     Admin(admin::Admin),
     /// List, make and show keys, and say where they are
@@ -290,6 +294,9 @@ pub(crate) struct Run {
     /// Leave signed records in this folder, for `orgo record submit`, instead of appending them
     #[arg(long, value_name = "DIR")]
     pub(crate) spool: Option<PathBuf>,
+    /// Wait so long for approvals, such as `10m`, before giving up with exit code 5
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) wait: Option<DurationMs>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
@@ -367,6 +374,10 @@ pub(crate) struct Log {
     pub(crate) service: bool,
     #[command(flatten)]
     pub(crate) told: Told,
+}
+
+fn time(text: &str) -> Result<DurationMs, String> {
+    DurationMs::from_scalar(&Scalar::Text(text.to_owned())).ok_or_else(|| format!("expected {}", DurationMs::EXPECTED))
 }
 
 fn size(text: &str) -> Result<ByteSize, String> {

@@ -1,6 +1,7 @@
 //! Commands: each reads its arguments, calls the rooms below, and prints.
 
 pub(crate) mod admin;
+pub(crate) mod approve;
 pub(crate) mod blueprint;
 pub(crate) mod cases;
 mod check;
@@ -95,6 +96,8 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Trust(args)) => trust::run(&context, &args),
         Some(Command::Evidence(args)) => evidence::run(&context, &args),
         Some(Command::Gc(args)) => gc::run(&context, &args),
+        Some(Command::Approve(args)) => approve::run(&context, &args),
+        Some(Command::Approvals(args)) => approve::list(&context, &args),
         Some(Command::Admin(args)) => admin::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Query(args)) => query::run(&context, &args),

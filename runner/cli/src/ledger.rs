@@ -1,6 +1,7 @@
 //! Records of runs: in which lane, what they say, and how they get into the ledger.
 
 mod assemble;
+mod authority;
 mod governance;
 mod kristal;
 mod lane;
@@ -9,6 +10,7 @@ mod start;
 mod submit;
 
 pub(crate) use assemble::{About, config_hash};
+pub(crate) use authority::{Authority, Papers};
 pub(crate) use governance::{Governance, blueprint, hold, pinned_file, pinned_mandate};
 pub(crate) use lane::{Desk, open_desk};
 pub(crate) use repeat::Repetition;

@@ -10,10 +10,11 @@ mod trace;
 
 pub(crate) use summary::Times;
 
-use orgo_host::run::{Notice, RunOptions, RunOutcome};
+use orgo_host::run::{ApprovalOutcome, Notice, RunOptions, RunOutcome};
 use orgo_host::store::Store;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::project::Project;
+use serde_json::{Value, json};
 
 use self::events::Events;
 use self::human::Human;
@@ -23,6 +24,17 @@ use self::structured::Structured;
 use crate::args::{LogForm, Run};
 use crate::failure::Failure;
 use crate::output::Output;
+
+/// What was decided about an approval, for programs.
+pub(crate) fn approval(outcome: &ApprovalOutcome) -> Value {
+    let entry = &outcome.entry;
+    let votes = outcome.votes.iter().map(|v| json!({ "by": v.who, "expires_at": v.expires_at, "code": v.refused }));
+    json!({
+        "approval": entry.approval, "stage": entry.stage, "subject": outcome.subject.digest(), "key": outcome.subject.key,
+        "decision": entry.decision, "need": entry.need, "have": entry.approvers.len(),
+        "approvals": votes.collect::<Vec<_>>(), "reason_codes": entry.reason_codes, "unknown": outcome.unknown,
+    })
+}
 
 /// Shows a run while it happens.
 pub(crate) struct Reporter<'p> {

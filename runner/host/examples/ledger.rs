@@ -85,6 +85,7 @@ fn build(n: u64) -> Entry {
     let at = "2026-01-01T00:00:00.000Z".to_owned();
     let run = BuildRun {
         actor: Actor { id: "bench".to_owned(), kind: "runner".to_owned() },
+        approvals_decided_at: std::collections::BTreeMap::new(),
         build_id: format!("bench-{n}"),
         clock: "system".to_owned(),
         created_at: at.clone(),

@@ -141,10 +141,22 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Role`] for a key of another role, [`KeyError::Source`] if an agent refuses.
     pub fn sign_mandate(&self, manifest: &[u8]) -> Result<SshSignature, KeyError> {
+        self.approve(Namespace::Mandate, manifest)
+    }
+
+    /// Signs the document of an approval (SSHSIG, namespace `orgo-approval`). For the role approver.
+    ///
+    /// # Errors
+    /// [`KeyError::Role`] for a key of another role, [`KeyError::Source`] if an agent refuses.
+    pub fn sign_approval(&self, document: &[u8]) -> Result<SshSignature, KeyError> {
+        self.approve(Namespace::Approval, document)
+    }
+
+    fn approve(&self, namespace: Namespace, message: &[u8]) -> Result<SshSignature, KeyError> {
         match self.role {
             Role::Approver => {
-                let signature = self.sign(&SshSignature::signed_data(Namespace::Mandate, manifest))?;
-                Ok(SshSignature::new(self.public, Namespace::Mandate, signature))
+                let signature = self.sign(&SshSignature::signed_data(namespace, message))?;
+                Ok(SshSignature::new(self.public, namespace, signature))
             }
             Role::Runner | Role::Git | Role::Root | Role::Log => {
                 Err(KeyError::Role { have: self.role, need: Role::Approver })

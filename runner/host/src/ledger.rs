@@ -9,6 +9,7 @@
 //! after what was written has been read back through a fresh handle and verified.
 
 mod append;
+pub(crate) mod approval;
 mod build;
 pub(crate) mod layout;
 pub(crate) mod log;

@@ -5,13 +5,14 @@
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
-//! * [`memory`], [`journal`]: what runs leave behind.
+//! * [`approvals`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
 //! * [`declared`]: what a commit or a folder declares.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
 //! * [`mandate`]: bundles of policy, read from folders, trees and evidence.
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
+pub mod approvals;
 pub mod clock;
 pub mod declared;
 pub mod documents;

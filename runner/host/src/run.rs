@@ -3,6 +3,7 @@
 //! One thread owns the scheduler, the sources and the memory; workers prepare, run and collect stages
 //! and report back over one channel, so that every event has its place in one line.
 
+mod approver;
 mod carry;
 mod crew;
 mod engine;
@@ -29,6 +30,7 @@ mod tail;
 mod waiting;
 mod worker;
 
+pub use approver::{ApprovalOutcome, Approving, Standing, facts as approval_facts};
 pub use engine::run;
 pub use foresee::Foreseen;
 pub use gatekeeper::{GatePolicy, InForce};

@@ -10,6 +10,7 @@
 //! [`Verdict::NotAnchored`]: a forger's ledger is consistent too.
 
 mod anchor;
+mod approval;
 mod audit;
 mod chain;
 mod judgement;

@@ -401,10 +401,9 @@ pub(crate) mod tests {
         let Ok(declared) = Declared::read(&Texts(&[
             ("orgo.yaml", "project test: {}\n"),
             ("pipelines/a.yaml", "pipeline a:\n  stage s:\n    run: \"true\"\n"),
-            ("blueprints/b.kdl", "blueprint \"b\" revision=1 kristal=\"4\" {}"),
-            ("blueprints/b.yml", ""),
+            ("orgo.yml", "project test: {}\n"),
         ]));
-        assert!(declared.is_broken("blueprints/b.yml") && !declared.has_broken_project());
+        assert!(declared.is_broken("orgo.yml") && declared.has_broken_project());
         assert_eq!(declared.errors.len(), 1, "{:?}", declared.errors);
         assert!(declared.project.is_some() && declared.pipelines.contains_key("a"));
     }

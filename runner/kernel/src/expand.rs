@@ -18,7 +18,7 @@ mod text;
 use std::collections::{BTreeMap, HashSet};
 
 use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, ReadText, RelativePath, Spanned};
-use orgo_spec::pipeline::{Isolation, Pipeline, Work};
+use orgo_spec::pipeline::{Approval, Isolation, Pipeline, Work};
 use orgo_spec::{Name, ReasonCode};
 
 use self::fan::{Fan, Join};
@@ -26,7 +26,7 @@ use self::places::Places;
 use self::runtime::Shared;
 use self::stage::Compiled;
 use crate::graph::Graph;
-use crate::plan::{Resolved, ResolvedGate, is_always, is_kristal};
+use crate::plan::{Resolved, ResolvedApproval, ResolvedGate, is_always, is_kristal};
 
 /// What a stage gets that does not say. `open` until the next level can be enforced.
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
@@ -181,10 +181,20 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
         parameters,
         stages,
         gates,
+        approvals: pipeline.approvals.iter().map(approval).collect(),
         graph,
         resources: shared.resources,
         services: shared.services,
     }))
+}
+
+fn approval(declared: &Approval) -> ResolvedApproval {
+    ResolvedApproval {
+        name: declared.name.to_string(),
+        need: declared.need.value,
+        by: declared.by.iter().map(|name| name.to_string()).collect(),
+        expires_s: declared.expires.0 / 1000,
+    }
 }
 
 /// The combinations of the pipeline's axes; `None` if they are too many.

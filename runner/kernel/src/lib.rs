@@ -9,6 +9,7 @@
 //! * [`pins`]: what a plan takes in from outside, and what of it a lock pins.
 //! * [`scheduler`]: the state machine that a run is.
 
+pub mod approval;
 pub mod blueprint;
 pub mod collect;
 pub mod declared;

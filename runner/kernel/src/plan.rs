@@ -34,6 +34,8 @@ pub struct Resolved {
     pub stages: Vec<ResolvedStage>,
     /// The gates.
     pub gates: Vec<ResolvedGate>,
+    /// What people must approve.
+    pub approvals: Vec<ResolvedApproval>,
     /// Who needs whom.
     pub graph: Graph,
     /// Pools and mutexes.
@@ -51,6 +53,8 @@ pub struct ResolvedStage {
     pub action: Action,
     /// The gate in front of it, as an index into [`Resolved::gates`].
     pub gate: Option<u32>,
+    /// The approval that it needs, as an index into [`Resolved::approvals`].
+    pub approval: Option<u32>,
     /// Patterns of repository files. Lists that do not differ between the stages of a matrix are shared.
     pub files: Arc<[String]>,
     /// Stages whose outputs it reads, and where they appear.
@@ -189,11 +193,30 @@ pub struct ResolvedGate {
     pub on: StageId,
 }
 
+/// An approval of a resolved pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedApproval {
+    /// The approval's name.
+    pub name: String,
+    /// How many people must approve.
+    pub need: u32,
+    /// Who may: names in the trust or beginnings of key ids; empty for every approver.
+    pub by: Vec<String>,
+    /// The longest time that what somebody signed counts, in seconds.
+    pub expires_s: u64,
+}
+
 impl Resolved {
     /// The stage of that id.
     #[must_use]
     pub fn stage(&self, id: StageId) -> &ResolvedStage {
         &self.stages[id.index()]
+    }
+
+    /// The approval that a stage needs.
+    #[must_use]
+    pub fn approval(&self, id: StageId) -> Option<&ResolvedApproval> {
+        self.approvals.get(self.stage(id).approval? as usize)
     }
 
     /// The id of the stage called `name`.

@@ -7,6 +7,7 @@
 //!             deps done            look-up misses, workers free
 //!  Waiting ─────────────► Looking ─────► Ready ──────────► Running ──► Done
 //!     │   (gated: Deciding ──►)  └── hit ──► Done            │  ▲
+//!     │   (approved by people: Asking ──►; Unapproved, if not enough do)
 //!     │        │ refused                                     │  └ retry, at once or after Paused
 //!     ▼        ▼                                             ▼
 //!  Skipped   Refused                                       Failed
@@ -17,6 +18,7 @@
 //!
 //! INVARIANT: a gated stage is looked up or started only with an [`Admission`], and an admission
 //! comes only from a [`Pass`] about exactly the stage's input.
+//! INVARIANT: a stage that needs an approval is looked up or started only after a [`Grant`] for exactly its key.
 //! INVARIANT: no stage starts before everything it needs is done; none starts twice at a time.
 //! INVARIANT: what comes last starts only when everything else is final, and changes nothing about it.
 
@@ -29,6 +31,7 @@ pub use machine::Scheduler;
 
 use orgo_spec::{Digest, ReasonCode};
 
+use crate::approval::Grant;
 use crate::gate::{Admission, Pass};
 use crate::graph::StageId;
 
@@ -41,6 +44,13 @@ pub enum Event {
         stage: StageId,
         /// The verdict.
         verdict: Verdict,
+    },
+    /// It is known whether a stage is approved; a grant comes with the stage's real key.
+    Asked {
+        /// The stage.
+        stage: StageId,
+        /// The grant, or why not yet.
+        grant: Result<(Grant, Digest), ReasonCode>,
     },
     /// The cache was asked; the admission of a gated stage comes back.
     Looked {
@@ -112,6 +122,8 @@ pub enum Verdict {
 pub enum Command {
     /// Decide the gate of a stage.
     Decide(StageId),
+    /// Decide whether enough people approve a stage; the answer may take its time.
+    Ask(StageId),
     /// Compute the stage's key and ask the cache.
     Look {
         /// The stage.
@@ -151,6 +163,8 @@ pub enum State {
     Waiting,
     /// Its gate is being decided.
     Deciding,
+    /// People are being asked to approve it.
+    Asking,
     /// The cache is being asked.
     Looking,
     /// It waits for a worker, a service, or what it takes.
@@ -168,6 +182,8 @@ pub enum State {
     Failed(ReasonCode),
     /// Its gate refused.
     Refused(ReasonCode),
+    /// Not enough people approve it, for this reason.
+    Unapproved(ReasonCode),
     /// It will not run, because something before it did not end well or the run stops.
     Skipped(ReasonCode),
 }
@@ -176,7 +192,7 @@ impl State {
     /// Whether the stage will not change any more.
     #[must_use]
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Done { .. } | Self::Failed(_) | Self::Refused(_) | Self::Skipped(_))
+        matches!(self, Self::Done { .. } | Self::Failed(_) | Self::Refused(_) | Self::Unapproved(_) | Self::Skipped(_))
     }
 }
 

@@ -184,6 +184,12 @@ impl<'n> Fields<'n> {
 fn unknown(owner: &str, name: &Spanned<String>, known: &[&'static str]) -> Problem {
     let problem = Problem::new(ReasonCode::FieldUnknown, format!("`{owner}` has no field `{}`", **name), name.span);
     match closest(name, known.iter().copied()) {
+        Some(near) if near == **name => Problem::new(
+            ReasonCode::FieldUnknown,
+            format!("`{near}` is a node of its own below `{owner}`, not a property of it"),
+            name.span,
+        )
+        .help(format!("write `{near} …` on a line of its own, within the braces")),
         Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
         None => {
             let mut names: Vec<_> = known.to_vec();

@@ -5,6 +5,7 @@ mod parts;
 
 use std::collections::BTreeMap;
 
+use super::approval::{self, Approval};
 use super::include;
 use super::matrix::Matrix;
 use super::param::Param;
@@ -103,6 +104,8 @@ fn pipeline(node: &Node, templates: &Templates<'_>, problems: &mut Problems) -> 
         })
         .collect();
     let gates: Vec<Gate> = fields.children("gate").into_iter().filter_map(|node| gate(node, problems)).collect();
+    let approvals: Vec<Approval> =
+        fields.children("approval").into_iter().filter_map(|node| Approval::decode(node, problems)).collect();
     let runtime = PipelineRuntime::decode(&mut fields, problems);
     fields.finish(problems);
     unique(stages.iter().map(|s| &s.name), "stage", problems);
@@ -110,8 +113,22 @@ fn pipeline(node: &Node, templates: &Templates<'_>, problems: &mut Problems) -> 
     unique(params.iter().map(|p| &p.name), "parameter", problems);
     bind(&stages, &gates, problems);
     super::runtime::bind(&runtime, &stages, &gates, problems);
+    approval::bind(&approvals, &stages, problems);
     parts::one_namespace(&params, &matrix, &stages, problems);
-    Some(Pipeline { name: name?, profile, mandate, blueprint, record, params, matrix, env, stages, gates, runtime })
+    Some(Pipeline {
+        name: name?,
+        profile,
+        mandate,
+        blueprint,
+        record,
+        params,
+        matrix,
+        env,
+        stages,
+        gates,
+        approvals,
+        runtime,
+    })
 }
 
 pub(super) fn unique<'n>(names: impl Iterator<Item = &'n Spanned<Name>>, what: &str, problems: &mut Problems) {
@@ -187,6 +204,7 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     let mut fields = Fields::new(node);
     let name = fields.arg("a name", problems);
     let gate = fields.one::<Name>("gate", problems);
+    let approval = fields.one::<Name>("approval", problems);
     let work = work(node, &mut fields, gate, problems);
     let files = fields.list("files", problems);
     let from = fields.children("from").into_iter().flat_map(|node| parts::from(node, problems)).collect();
@@ -232,6 +250,7 @@ fn stage(node: &Node, problems: &mut Problems) -> Option<Stage> {
     Some(Stage {
         name: name?,
         work,
+        approval,
         matrix,
         for_each,
         when,

@@ -7,6 +7,7 @@ mod decode;
 mod service;
 
 pub(super) use bind::bind;
+pub(super) use decode::between;
 pub use service::{Ready, Service, StopSignal};
 
 use schemars::JsonSchema;

@@ -17,6 +17,8 @@ pub struct Stage {
     pub name: Spanned<Name>,
     /// What it does, and behind which gate.
     pub work: Work,
+    /// The approval that it needs before it runs.
+    pub approval: Option<Spanned<Name>>,
     /// Axes over which it is repeated, besides those of the pipeline.
     #[serde(skip_serializing_if = "Matrix::is_empty")]
     pub matrix: Matrix,

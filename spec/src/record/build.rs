@@ -13,6 +13,7 @@ pub use run::{Actor, BuildRun, Program};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::approval::{ApprovalDecision, ApprovalEntry};
 use super::gate::{Decision, GateRecord};
 use super::stage::{StageCounts, StageFacts, StagePage, StageStatus};
 use super::statement::{Predicate, Subject};
@@ -35,6 +36,9 @@ pub struct BuildRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BuildFacts {
+    /// What was decided about stages that need approvals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<ApprovalEntry>,
     /// For each stage that was tried more than once, the attempt that counts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub authoritative_attempt: BTreeMap<String, u32>,
@@ -112,7 +116,7 @@ pub struct BuildFacts {
     pub variance: Vec<String>,
 }
 
-/// How a run ended, and what it may therefore claim. Only one of the three has room for outputs.
+/// How a run ended, and what it may therefore claim. Only one of them has room for outputs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Every stage that was asked for is done, but for optional ones and what depends on them.
@@ -130,6 +134,11 @@ pub enum Outcome {
         /// How.
         reason: ReasonCode,
     },
+    /// A stage waits for approvals; everything else that may run is done.
+    Waiting {
+        /// What for.
+        reason: ReasonCode,
+    },
 }
 
 impl BuildFacts {
@@ -145,6 +154,7 @@ impl BuildFacts {
         config_hash: Digest,
     ) -> Self {
         Self {
+            approvals: Vec::new(),
             authoritative_attempt: BTreeMap::new(),
             blueprint_ref: None,
             canonicalization_profile: CANONICALIZATION_PROFILE.to_owned(),
@@ -185,6 +195,7 @@ impl BuildFacts {
             Outcome::Passed { outputs } => (Status::Succeeded, Some(outputs), None),
             Outcome::Failed { reason } => (Status::Failed, None, Some(reason)),
             Outcome::Cancelled { reason } => (Status::Cancelled, None, Some(reason)),
+            Outcome::Waiting { reason } => (Status::Waiting, None, Some(reason)),
         };
     }
 
@@ -225,6 +236,36 @@ impl BuildRecord {
             }
         }
         claims
+    }
+}
+
+impl BuildRecord {
+    /// What must hold between approvals and the rest; `failed` says whether a stage failed.
+    fn check_approvals(&self, failed: bool) -> Result<(), (ReasonCode, String)> {
+        let facts = &self.facts;
+        let refused = |code, message: &str| Err((code, message.to_owned()));
+        let waiting = |e: &ApprovalEntry| e.decision == ApprovalDecision::Waiting;
+        let any_waits = facts.approvals.iter().any(waiting);
+        if facts.approvals.iter().any(|e| waiting(e) == e.reason_codes.is_empty()) {
+            return refused(ReasonCode::SchemaInvalid, "what waits for approvals has reasons, and only that");
+        }
+        if facts.status == Status::Succeeded && (any_waits || facts.stage_counts.waiting > 0) {
+            return refused(ReasonCode::OutputWithoutPass, "outputs are claimed although a stage waits for approvals");
+        }
+        if facts.status == Status::Waiting && (!any_waits || failed) {
+            return refused(ReasonCode::SchemaInvalid, "a run waits if a stage waits for approvals and none failed");
+        }
+        for entry in &facts.approvals {
+            let behind = facts.stages.iter().find(|s| s.stage == entry.stage);
+            let has_results = |s: &StageFacts| s.status == StageStatus::Pass || !s.artifacts_out.is_empty();
+            if waiting(entry) && behind.is_some_and(has_results) {
+                return refused(ReasonCode::OutputWithoutPass, "a stage that waits for approvals has outputs");
+            }
+            if !waiting(entry) && behind.is_some_and(|s| s.status == StageStatus::Wait) {
+                return refused(ReasonCode::SchemaInvalid, "a stage that was approved waits for approvals");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -278,7 +319,7 @@ impl Predicate for BuildRecord {
         if facts.gates.iter().any(|g| refusing(g) == g.reason_codes.is_empty()) {
             return refused(ReasonCode::SchemaInvalid, "a refusal has reasons, and only a refusal");
         }
-        Ok(())
+        self.check_approvals(failed)
     }
 
     /// The clean source by commit and tree (a dirty one by the pipeline's definition), then what is claimed.

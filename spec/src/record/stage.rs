@@ -17,6 +17,8 @@ pub enum StageStatus {
     Fail,
     /// It was not run.
     Skip,
+    /// It waits for approvals.
+    Wait,
 }
 
 /// What ran: `run` for programs, the name of a built-in tool otherwise.
@@ -84,6 +86,9 @@ pub struct StageCounts {
     /// Optional stages that ended badly.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tolerated: u64,
+    /// Stages that wait for approvals.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waiting: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -108,6 +113,7 @@ impl StageCounts {
             (StageStatus::Fail, false) => &mut self.failed,
             (StageStatus::Fail, true) => &mut self.tolerated,
             (StageStatus::Skip, _) => &mut self.skipped,
+            (StageStatus::Wait, _) => &mut self.waiting,
         } += 1;
     }
 }

@@ -35,6 +35,7 @@ fn run() -> BuildRun {
     let at = || "2026-11-20T00:00:00Z".to_owned();
     BuildRun {
         actor: Actor { id: "somebody".into(), kind: "person".into() },
+        approvals_decided_at: BTreeMap::new(),
         build_id: "6e6c1c0e-0000-4000-8000-000000000000".into(),
         clock: "injected".into(),
         created_at: at(),
@@ -334,4 +335,48 @@ proptest! {
             prop_assert!(after.predicate.facts.outputs().is_none());
         }
     }
+}
+
+fn asked(decision: ApprovalDecision) -> ApprovalEntry {
+    let waits = decision == ApprovalDecision::Waiting;
+    ApprovalEntry {
+        approval: "release".into(),
+        approvers: vec![],
+        decision,
+        engine: Engine { name: "orgo-approval".into(), version: "1".into() },
+        evidence_refs: vec![],
+        need: 1,
+        reason_codes: if waits { vec![ReasonCode::ApprovalInsufficient] } else { vec![] },
+        stage: "deploy".into(),
+    }
+}
+
+fn waiting() -> BuildFacts {
+    let mut facts = facts();
+    facts.approvals = vec![asked(ApprovalDecision::Waiting)];
+    facts.stages = vec![stage("build", StageStatus::Pass), stage("deploy", StageStatus::Wait)];
+    facts.stage_counts = StageCounts::of(&facts.stages);
+    facts.end(Outcome::Waiting { reason: ReasonCode::ApprovalInsufficient });
+    facts
+}
+
+#[test]
+fn a_run_that_waits_for_people_claims_nothing() {
+    let bytes = write(waiting()).expect("consistent");
+    let read = Statement::<BuildRecord>::parse(&bytes).expect("our own bytes").predicate;
+    assert_eq!((read.facts.status(), read.facts.outputs(), read.claims()), (Status::Waiting, None, vec![]));
+    assert_eq!(read.facts.stage_counts.waiting, 1);
+    let refused = |change: fn(&mut BuildFacts)| {
+        let mut facts = waiting();
+        change(&mut facts);
+        facts.stage_counts = StageCounts::of(&facts.stages);
+        write(facts).expect_err("a contradiction").code()
+    };
+    assert_eq!(refused(|f| f.end(Outcome::Passed { outputs: outputs() })), ReasonCode::OutputWithoutPass);
+    assert_eq!(refused(|f| f.stages[1].status = StageStatus::Pass), ReasonCode::OutputWithoutPass);
+    assert_eq!(refused(|f| f.stages[1].artifacts_out = outputs().artifacts), ReasonCode::OutputWithoutPass);
+    assert_eq!(refused(|f| f.stages[0].status = StageStatus::Fail), ReasonCode::SchemaInvalid);
+    assert_eq!(refused(|f| f.approvals.clear()), ReasonCode::SchemaInvalid);
+    assert_eq!(refused(|f| f.approvals = vec![asked(ApprovalDecision::Granted)]), ReasonCode::SchemaInvalid);
+    assert_eq!(refused(|f| f.approvals[0].reason_codes.clear()), ReasonCode::SchemaInvalid);
 }

@@ -70,6 +70,9 @@ pub struct TrustedKey {
     /// Kinds of records that it may sign; none listed means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Name>,
+    /// Whose key it is. Keys of one name are one person's: who approves with two of them counts once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
     /// The last moment in which it may sign: RFC 3339, UTC, whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_after: Option<String>,
@@ -95,7 +98,7 @@ impl TrustedKey {
     /// A key without limits.
     #[must_use]
     pub fn new(key: PublicKey, class: Class) -> Self {
-        Self { class, key, kinds: Vec::new(), not_after: None, not_before: None }
+        Self { class, key, kinds: Vec::new(), name: None, not_after: None, not_before: None }
     }
 
     /// Whether it may sign records of this kind.
@@ -134,7 +137,7 @@ impl TrustedKey {
 }
 
 /// Whether a text has the form `2026-01-31T23:59:59Z`.
-pub(super) fn is_moment(text: &str) -> bool {
+pub(crate) fn is_moment(text: &str) -> bool {
     let form = b"dddd-dd-ddTdd:dd:ddZ";
     let fits = |(b, f): (u8, &u8)| if *f == b'd' { b.is_ascii_digit() } else { b == *f };
     let number = |at: std::ops::Range<usize>| text[at].parse::<u32>().unwrap_or(u32::MAX);

@@ -50,6 +50,7 @@ fn build() -> Vec<u8> {
     );
     let run = BuildRun {
         actor: Actor { id: "somebody".into(), kind: "person".into() },
+        approvals_decided_at: std::collections::BTreeMap::new(),
         build_id: "6e6c1c0e-0000-4000-8000-000000000000".into(),
         clock: "injected".into(),
         created_at: at(),

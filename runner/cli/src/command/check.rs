@@ -41,7 +41,15 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
     for Checked { plan, .. } in &pipelines {
         let stages = plan.stages.len();
         let gates = plan.gates.len();
-        say(format!("{}: {stages} stages, {gates} gates: sound", plan.name));
+        let approvals = match plan.approvals.len() {
+            0 => String::new(),
+            n => format!(", {n} approvals"),
+        };
+        say(format!("{}: {stages} stages, {gates} gates{approvals}: sound", plan.name));
+        for approval in &plan.approvals {
+            let (name, need) = (&approval.name, approval.need);
+            say(format!("  approval {name}: {need} {}", super::plan::may(approval)));
+        }
     }
     for name in orgo_host::mandate::names(repository.workspace.root())? {
         if let Some(loaded) = orgo_host::mandate::from_folder(repository.workspace.root(), &name)? {
@@ -64,6 +72,7 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
                 "name": plan.name,
                 "stages": plan.stages.iter().map(|s| &s.name).collect::<Vec<_>>(),
                 "gates": plan.gates.iter().map(|g| &g.name).collect::<Vec<_>>(),
+                "approvals": plan.approvals,
                 "declared": pipeline,
             })
         })

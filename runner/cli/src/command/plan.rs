@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use orgo_host::run::{Foreseen, Planner, SecretValues};
 use orgo_kernel::graph::StageId;
-use orgo_kernel::plan::Resolved;
+use orgo_kernel::plan::{Resolved, ResolvedApproval};
 use orgo_spec::document::closest;
 use serde_json::json;
 
@@ -46,7 +46,19 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
                 Ok(Foreseen::Gated(key)) => {
                     open += 1;
                     let gate = plan.stage(id).gate.map_or("", |g| plan.gates[g as usize].name.as_str());
-                    ("gate", Some(key), vec![format!("the gate `{gate}` decides first")])
+                    let mut because = vec![format!("the gate `{gate}` decides first")];
+                    because.extend(
+                        plan.approval(id)
+                            .map(|a| format!("then the approval `{}`, which needs {} {}", a.name, a.need, may(a))),
+                    );
+                    ("gate", Some(key), because)
+                }
+                Ok(Foreseen::Approval(key)) => {
+                    open += 1;
+                    let because = plan
+                        .approval(id)
+                        .map_or(String::new(), |a| format!("the approval `{}` needs {} {}", a.name, a.need, may(a)));
+                    ("approval", Some(key), vec![because])
                 }
                 Ok(Foreseen::Last) => {
                     open += 1;
@@ -90,6 +102,11 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
 /// The parameters of a plan, by name.
 pub(super) fn parameters(plan: &Resolved) -> BTreeMap<&str, &str> {
     plan.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// Who may give an approval, in words.
+pub(super) fn may(approval: &ResolvedApproval) -> String {
+    if approval.by.is_empty() { "of all approvers".to_owned() } else { format!("of {}", approval.by.join(", ")) }
 }
 
 /// Marks the named stages and all that they need; every stage, if none is named.

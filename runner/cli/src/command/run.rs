@@ -3,14 +3,16 @@
 mod settled;
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
-use orgo_host::run::{Notice, RunOptions, RunOutcome};
+use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
+use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::{Value, json};
 
@@ -21,7 +23,7 @@ use super::plan::{SECRET_KEY, parameters, wanted};
 use crate::args::{LaneArg, Run};
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
-use crate::ledger::{About, Desk, Governance, Recorded, open_desk, start, submit};
+use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::{Reporter, Times};
@@ -92,6 +94,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
             false
         }
     };
+    let authority = (!plan.approvals.is_empty()).then(|| Authority::open(&repository)).transpose()?;
+    let told: RefCell<BTreeSet<String>> = RefCell::default();
+    let standing = |subject: &ApprovalSubject| standing(context, authority.as_ref(), subject, &told);
     let options = RunOptions {
         run: run.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
@@ -105,6 +110,12 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         gates: governance.policy(desk.as_ref().map_or(Lane::Local, |d| d.lane)),
+        approvals: Some(Approving {
+            tenant: repository.project.tenant.clone(),
+            runner: desk.as_ref().map(|d| *d.runner.public()),
+            standing: &standing,
+            wait_ms: args.wait.map_or(0, |w| w.0),
+        }),
         clock: clock.clone(),
         before_work: &before_work,
         settle: settled::may_settle(&repository, &plan, &governance, args)
@@ -120,6 +131,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         return Err(failure);
     }
     let outcome = ended?;
+    if authority.is_some() {
+        orgo_host::approvals::remember(&state, &plan.name, outcome.waiting_for())?;
+    }
     let recorded = match &about {
         None => {
             context.output.note("no record: the repository has no commit yet");
@@ -196,6 +210,33 @@ fn tell(context: &Context, recorded: &Recorded) {
     }
 }
 
+/// What is there about a subject; what cannot be read approves nothing, and is told once.
+fn standing(
+    context: &Context,
+    authority: Option<&Authority>,
+    subject: &ApprovalSubject,
+    told: &RefCell<BTreeSet<String>>,
+) -> Standing {
+    let tell = |line: String| {
+        if told.borrow_mut().insert(line.clone()) {
+            context.output.warn(crate::output::plain(&line));
+        }
+    };
+    let Some(authority) = authority else { return Standing::default() };
+    match authority.about(subject) {
+        Ok(papers) => {
+            for (path, code, why) in papers.refused {
+                tell(format!("{path} does not count: {code}: {why}"));
+            }
+            papers.standing
+        }
+        Err(failure) => {
+            tell(format!("approvals cannot be read: {}", failure.render(false)));
+            Standing::default()
+        }
+    }
+}
+
 /// A test's clock is accepted only where nothing can be released (design 13).
 fn injected_clock_needs_development(clock: &Clock, desk: Option<&Desk>) -> Result<(), Failure> {
     match desk {
@@ -213,6 +254,9 @@ fn processors() -> u32 {
 fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     if outcome.cancelled {
         return Err(Failure::told(Class::Cancelled));
+    }
+    if outcome.is_waiting() {
+        return Err(Failure::told(Class::Waiting));
     }
     match outcome.terminal_code() {
         None => Ok(()),
@@ -232,9 +276,11 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
                 State::Done { hit: false } => ("ran", None),
                 State::Failed(code) => ("failed", Some(code)),
                 State::Refused(code) => ("refused", Some(code)),
+                State::Unapproved(code) => ("waiting", Some(code)),
                 State::Skipped(code) => ("skipped", Some(code)),
                 State::Waiting
                 | State::Deciding
+                | State::Asking
                 | State::Looking
                 | State::Ready
                 | State::Running
@@ -259,6 +305,7 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
         "pipeline": plan.name,
         "parameters": parameters(plan),
         "succeeded": outcome.succeeded(),
+        "waiting": outcome.is_waiting(),
         "code": outcome.terminal_code(),
         "ran": outcome.ran(),
         "hits": outcome.hits(),
@@ -266,6 +313,7 @@ fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -
         "saved_ms": times.saved_ms,
         "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
         "stages": stages,
+        "approvals": outcome.approvals.iter().map(crate::report::approval).collect::<Vec<_>>(),
         "record": recorded.map(|r| json!({
             "number": r.number,
             "id": r.id,

@@ -81,6 +81,9 @@ struct Change {
     /// Trust a key up to this moment
     #[arg(long, value_name = "KEY=TIME", value_parser = pair)]
     not_after: Vec<(String, String)>,
+    /// Say whose key it is: approvals go by names, and keys of one name are one person's
+    #[arg(long, value_name = "KEY=NAME", value_parser = pair)]
+    name: Vec<(String, String)>,
     /// How many roots must sign changes of trust from now on
     #[arg(long, value_name = "N")]
     threshold: Option<u32>,
@@ -153,9 +156,10 @@ fn show(context: &Context, opened: &Opened, head: &Head) -> Result<(), Failure> 
                 limit.iter().filter_map(|(word, at)| Some(format!(" {word} {}", at.as_ref()?))).collect();
             let kinds: Vec<&str> = trusted.kinds.iter().map(Name::as_str).collect();
             let kinds = if kinds.is_empty() { String::new() } else { format!(" for {}", kinds.join(", ")) };
+            let name = trusted.name.as_ref().map_or(String::new(), |n| format!(" {n}"));
             let class = if trusted.class == TrustClass::Development { " (development)" } else { "" };
             context.output.line(format!(
-                "{duty:<9} {}  {}{class}{kinds}{limit}",
+                "{duty:<9} {}  {}{name}{class}{kinds}{limit}",
                 trusted.key.id().short(),
                 trusted.key
             ));
@@ -221,6 +225,10 @@ fn changed(head: &Head, change: &Change) -> Result<(Name, Vec<u8>), Failure> {
                 let kinds = kinds.split(',').filter(|k| !k.is_empty()).map(Name::new).collect::<Result<Vec<_>, _>>();
                 trusted.kinds = kinds.map_err(|e| Failure::usage(e.to_string(), "name kinds of records"))?;
                 trusted.kinds.sort_unstable();
+            }
+            if let Some(name) = said(&change.name) {
+                let name = Name::new(&name).map_err(|e| Failure::usage(e.to_string(), Name::RULE))?;
+                trusted.name = Some(name);
             }
             trusted.not_before = said(&change.not_before).or(trusted.not_before.take());
             trusted.not_after = said(&change.not_after).or(trusted.not_after.take());

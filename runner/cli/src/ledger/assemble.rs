@@ -105,6 +105,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         Compiler { digest: outcome.executor.digest, name: "orgo".to_owned(), version: version.clone() },
         about.config_hash(),
     );
+    facts.approvals = outcome.approvals.iter().map(|a| a.entry.clone()).collect();
     facts.authoritative_attempt = authoritative(plan, outcome);
     facts.blueprint_ref = blueprint_ref;
     facts.gates = gates;
@@ -130,6 +131,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
             },
         },
         (Some(reason), true) => Outcome::Cancelled { reason },
+        (Some(reason), false) if outcome.is_waiting() => Outcome::Waiting { reason },
         (Some(reason), false) => Outcome::Failed { reason },
     });
     let headline = headline(about, outcome, &facts, &gate_facts);
@@ -139,6 +141,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         evidence.push(gate.facts.clone());
         evidence.extend(gate.report.clone());
     }
+    evidence.extend(outcome.approvals.iter().map(|a| a.facts.clone()));
     evidence.sort_unstable();
     evidence.dedup();
     Ok(Assembly { statement: Statement::new(BuildRecord { facts, run }), evidence, headline })
@@ -234,7 +237,7 @@ fn stages(
         let blob = store.put(&bytes)?;
         pages.push(StagePage { digest: blob.digest, stages: page.len() as u64 });
     }
-    all.retain(|s| s.status == StageStatus::Fail);
+    all.retain(|s| matches!(s.status, StageStatus::Fail | StageStatus::Wait));
     all.truncate(BuildRecord::MAX_LISTED_STAGES);
     Ok((all, counts, pages))
 }
@@ -244,9 +247,11 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
         State::Skipped(code @ ReasonCode::ConditionNotMet) => (StageStatus::Skip, Some(code)),
+        State::Unapproved(code) => (StageStatus::Wait, Some(code)),
         State::Skipped(_)
         | State::Waiting
         | State::Deciding
+        | State::Asking
         | State::Looking
         | State::Ready
         | State::Running
@@ -352,6 +357,7 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
             id: about.desk.runner.public().id().to_string(),
             kind: if protected { "runner" } else { "person" }.to_owned(),
         },
+        approvals_decided_at: outcome.approvals.iter().map(|a| (a.entry.stage.clone(), a.decided_at.clone())).collect(),
         build_id: outcome.run.clone(),
         clock: if about.clock.is_injected() { "injected" } else { "system" }.to_owned(),
         created_at: rfc3339(outcome.ended_ms),
@@ -374,6 +380,7 @@ fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: 
         Status::Succeeded => "PASS",
         Status::Failed => "FAIL",
         Status::Cancelled => "CANCELLED",
+        Status::Waiting => "WAITING",
     };
     let refusing = outcome.gates.iter().zip(gates).find(|(g, _)| g.record.decision == Decision::Fail);
     let what = match (facts.status(), refusing) {
@@ -382,8 +389,21 @@ fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: 
             format!(" gate {}: {}", gate.record.gate, refusal(&gate.record.reason_codes, facts))
         }
         (_, None) => {
-            let required =
-                |s: &ResolvedStage, o: &StageOutcome| matches!(o.state, State::Failed(_)) && !s.is_optional();
+            let waits = facts.status() == Status::Waiting;
+            let required = |s: &ResolvedStage, o: &StageOutcome| match o.state {
+                State::Unapproved(_) => waits,
+                State::Failed(_) => !s.is_optional(),
+                State::Waiting
+                | State::Deciding
+                | State::Asking
+                | State::Looking
+                | State::Ready
+                | State::Running
+                | State::Paused(_)
+                | State::Done { .. }
+                | State::Refused(_)
+                | State::Skipped(_) => false,
+            };
             let failed = about.plan.stages.iter().zip(&outcome.stages).find(|(s, o)| required(s, o));
             let code = facts.terminal_reason_code().map_or(String::new(), |c| c.to_string());
             failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))

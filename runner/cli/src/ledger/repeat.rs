@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use orgo_host::file::{read_if_there, replace};
-use orgo_spec::record::{BuildFacts, BuildRecord, Decision, GateRecord, Statement, Status};
+use orgo_spec::record::{ApprovalEntry, BuildFacts, BuildRecord, Decision, GateRecord, Statement, Status};
 use orgo_spec::signature::{Unverified, Verified};
 use orgo_spec::{Digest, Name};
 
@@ -28,6 +28,7 @@ pub(crate) struct Repetition<'r> {
     pub(crate) executor: Digest,
     pub(crate) keys: Digest,
     pub(crate) gates: Vec<&'r GateRecord>,
+    pub(crate) approvals: Vec<&'r ApprovalEntry>,
 }
 
 impl Repetition<'_> {
@@ -90,6 +91,7 @@ impl Repetition<'_> {
             self.executor,
             self.keys,
             &self.gates,
+            &self.approvals,
         );
         let facts = Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"));
         format!("{record}\n{facts}\n").into_bytes()
@@ -109,6 +111,7 @@ impl Repetition<'_> {
             && facts.config_hash == self.config
             && facts.compiler.digest == self.executor
             && facts.keys == self.keys
+            && facts.approvals.iter().eq(self.approvals.iter().copied())
             && facts.gates.iter().eq(self.gates.iter().copied())
             && self.gates.iter().all(|g| g.decision == Decision::Pass)
     }

@@ -1,13 +1,18 @@
 //! From a finished run to the ledger: a new record, or the confirmation of one.
 
+use orgo_host::clock::{moment, rfc3339};
 use orgo_host::file::read_if_there;
 use orgo_host::git::Git;
-use orgo_host::ledger::{Append, Entry};
+use orgo_host::ledger::{Append, Entry, Moment};
 use orgo_host::run::RunOutcome;
 use orgo_host::store::{ObjectError, Store};
 use orgo_kernel::key::SourceFile;
 use orgo_kernel::scheduler::State;
-use orgo_spec::record::{BuildRecord, Class as RecordClass, Lane, Statement};
+use orgo_spec::record::{
+    Actor, ApprovalRecord, ApprovalRecordFacts, ApprovalRun, BuildRecord, Class as RecordClass, Lane, Predicate,
+    Statement,
+};
+use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::assemble::{About, assemble, keys};
@@ -71,15 +76,50 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         ("Source-Tree".to_owned(), facts.source.tree.clone()),
         ("Source-Dirty".to_owned(), facts.source.dirty.to_string()),
     ];
-    let append = Append {
-        entries: vec![Entry::new::<BuildRecord>(statement, assembly.evidence)],
-        subject: assembly.headline,
-        trailers,
-        seconds: outcome.ended_ms / 1000,
-    };
-    let id = Digest::of(&append.entries[0].statement);
+    let id = Digest::of(&statement);
+    let mut entries = signed(about, outcome)?;
+    entries.push(Entry::new::<BuildRecord>(statement, assembly.evidence));
+    let append = Append { entries, subject: assembly.headline, trailers, seconds: outcome.ended_ms / 1000 };
     let number = desk.put(append)?;
     Ok(recorded(number, id, false))
+}
+
+/// What people signed and the ledger does not show yet, as records of their own. Local ledgers hold none: their trust
+/// lists no approver.
+fn signed(about: &About<'_>, outcome: &RunOutcome) -> Result<Vec<Entry>, Failure> {
+    let desk = about.desk;
+    let time = moment(outcome.ended_ms / 1000);
+    let at = Moment { time: &time };
+    let may = |key: &PublicKey| desk.trust.may_sign(key, Some(ApprovalRecord::KIND), at).is_ok();
+    let head = desk.ledger.head()?;
+    let (Lane::Protected, Some(head), true) = (desk.lane, head, may(desk.runner.public())) else {
+        return Ok(Vec::new());
+    };
+    let mut entries = Vec::new();
+    for approval in &outcome.approvals {
+        let shown = desk.ledger.approvals(&head, &approval.subject.digest())?;
+        for signed in approval.documents.iter().filter(|d| !shown.contains(d)) {
+            let Ok(approver) = signed.signer() else { continue };
+            if !matches!(desk.trust.lists(&approver), Some(("approver", _))) || !may(&approver) {
+                continue;
+            }
+            let record = ApprovalRecord {
+                facts: ApprovalRecordFacts {
+                    approval: signed.clone(),
+                    approver,
+                    schema_version: ApprovalRecord::SCHEMA_VERSION.to_owned(),
+                    tenant_id: about.project.tenant.clone(),
+                },
+                run: ApprovalRun {
+                    actor: Actor { id: desk.runner.public().id().to_string(), kind: "runner".to_owned() },
+                    created_at: rfc3339(outcome.ended_ms),
+                },
+            };
+            let statement = Statement::new(record).to_bytes().expect("an approval has no numbers");
+            entries.push(Entry::new::<ApprovalRecord>(statement, Vec::new()));
+        }
+    }
+    Ok(entries)
 }
 
 /// Holds every repository file that the run read to the tree that the record will name: tracked, and with
@@ -147,6 +187,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         executor: outcome.executor.digest,
         keys: keys(about.plan, outcome),
         gates: outcome.gates.iter().map(|g| &g.record).collect(),
+        approvals: outcome.approvals.iter().map(|a| &a.entry).collect(),
     };
     let Some((number, id, verified)) = now.newest()? else { return Ok(None) };
     if now.is_known_to_repeat(id)? {

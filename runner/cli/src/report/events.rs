@@ -8,7 +8,7 @@ use orgo_host::clock::Clock;
 use orgo_host::file::At;
 use orgo_host::run::{Notice, RunOutcome};
 use orgo_kernel::plan::Resolved;
-use orgo_spec::record::Decision;
+use orgo_spec::record::{ApprovalDecision, Decision};
 use serde_json::{Value, json};
 
 use crate::failure::Failure;
@@ -89,6 +89,11 @@ impl<'p> Events<'p> {
                     data,
                 );
             }
+            Notice::Approval(outcome) => {
+                let granted = outcome.entry.decision == ApprovalDecision::Granted;
+                let kind = if granted { "approval.granted" } else { "approval.waiting" };
+                self.write(kind, &outcome.entry.stage, super::approval(outcome));
+            }
             Notice::Unplanned(id, message) => {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))
             }
@@ -103,7 +108,7 @@ impl<'p> Events<'p> {
     }
 
     pub(super) fn finish(&mut self, outcome: &RunOutcome) -> Result<(), Failure> {
-        let data = json!({ "succeeded": outcome.succeeded(), "code": outcome.terminal_code() });
+        let data = json!({ "succeeded": outcome.succeeded(), "waiting": outcome.is_waiting(), "code": outcome.terminal_code() });
         let run = self.run.clone();
         self.write("run.finished", &run, data);
         let flushed = self.file.flush();

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use orgo_host::process::Exit;
-use orgo_host::run::{Attempt, Notice, RunOutcome, ServiceNews};
+use orgo_host::run::{ApprovalOutcome, Attempt, Notice, RunOutcome, ServiceNews};
 use orgo_host::store::Store;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::Blob;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
-use orgo_spec::record::Decision;
+use orgo_spec::record::{ApprovalDecision, Decision};
 
 use super::progress::{Progress, duration};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
@@ -94,6 +94,7 @@ impl<'p> Human<'p> {
                     self.insist(&format!("{RED}FAIL{RESET}  gate {name} before {stage}: {}", codes.join(", ")));
                 }
             }
+            Notice::Approval(outcome) => self.approval(outcome),
             Notice::Unplanned(id, message) => {
                 self.progress.ended(*id);
                 self.insist(&format!("{RED}FAIL{RESET}  {:<24} {}", self.plan.stage(*id).name, plain(message)));
@@ -104,6 +105,27 @@ impl<'p> Human<'p> {
                 }
             }
         }
+    }
+
+    fn approval(&self, outcome: &ApprovalOutcome) {
+        let entry = &outcome.entry;
+        let who: Vec<&str> = outcome.votes.iter().filter(|v| v.refused.is_none()).map(|v| v.who.as_str()).collect();
+        let who = if who.is_empty() { String::new() } else { format!(" ({})", who.join(", ")) };
+        let (name, stage) = (&entry.approval, &entry.stage);
+        let count = format!("{} of {} approve{who}", entry.approvers.len(), entry.need);
+        if entry.decision == ApprovalDecision::Granted {
+            return self.say(&format!("{GREEN}PASS{RESET}  approval {name} before {stage}: {}", plain(&count)));
+        }
+        self.insist(&format!("{YELLOW}WAIT{RESET}  approval {name} before {stage}: {}", plain(&count)));
+        for vote in &outcome.votes {
+            if let Some(code) = vote.refused {
+                self.insist(&format!("      {} does not count: {code}", plain(&vote.who)));
+            }
+        }
+        for unknown in &outcome.unknown {
+            self.insist(&format!("      {}", plain(unknown)));
+        }
+        self.insist(&format!("      approve it: orgo approve {} {stage}", self.plan.name));
     }
 
     fn ended(&mut self, id: StageId, attempt: u32, end: &Attempt) {
@@ -157,10 +179,12 @@ impl<'p> Human<'p> {
         let word = match (outcome.cancelled, outcome.succeeded()) {
             (true, _) => format!("{YELLOW}CANCELLED{RESET}"),
             (_, true) => format!("{GREEN}PASSED{RESET}"),
+            (_, false) if outcome.is_waiting() => format!("{YELLOW}WAITING{RESET}"),
             (_, false) => format!("{RED}FAILED{RESET}"),
         };
         let counts = [outcome.ran(), outcome.hits(), failed, skipped];
-        self.output.line(summary(&word, &self.plan.name, counts, outcome.ended_ms - outcome.started_ms));
+        let waiting = outcome.stages.iter().filter(|s| matches!(s.state, State::Unapproved(_))).count();
+        self.output.line(summary(&word, &self.plan.name, counts, waiting, outcome.ended_ms - outcome.started_ms));
         if !self.output.quiet {
             for line in super::summary::lines(self.plan, outcome) {
                 self.output.note(line);
@@ -184,14 +208,17 @@ impl<'p> Human<'p> {
 }
 
 /// The last line of a run: how many stages ran, were hits, failed and were skipped, in how many milliseconds.
-fn summary(word: &str, pipeline: &str, [ran, hits, failed, skipped]: [usize; 4], ms: i64) -> String {
+fn summary(word: &str, pipeline: &str, [ran, hits, failed, skipped]: [usize; 4], waiting: usize, ms: i64) -> String {
     let (seconds, ms) = (ms / 1000, ms % 1000);
-    format!("{word} {pipeline}: {ran} ran, {hits} hits, {failed} failed, {skipped} skipped in {seconds}.{ms:03} s")
+    let waits = if waiting > 0 { format!(", {waiting} waiting") } else { String::new() };
+    format!(
+        "{word} {pipeline}: {ran} ran, {hits} hits, {failed} failed, {skipped} skipped{waits} in {seconds}.{ms:03} s"
+    )
 }
 
 /// The last line of a run in which every stage was a hit.
 pub(crate) fn unchanged(pipeline: &str, stages: usize, ms: i64) -> String {
-    summary(&format!("{GREEN}PASSED{RESET}"), pipeline, [0, stages, 0, 0], ms)
+    summary(&format!("{GREEN}PASSED{RESET}"), pipeline, [0, stages, 0, 0], 0, ms)
 }
 
 fn said(ms: u64) -> String {

@@ -37,7 +37,7 @@ pub(super) fn write(
         .collect();
     let count = |accept: fn(&State) -> bool| cases.iter().filter(|(_, o)| accept(&o.state)).count();
     let failed = count(|s| matches!(s, State::Failed(_) | State::Refused(_)));
-    let skipped = count(|s| matches!(s, State::Skipped(_)));
+    let skipped = count(|s| matches!(s, State::Skipped(_) | State::Unapproved(_)));
     let name = attribute(&plan.name);
     let numbers = format!(
         "tests=\"{}\" failures=\"{failed}\" errors=\"0\" skipped=\"{skipped}\" time=\"{}\"",
@@ -67,11 +67,12 @@ fn case(text: &mut String, pipeline: &str, stage: &ResolvedStage, o: &StageOutco
             text.push_str(&escaped(&last_lines(&log, LINES).join("\n")));
             text.push_str("</failure>\n    </testcase>\n");
         }
-        State::Skipped(code) => {
+        State::Skipped(code) | State::Unapproved(code) => {
             let _ = writeln!(text, ">\n      <skipped message=\"{code}\"/>\n    </testcase>");
         }
         State::Waiting
         | State::Deciding
+        | State::Asking
         | State::Looking
         | State::Ready
         | State::Running

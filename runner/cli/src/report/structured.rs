@@ -3,7 +3,7 @@
 use orgo_host::clock::Clock;
 use orgo_host::run::{Attempt, Notice, RunOutcome, ServiceNews};
 use orgo_kernel::plan::Resolved;
-use orgo_spec::record::Decision;
+use orgo_spec::record::{ApprovalDecision, Decision};
 use serde_json::{Map, Value, json};
 
 /// Reports to programs.
@@ -48,6 +48,11 @@ impl<'p> Structured<'p> {
                     json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes });
                 self.write(level, "GATE_DECIDED", Some(&gate.record.stage), more);
             }
+            Notice::Approval(outcome) => {
+                let granted = outcome.entry.decision == ApprovalDecision::Granted;
+                let level = if granted { "INFO" } else { "WARN" };
+                self.write(level, "APPROVAL_DECIDED", Some(&outcome.entry.stage), super::approval(outcome));
+            }
             Notice::Unplanned(id, message) => {
                 self.write("ERROR", "STAGE_END", name(id), json!({ "outcome": "failed", "error_message": message }))
             }
@@ -75,10 +80,14 @@ impl<'p> Structured<'p> {
     }
 
     pub(super) fn finish(&self, outcome: &RunOutcome) {
-        let level = if outcome.succeeded() { "INFO" } else { "ERROR" };
+        let (level, word) = match (outcome.succeeded(), outcome.is_waiting()) {
+            (true, _) => ("INFO", "PASSED"),
+            (false, true) => ("WARN", "WAITING"),
+            (false, false) => ("ERROR", "FAILED"),
+        };
         let more = json!({
             "duration_ms": outcome.ended_ms - outcome.started_ms,
-            "outcome": if outcome.succeeded() { "PASSED" } else { "FAILED" },
+            "outcome": word,
             "error_code": outcome.terminal_code(),
         });
         self.write(level, "RUN_END", None, more);

@@ -1,6 +1,8 @@
 //! Where things lie in a ledger's tree (design 7). Every path of the format is made or read here.
 
+use orgo_spec::approval::ApprovalAction;
 use orgo_spec::log::Tile;
+use orgo_spec::signature::KeyId;
 use orgo_spec::{Digest, Name};
 
 /// The generated list of keys that stock git verifies commits with.
@@ -112,6 +114,20 @@ pub(crate) fn mandate_path(name: &Name) -> String {
     format!("mandates/{name}.json")
 }
 
+/// The folder of what people signed about a subject.
+pub(crate) fn approval_folder(subject: &Digest) -> String {
+    format!("approvals/{}", subject.hex())
+}
+
+/// The file that shows what the key with that id said last about a subject, for each thing that one can say.
+pub(crate) fn approval_path(subject: &Digest, key: &KeyId, action: ApprovalAction) -> String {
+    let word = match action {
+        ApprovalAction::Approve => "approve",
+        ApprovalAction::Withdraw => "withdraw",
+    };
+    format!("{}/{key}.{word}.json", approval_folder(subject))
+}
+
 /// Reads a file name of the form `<n mod 256>.<kind>.<part>`.
 pub(crate) fn record_file(name: &str) -> Option<(u64, Name, Part)> {
     let (number, rest) = name.split_once('.')?;
@@ -160,6 +176,12 @@ pub(crate) fn place(path: &str) -> Option<Place> {
         ["open", file] => file.strip_suffix(".json").map(|id| Place::Open(id.to_owned())),
         ["holds", file] => Some(Place::Hold(Name::new(file.strip_suffix(".json")?).ok()?)),
         ["mandates", file] => Some(Place::Mandate(Name::new(file.strip_suffix(".json")?).ok()?)),
+        ["approvals", subject, file] => {
+            Digest::from_hex(subject).ok()?;
+            let (key, word) = file.strip_suffix(".json")?.split_once('.')?;
+            Digest::from_hex(key).ok()?;
+            matches!(word, "approve" | "withdraw").then_some(Place::Latest)
+        }
         ["latest", pipeline, file] => {
             Name::new(pipeline).ok()?;
             file.ends_with(".json").then_some(Place::Latest)

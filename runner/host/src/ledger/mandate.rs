@@ -4,6 +4,7 @@ use orgo_spec::record::{MandateFacts, MandateRecord, Statement};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, Name, ReasonCode};
 
+use super::approval::may_approve;
 use super::{Head, Ledger, LedgerError, MAX_RECORD_BYTES, Moment, Trust, bounded, layout};
 use crate::mandate::{Recorded, from_evidence};
 
@@ -95,22 +96,7 @@ pub(crate) fn judge<E>(
 ) -> Result<JudgedMandate, E> {
     let mut judged = JudgedMandate::default();
     for approval in &facts.approvals {
-        let short = approval.key.id().short();
-        match trust.lists(&approval.key) {
-            Some(("approver", _)) => {
-                if let Err(refused) = trust.may_sign(&approval.key, Some("mandate"), at) {
-                    judged.invalid.push(refused);
-                }
-            }
-            Some((role, _)) => {
-                let message = format!("the key {short} approved; its duty is {role}");
-                judged.invalid.push((ReasonCode::KeyScopeMismatch, message));
-            }
-            None => {
-                let message = format!("the key {short} approved; the trust in force does not list it");
-                judged.invalid.push((ReasonCode::KeyUnknown, message));
-            }
-        }
+        judged.invalid.extend(may_approve(trust, &approval.key, "mandate", at).err());
         judged.approvers.push(approval.key);
     }
     let Some(manifest) = evidence(&facts.mandate_id)? else {

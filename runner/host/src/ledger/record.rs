@@ -1,8 +1,8 @@
 //! The kinds of records that a ledger may hold.
 
 use orgo_spec::record::{
-    AbandonedRecord, AdminAction, AdminRecord, BuildRecord, MandateRecord, Predicate, RecordError, RevocationRecord,
-    StartedRecord, Statement, TrustRecord,
+    AbandonedRecord, AdminAction, AdminRecord, ApprovalRecord, BuildRecord, MandateRecord, Predicate, RecordError,
+    RevocationRecord, StartedRecord, Statement, TrustRecord,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -55,6 +55,8 @@ kinds! {
     Admin(AdminRecord),
     /// The activation of a mandate.
     Mandate(MandateRecord),
+    /// What somebody signed about a stage.
+    Approval(ApprovalRecord),
 }
 
 /// Why bytes are not a record of a kind.
@@ -93,8 +95,13 @@ pub(crate) enum Mark {
 }
 
 impl Record {
-    /// The path under `latest/` that shows it: builds of a named reference have one.
+    /// The path of the file that shows the newest of its like: builds of a named reference have one, and approvals.
     pub(crate) fn latest_path(&self) -> Option<String> {
+        if let Self::Approval(statement) = self {
+            let facts = &statement.predicate.facts;
+            let document = &facts.approval.document;
+            return Some(layout::approval_path(&document.subject.digest(), &facts.approver.id(), document.action));
+        }
         let Self::Build(statement) = self else { return None };
         let facts = &statement.predicate.facts;
         Some(layout::latest_path(&facts.pipeline.name, facts.source.reference.as_deref()?))
@@ -105,7 +112,12 @@ impl Record {
         match self {
             Self::Build(s) => s.predicate.run.started,
             Self::Abandoned(s) => Some(s.predicate.facts.started),
-            Self::Started(_) | Self::Trust(_) | Self::Revocation(_) | Self::Admin(_) | Self::Mandate(_) => None,
+            Self::Started(_)
+            | Self::Trust(_)
+            | Self::Revocation(_)
+            | Self::Admin(_)
+            | Self::Mandate(_)
+            | Self::Approval(_) => None,
         }
     }
 
@@ -127,7 +139,7 @@ impl Record {
                 let facts = &s.predicate.facts;
                 Some(Mark::Follow(layout::mandate_path(&facts.name), Succession::of(facts)))
             }
-            Self::Build(_) | Self::Trust(_) | Self::Revocation(_) => None,
+            Self::Build(_) | Self::Trust(_) | Self::Revocation(_) | Self::Approval(_) => None,
         }
     }
 }

@@ -275,9 +275,12 @@ fn refuse_local(waiting: &Waiting) -> Result<(), LedgerError> {
     let lane = match &record {
         Record::Build(s) => s.predicate.facts.lane,
         Record::Started(s) => s.predicate.facts.lane,
-        Record::Abandoned(_) | Record::Trust(_) | Record::Revocation(_) | Record::Admin(_) | Record::Mandate(_) => {
-            Lane::Protected
-        }
+        Record::Abandoned(_)
+        | Record::Trust(_)
+        | Record::Revocation(_)
+        | Record::Admin(_)
+        | Record::Mandate(_)
+        | Record::Approval(_) => Lane::Protected,
     };
     if lane != Lane::Protected {
         let message = format!("`{}` is the record of a local run, which is never submitted", waiting.path.display());

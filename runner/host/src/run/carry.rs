@@ -22,6 +22,7 @@ impl Engine<'_, '_> {
     ) -> Result<Option<Event>, RunError> {
         Ok(match command {
             Command::Decide(stage) => Some(self.decide(stage, notices)?),
+            Command::Ask(stage) => self.ask(stage, notices)?,
             Command::Look { stage, admission } => {
                 let mut force = (self.options.force[stage.index()]
                     || !self.outcomes[stage.index()].attempts.is_empty())
@@ -32,7 +33,8 @@ impl Engine<'_, '_> {
                         Err(problem) => return Ok(Some(self.unplanned(stage, problem, notices))),
                     }
                 }
-                match self.planner.look(stage, admission.as_ref(), force) {
+                let lookup = self.planner.look(stage, admission.as_ref(), force);
+                match lookup.and_then(|l| self.as_approved(stage, &l).map(|()| l)) {
                     Ok(lookup) => {
                         let hit = self.looked(stage, lookup, notices);
                         Some(Event::Looked { stage, hit, admission })

@@ -9,12 +9,13 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State};
-use orgo_spec::ReasonCode;
+use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::{Entry, Journal};
 use crate::store::Executor;
 use crate::workspace::Workspace;
 
+use super::approver::ApprovalOutcome;
 use super::crew::Slot;
 use super::options::{Notice, RunError, RunOptions};
 use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
@@ -81,6 +82,9 @@ pub fn run(
         scheduler,
         outcomes: plan.stages.iter().map(StageOutcome::blank).collect(),
         gates: Vec::new(),
+        approvals: Vec::new(),
+        granted: BTreeMap::new(),
+        patience: None,
         prepared: HashMap::new(),
         slots: Vec::new(),
         idle: Vec::new(),
@@ -134,6 +138,7 @@ fn recall(
         executor,
         stages,
         gates: Vec::new(),
+        approvals: Vec::new(),
         cancelled: false,
         changed_sources: planner.sources().changed()?,
     };
@@ -154,6 +159,11 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) scheduler: Scheduler<'p>,
     pub(super) outcomes: Vec<StageOutcome>,
     pub(super) gates: Vec<GateOutcome>,
+    pub(super) approvals: Vec<ApprovalOutcome>,
+    /// The keys that were approved, until their stages are looked up.
+    pub(super) granted: BTreeMap<StageId, Digest>,
+    /// Until when the run waits for approvals, once it does.
+    pub(super) patience: Option<Instant>,
     pub(super) prepared: HashMap<StageId, Prepared>,
     pub(super) slots: Vec<Slot>,
     pub(super) idle: Vec<usize>,
@@ -198,6 +208,10 @@ impl Engine<'_, '_> {
             }
             let event = match self.next(messages, notices)? {
                 Next::Message(message) => self.take(message, notices),
+                Next::Elapsed(stage) if self.scheduler.state(stage) == State::Asking => {
+                    queue.push_back(Command::Ask(stage));
+                    continue;
+                }
                 Next::Elapsed(stage) => Event::Elapsed(stage),
                 Next::Nothing => break,
             };
@@ -246,6 +260,7 @@ impl Engine<'_, '_> {
             executor: self.executor,
             stages: self.outcomes,
             gates: self.gates,
+            approvals: self.approvals,
             cancelled: self.cancelled,
             changed_sources: self.planner.sources().changed()?,
         };

@@ -16,6 +16,8 @@ pub enum Foreseen {
     Runs(StageKey, Vec<Why>),
     /// Its gate decides first.
     Gated(StageKey),
+    /// People decide first.
+    Approval(StageKey),
     /// It reads what this stage has yet to produce.
     Waits(StageId),
     /// It runs after everything else, and reads how that ended.
@@ -40,6 +42,9 @@ impl Planner<'_> {
         let key = prepared.keyed.key;
         if stage.gate.is_some() {
             return Ok(Foreseen::Gated(key));
+        }
+        if stage.approval.is_some() {
+            return Ok(Foreseen::Approval(key));
         }
         let known = self.memory.get(id.index()).filter(|r| r.fingerprint == prepared.fingerprint).cloned();
         let found = match known {

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::file::PathError;
 use crate::workspace::WorkspaceError;
 
+use super::approver::{ApprovalOutcome, Approving};
 use super::gatekeeper::GatePolicy;
 use super::outcome::{Attempt, GateOutcome};
 
@@ -39,6 +40,8 @@ pub struct RunOptions<'r> {
     pub version: String,
     /// What gates read.
     pub gates: GatePolicy,
+    /// What is known about approvals; without it, a stage that needs one waits.
+    pub approvals: Option<Approving<'r>>,
     /// The clock.
     pub clock: Clock,
     /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without
@@ -84,6 +87,8 @@ pub enum Notice<'n> {
     Ended(StageId, u32, &'n Attempt),
     /// A gate was decided.
     Gate(&'n GateOutcome),
+    /// It was decided whether a stage is approved.
+    Approval(&'n ApprovalOutcome),
     /// A stage could not be planned.
     Unplanned(StageId, &'n str),
     /// The next attempt of a stage comes after so many milliseconds.

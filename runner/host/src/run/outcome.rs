@@ -7,10 +7,12 @@ use orgo_kernel::key::{Blob, Keyed, Output, SourceFile};
 use orgo_kernel::plan::{Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
+use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::pipeline::Isolation;
-use orgo_spec::record::GateRecord;
+use orgo_spec::record::{ApprovalDecision, GateRecord};
 use orgo_spec::{Digest, ReasonCode};
 
+use super::approver::ApprovalOutcome;
 use crate::memory::Remembered;
 use crate::process::Exit;
 use crate::store::Executor;
@@ -30,6 +32,8 @@ pub struct RunOutcome {
     pub stages: Vec<StageOutcome>,
     /// Every gate that was decided.
     pub gates: Vec<GateOutcome>,
+    /// What was decided about every stage that needs an approval.
+    pub approvals: Vec<ApprovalOutcome>,
     /// Whether somebody cancelled the run.
     pub cancelled: bool,
     /// Source files that changed while the run was under way.
@@ -173,13 +177,36 @@ impl RunOutcome {
             State::Failed(code) | State::Refused(code) => Some(code),
             State::Waiting
             | State::Deciding
+            | State::Asking
             | State::Looking
             | State::Ready
             | State::Running
             | State::Paused(_)
             | State::Done { .. }
+            | State::Unapproved(_)
             | State::Skipped(_) => None,
         });
-        of_stage.or_else(|| (!self.changed_sources.is_empty()).then_some(ReasonCode::InputChanged))
+        let changed = || (!self.changed_sources.is_empty()).then_some(ReasonCode::InputChanged);
+        of_stage.or_else(changed).or_else(|| self.unapproved())
+    }
+
+    /// Whether all that may run is done and ended well, and a stage waits for approvals.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        let bad = |s: &StageOutcome| !s.optional && matches!(s.state, State::Failed(_) | State::Refused(_));
+        let sound = !self.cancelled && self.changed_sources.is_empty() && !self.stages.iter().any(bad);
+        sound && self.unapproved().is_some()
+    }
+
+    /// What waits for approvals.
+    #[must_use]
+    pub fn waiting_for(&self) -> Vec<ApprovalSubject> {
+        let waits = |a: &&ApprovalOutcome| a.entry.decision == ApprovalDecision::Waiting;
+        self.approvals.iter().filter(waits).map(|a| a.subject.clone()).collect()
+    }
+
+    /// Why the first stage that waits for approvals does.
+    fn unapproved(&self) -> Option<ReasonCode> {
+        self.stages.iter().find_map(|s| if let State::Unapproved(code) = s.state { Some(code) } else { None })
     }
 }

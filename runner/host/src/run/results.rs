@@ -23,7 +23,7 @@ impl Engine<'_, '_> {
         if let Some(worked) = self.worked {
             return Ok(worked);
         }
-        let (mut worked, mut failed) = (self.cancelled, None);
+        let (mut worked, mut failed, mut waits) = (self.cancelled, None, None);
         let mut stages = Vec::new();
         let before = self.plan.graph.stages().filter(|s| self.options.wanted[s.index()]);
         for id in before.filter(|s| !self.plan.stage(*s).is_finally()) {
@@ -32,14 +32,17 @@ impl Engine<'_, '_> {
             let (status, code) = match state {
                 State::Done { .. } => ("pass", None),
                 State::Failed(code) | State::Refused(code) => ("fail", Some(code)),
+                State::Unapproved(code) => ("wait", Some(code)),
                 State::Skipped(code) => ("skip", Some(code)),
                 State::Waiting
                 | State::Deciding
+                | State::Asking
                 | State::Looking
                 | State::Ready
                 | State::Running
                 | State::Paused(_) => ("skip", None),
             };
+            waits = waits.or(code.filter(|_| status == "wait"));
             if status == "fail" && !stage.is_optional() {
                 failed = failed.or(code);
             }
@@ -56,6 +59,7 @@ impl Engine<'_, '_> {
         let (status, code) = match (self.cancelled, failed) {
             (true, _) => ("cancelled", Some(ReasonCode::RunCancelled)),
             (false, Some(code)) => ("failed", Some(code)),
+            (false, None) if waits.is_some() => ("waiting", waits),
             (false, None) => ("passed", None),
         };
         let document = Object::from_iter([

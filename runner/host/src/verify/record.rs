@@ -12,7 +12,7 @@ use orgo_spec::{Digest, ReasonCode};
 
 use super::report::{Counts, Finding, Severity};
 use crate::ledger::record::Mark;
-use crate::ledger::{LedgerError, Moment, Record, Trust, TrustError, mandate};
+use crate::ledger::{LedgerError, Moment, Record, Trust, TrustError, approval, mandate};
 use crate::mandate::{Recorded, from_evidence};
 
 /// Finds a piece of evidence that hashes to its name; none if it is not there.
@@ -71,6 +71,13 @@ pub(crate) fn judge(
         Record::Revocation(_) => judged.follows(trust.revoke(number, statement)),
         Record::Started(started) => judged.class(trust, started.predicate.facts.class),
         Record::Mandate(activated) => judged.mandate(&activated, trust, at, evidence)?,
+        Record::Approval(signed) => {
+            let facts = &signed.predicate.facts;
+            if let Err((code, message)) = approval::may_approve(trust, &facts.approver, "approval", at) {
+                judged.invalid(code, message);
+            }
+            judged.approvers.push(facts.approver);
+        }
         Record::Abandoned(_) | Record::Admin(_) => {}
     }
     Ok(judged)
@@ -86,11 +93,11 @@ struct Governed {
 }
 
 impl Judged {
-    fn invalid(&mut self, code: ReasonCode, message: impl Into<String>) {
+    pub(super) fn invalid(&mut self, code: ReasonCode, message: impl Into<String>) {
         self.findings.push(Finding::invalid(code, message));
     }
 
-    fn missing(&mut self, digest: &Digest, what: &str) {
+    pub(super) fn missing(&mut self, digest: &Digest, what: &str) {
         let message = format!("{what} {digest} is not in this clone");
         self.findings.push(Finding::new(ReasonCode::EvidenceMissing, Severity::Missing, message));
     }
@@ -137,7 +144,7 @@ impl Judged {
         for gate in &facts.gates {
             self.gate(gate, facts.mandate_ref, &governed, evidence)?;
         }
-        Ok(())
+        self.approvals(&statement.predicate, trust, evidence)
     }
 
     /// A mandate that became active.

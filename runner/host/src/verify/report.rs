@@ -110,6 +110,8 @@ pub struct Counts {
     pub evidence: u64,
     /// Gates that gave the same verdict when they were decided again.
     pub gates: u64,
+    /// Approvals that gave the same decision when they were decided again.
+    pub approvals: u64,
     /// Runs that began and have not ended.
     pub open_runs: u64,
     /// Of the gates, those that this program decided under another version than the recorded one.
@@ -118,7 +120,9 @@ pub struct Counts {
 
 impl Counts {
     pub(super) fn add(&mut self, other: &Self) {
-        let Self { commits, records, signatures, evidence, gates, gates_under_another_version, open_runs } = other;
+        let Self { commits, records, signatures, evidence, gates, approvals, gates_under_another_version, open_runs } =
+            other;
+        self.approvals += approvals;
         self.open_runs += open_runs;
         self.commits += commits;
         self.signatures += signatures;

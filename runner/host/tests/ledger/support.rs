@@ -349,6 +349,7 @@ pub(crate) fn record(n: u32, pipeline: &str, gate: GateRecord, report: &[u8]) ->
     let now = "2026-01-01T00:00:00.000Z";
     let run = BuildRun {
         actor: Actor { id: "t".to_owned(), kind: "person".to_owned() },
+        approvals_decided_at: std::collections::BTreeMap::new(),
         build_id: format!("00000000-0000-4000-8000-{n:012}"),
         clock: "injected".to_owned(),
         created_at: now.to_owned(),

@@ -23,6 +23,8 @@ pub(super) struct Compiled<'p> {
     pub(super) after: Vec<(usize, &'p Spanned<Name>)>,
     /// The gate in front of it.
     pub(super) gate: Option<usize>,
+    /// The approval that it needs.
+    approval: Option<u32>,
     pub(super) outs: List,
     action: CompiledAction<'p>,
     files: List,
@@ -123,6 +125,10 @@ impl<'p> Compiled<'p> {
             froms,
             after,
             gate: index.gate(&stage.work),
+            approval: stage
+                .approval
+                .as_ref()
+                .and_then(|name| u32::try_from(pipeline.approvals.iter().position(|a| *a.name == **name)?).ok()),
             outs,
             action,
             files,
@@ -179,6 +185,7 @@ impl<'p> Compiled<'p> {
             name,
             action,
             gate,
+            approval: self.approval,
             files: self.files.get(values),
             from,
             outs: self.outs.get(values),

@@ -107,10 +107,11 @@ impl ResolvedStage {
         self.runtime.as_ref().is_some_and(|r| r.optional)
     }
 
-    /// Whether it runs a program and nothing is decided anew on every run: no gate before it, and it does not come last.
+    /// Whether it runs a program and nothing is decided anew on every run: no gate or approval before it, and it does not
+    /// come last.
     #[must_use]
     pub fn is_plain(&self) -> bool {
-        self.gate.is_none() && !self.is_finally() && matches!(self.action, Action::Run(_))
+        self.gate.is_none() && self.approval.is_none() && !self.is_finally() && matches!(self.action, Action::Run(_))
     }
 
     /// Whether it runs after all others.

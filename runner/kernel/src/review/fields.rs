@@ -40,6 +40,7 @@ pub(super) fn fields(plan: &Resolved, id: StageId) -> Fields {
         name: _,
         action,
         gate,
+        approval,
         files,
         from,
         outs,
@@ -71,6 +72,7 @@ pub(super) fn fields(plan: &Resolved, id: StageId) -> Fields {
         }
     }
     set("gate", gate.map_or_else(String::new, |g| plan.gates[g as usize].name.clone()));
+    set("approval", approval.map_or_else(String::new, |a| plan.approvals[a as usize].name.clone()));
     set("files", list(files));
     let edge = |(i, (needed, at)): (usize, &(StageId, String))| match plan.stage(id).artifact(i) {
         Some(output) => format!("{output} of {} at {at}", name(*needed)),

@@ -62,7 +62,11 @@ impl Scheduler<'_> {
                 continue;
             }
             self.settle(stage, state);
-            let code = if let State::Skipped(code) = state { code } else { ReasonCode::UpstreamFailed };
+            let code = if let State::Skipped(code) | State::Unapproved(code) = state {
+                code
+            } else {
+                ReasonCode::UpstreamFailed
+            };
             queue.extend(self.plan.graph.dependents(stage).iter().map(|d| (*d, State::Skipped(code))));
         }
     }
@@ -107,13 +111,15 @@ impl Scheduler<'_> {
                 State::Waiting | State::Ready => self.fail(stage, State::Skipped(code)),
                 State::Paused(last) => self.fail(stage, State::Failed(last)),
                 State::Running if kill => out.push(Command::Kill(stage)),
-                State::Deciding | State::Looking if kill => self.fail(stage, State::Skipped(code)),
+                State::Deciding | State::Asking | State::Looking if kill => self.fail(stage, State::Skipped(code)),
                 State::Deciding
+                | State::Asking
                 | State::Looking
                 | State::Running
                 | State::Done { .. }
                 | State::Failed(_)
                 | State::Refused(_)
+                | State::Unapproved(_)
                 | State::Skipped(_) => {}
             }
         }

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use orgo_spec::ReasonCode;
+use orgo_spec::{Digest, ReasonCode};
 
 use super::claims::{Claims, Urgency};
 use super::services::{Served, Services};
 use super::{Command, Event, Options, State, Verdict};
+use crate::approval::Grant;
 use crate::gate::Admission;
 use crate::graph::StageId;
 use crate::plan::Resolved;
@@ -111,6 +112,7 @@ impl<'p> Scheduler<'p> {
             Event::Decided { stage, verdict } if self.is(stage, State::Deciding) => {
                 self.decided(stage, verdict, &mut out)
             }
+            Event::Asked { stage, grant } if self.is(stage, State::Asking) => self.asked(stage, grant, &mut out),
             Event::Looked { stage, hit, admission } if self.is(stage, State::Looking) => {
                 if hit {
                     self.done(stage, true, &mut out);
@@ -148,6 +150,7 @@ impl<'p> Scheduler<'p> {
                 self.stop(ReasonCode::RunCancelled, true, &mut out);
             }
             Event::Decided { .. }
+            | Event::Asked { .. }
             | Event::Looked { .. }
             | Event::Refused { .. }
             | Event::Ended { .. }
@@ -203,8 +206,37 @@ impl<'p> Scheduler<'p> {
             self.states[stage.index()] = State::Deciding;
             out.push(Command::Decide(stage));
         } else {
+            self.approve_or_look(stage, None, out);
+        }
+    }
+
+    /// Asks for the approval that a stage needs, or has it looked up. An admission is kept while people are asked.
+    fn approve_or_look(&mut self, stage: StageId, admission: Option<Admission>, out: &mut Vec<Command>) {
+        if self.plan.stage(stage).approval.is_some() {
+            self.states[stage.index()] = State::Asking;
+            self.admissions.retain(|(s, _)| *s != stage);
+            self.admissions.extend(admission.map(|a| (stage, a)));
+            out.push(Command::Ask(stage));
+        } else {
             self.states[stage.index()] = State::Looking;
-            out.push(Command::Look { stage, admission: None });
+            out.push(Command::Look { stage, admission });
+        }
+    }
+
+    /// A stage that is not approved holds up nothing that does not need it.
+    fn asked(&mut self, stage: StageId, grant: Result<(Grant, Digest), ReasonCode>, out: &mut Vec<Command>) {
+        let at = self.admissions.iter().position(|(s, _)| *s == stage);
+        let admission = at.map(|i| self.admissions.swap_remove(i).1);
+        if let Some(code) = self.stopped(stage) {
+            return self.fail(stage, State::Skipped(code));
+        }
+        match grant.map(|(grant, key)| grant.admits(key, &self.options.run)) {
+            Err(code) => self.fail(stage, State::Unapproved(code)),
+            Ok(admits) if admits && self.plan.stage(stage).gate.is_some() == admission.is_some() => {
+                self.states[stage.index()] = State::Looking;
+                out.push(Command::Look { stage, admission });
+            }
+            Ok(_) => self.fail(stage, State::Refused(ReasonCode::GateOrderViolation)),
         }
     }
 
@@ -212,8 +244,7 @@ impl<'p> Scheduler<'p> {
         let code = match verdict {
             Verdict::Pass { pass, input } => match pass.admit(input, &self.options.run) {
                 Some(admission) => {
-                    self.states[stage.index()] = State::Looking;
-                    out.push(Command::Look { stage, admission: Some(admission) });
+                    self.approve_or_look(stage, Some(admission), out);
                     return;
                 }
                 None => ReasonCode::GateOrderViolation,

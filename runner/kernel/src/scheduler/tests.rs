@@ -1,5 +1,6 @@
 //! Simulation: any order of events keeps the scheduler's promises.
 
+mod approve;
 mod last;
 mod order;
 mod retry;

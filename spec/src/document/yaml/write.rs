@@ -289,7 +289,7 @@ fn is_old_truth(text: &str) -> bool {
 }
 
 fn is_readable(c: char) -> bool {
-    c == ' ' || c.is_alphanumeric() || c.is_ascii_punctuation()
+    c == ' ' || c == '…' || c.is_alphanumeric() || c.is_ascii_punctuation()
 }
 
 fn double_quoted(text: &str) -> String {

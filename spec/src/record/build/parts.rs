@@ -39,6 +39,8 @@ pub enum Status {
     Failed,
     /// Somebody interrupted it.
     Cancelled,
+    /// All that may run is done; a stage waits for approvals.
+    Waiting,
 }
 
 /// A named and versioned thing, with the digest that pins it.

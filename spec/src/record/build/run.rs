@@ -1,5 +1,7 @@
 //! The circumstances of a build: when, where, by whom, in which attempts.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,9 @@ use crate::record::stage::StageRun;
 pub struct BuildRun {
     /// Who triggered it.
     pub actor: Actor,
+    /// When approvals were decided, by stage: RFC 3339, UTC, whole seconds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub approvals_decided_at: BTreeMap<String, String>,
     /// The run's id, a UUID; the same for all its attempts.
     pub build_id: String,
     /// `system`, or `injected` for tests.

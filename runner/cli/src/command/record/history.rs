@@ -44,6 +44,7 @@ fn word(status: Status) -> &'static str {
         Status::Succeeded => "PASS",
         Status::Failed => "FAIL",
         Status::Cancelled => "CANCELLED",
+        Status::Waiting => "WAITING",
     }
 }
 

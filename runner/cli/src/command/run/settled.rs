@@ -20,7 +20,8 @@ use crate::report::unchanged;
 /// what it does (no parameter, variable, secret, condition, list or include), and a repeated run needs no record of its
 /// own.
 pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &Governance, args: &Run) -> bool {
-    let governed = !plan.gates.is_empty() || plan.mandate.is_some() || plan.blueprint.is_some();
+    let decided = !plan.gates.is_empty() || !plan.approvals.is_empty();
+    let governed = decided || plan.mandate.is_some() || plan.blueprint.is_some();
     let told = !plan.parameters.is_empty() || plan.stages.iter().any(|s| s.extra.is_some());
     !args.unlocked && !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
 }
@@ -73,6 +74,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         executor: settled.executor,
         keys: settled.keys,
         gates: Vec::new(),
+        approvals: Vec::new(),
     };
     let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
     let ended_ms = clock.now_ms();

@@ -15,14 +15,16 @@ pub(super) struct Traits {
 /// A pipeline with a stage for each entry of `edges`, which names earlier stages.
 pub(super) fn random_plan(edges: &[Vec<usize>], traits: Traits) -> Resolved {
     let mut text = String::from(
-        "pool \"a\" capacity=2; pool \"b\" capacity=3; service \"x\" { run \"x\" }; service \"y\" { run \"y\" }\n",
+        "approval \"people\" { need 1; role \"approver\"; }; pool \"a\" capacity=2; pool \"b\" capacity=3; service \"x\" { run \"x\" }; service \"y\" { run \"y\" }\n",
     );
     for (i, needs) in edges.iter().enumerate() {
         let mut needs: Vec<usize> = needs.iter().filter(|_| i > 0).map(|n| n % i.max(1)).collect();
         needs.sort_unstable();
         needs.dedup();
         let gated = traits.gates && i % 7 == 6 && !needs.is_empty();
+        let approved = i % 5 == 4 && (traits.gates || i % 4 != 3);
         let gate = if gated { format!(" gate=\"g{i}\"") } else { String::new() };
+        let gate = if approved { format!("{gate} approval=\"people\"") } else { gate };
         let after: Vec<String> = needs.iter().map(|n| format!("after \"s{n}\"")).collect();
         let retry = match i % 5 {
             0 => format!("retries {}", i % 3),
@@ -62,6 +64,8 @@ pub(super) struct World<'p> {
     pub(super) scheduler: Scheduler<'p>,
     pub(super) pending: Vec<Command>,
     refused: Vec<bool>,
+    /// Stages that people approved, until they are looked up.
+    granted: Vec<bool>,
     cancels: u32,
     /// Per service: 0 never asked for, 1 running, 2 gone.
     services: Vec<u8>,
@@ -72,7 +76,8 @@ impl<'p> World<'p> {
         let mut scheduler = Scheduler::new(plan, &vec![true; plan.stages.len()], options);
         let pending = scheduler.begin();
         let (refused, services) = (vec![false; plan.stages.len()], vec![0; plan.services.len()]);
-        Self { plan, scheduler, pending, refused, cancels: 0, services }
+        let granted = refused.clone();
+        Self { plan, scheduler, pending, refused, granted, cancels: 0, services }
     }
 
     /// Carries out one pending command in the way that `dice` says, and checks the promises.
@@ -144,7 +149,22 @@ impl<'p> World<'p> {
                 };
                 Event::Decided { stage, verdict }
             }
+            Command::Ask(stage) => {
+                let key = Digest::of(b"key");
+                let grant = match dice % 5 {
+                    0 => Err(ReasonCode::ApprovalInsufficient),
+                    1 => Ok((Grant::for_test(Digest::of(b"another key"), RUN), key)),
+                    2 => Ok((Grant::for_test(key, "another run"), key)),
+                    _ => Ok((Grant::for_test(key, RUN), key)),
+                };
+                self.granted[stage.index()] = dice % 5 > 2;
+                self.refused[stage.index()] |= dice % 5 < 3;
+                Event::Asked { stage, grant }
+            }
             Command::Look { stage, admission } => {
+                let needs = self.plan.stage(stage).approval.is_some();
+                let granted = std::mem::replace(&mut self.granted[stage.index()], false);
+                assert_eq!(needs, granted, "each look-up of such a stage has its own grant");
                 self.admitted(stage, admission.is_some());
                 Event::Looked { stage, hit: dice.is_multiple_of(3), admission }
             }
