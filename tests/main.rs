@@ -3,6 +3,7 @@
 
 mod approvals;
 mod architecture;
+mod base;
 mod commands;
 mod comparison;
 mod corpus;

@@ -304,6 +304,26 @@ impl Declared {
         }
     }
 
+    /// The plan of a pipeline with other parameters, as far as it knows them; none if there is no such pipeline, or it
+    /// cannot be expanded so.
+    ///
+    /// # Errors
+    /// Those of `files`.
+    pub fn plan_with<F: Files>(
+        &self,
+        files: &F,
+        name: &str,
+        parameters: &[(String, String)],
+    ) -> Result<Option<Resolved>, F::Error> {
+        let Some(DeclaredPipeline { document, pipeline, .. }) = self.pipelines.get(name) else { return Ok(None) };
+        let known = |name: &String| pipeline.params.iter().any(|p| p.name.as_str() == name);
+        let parameters = parameters.iter().filter(|(name, _)| known(name)).cloned().collect();
+        let failed = RefCell::new(None);
+        let read = |path: &RelativePath| text(files, path, &failed);
+        let plan = expand_with(document, pipeline, &Given { parameters: &parameters, lenient: true, read: &read });
+        failed.into_inner().map_or(Ok(plan.ok()), Err)
+    }
+
     /// Paths of the rule sets that stages read.
     fn rule_sets(&self) -> BTreeSet<String> {
         let rules = |action: &Action| match action {

@@ -11,8 +11,8 @@ use super::Context;
 use crate::annotate;
 use crate::args::Check;
 use crate::failure::{Class, Failure};
+use crate::here::Here;
 use crate::project::{Checked, Repository};
-use crate::review::Here;
 
 /// Checks the documents and says what they amount to.
 pub(super) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
