@@ -1,6 +1,7 @@
 //! `orgo run`: runs a pipeline and reports.
 
 mod settled;
+mod summary;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -9,17 +10,15 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
 use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
-use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Context;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
-use super::plan::{SECRET_KEY, parameters, wanted};
+use super::plan::{SECRET_KEY, wanted};
 use crate::args::{LaneArg, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
@@ -27,7 +26,7 @@ use crate::failure::{Class, Failure};
 use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
 use crate::project::{Repository, own_path};
-use crate::report::{Reporter, Times};
+use crate::report::Reporter;
 
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
@@ -186,7 +185,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary(&plan, &outcome, recorded.as_ref());
+        let mut document = summary::summary(&plan, &outcome, recorded.as_ref());
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
         context.output.document(&document);
     }
@@ -279,65 +278,4 @@ fn end(outcome: &RunOutcome) -> Result<(), Failure> {
         None => Ok(()),
         Some(_) => Err(Failure::told(Class::Refused)),
     }
-}
-
-/// The result as JSON: `orgo.run/1`.
-fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -> Value {
-    let stages: Vec<Value> = plan
-        .stages
-        .iter()
-        .zip(&outcome.stages)
-        .map(|(stage, o)| {
-            let (state, code) = match o.state {
-                State::Done { hit: true } => ("hit", None),
-                State::Done { hit: false } => ("ran", None),
-                State::Failed(code) => ("failed", Some(code)),
-                State::Refused(code) => ("refused", Some(code)),
-                State::Unapproved(code) => ("waiting", Some(code)),
-                State::Skipped(code) => ("skipped", Some(code)),
-                State::Waiting
-                | State::Deciding
-                | State::Asking
-                | State::Looking
-                | State::Ready
-                | State::Running
-                | State::Paused(_) => ("open", None),
-            };
-            json!({
-                "stage": stage.name,
-                "state": state,
-                "code": code,
-                "key": o.keyed.as_ref().map(|k| k.key),
-                "why": o.why,
-                "attempts": o.attempts.len(),
-                "optional": o.optional,
-                "duration_ms": o.duration_ms,
-            })
-        })
-        .collect();
-    let times = Times::of(plan, outcome);
-    json!({
-        "schema": "orgo.run/1",
-        "run": outcome.run,
-        "pipeline": plan.name,
-        "parameters": parameters(plan),
-        "succeeded": outcome.succeeded(),
-        "waiting": outcome.is_waiting(),
-        "code": outcome.terminal_code(),
-        "ran": outcome.ran(),
-        "hits": outcome.hits(),
-        "duration_ms": outcome.ended_ms - outcome.started_ms,
-        "saved_ms": times.saved_ms,
-        "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
-        "stages": stages,
-        "approvals": outcome.approvals.iter().map(crate::report::approval).collect::<Vec<_>>(),
-        "record": recorded.map(|r| json!({
-            "number": r.number,
-            "id": r.id,
-            "branch": r.branch,
-            "lane": r.lane,
-            "class": r.class,
-            "confirmed": r.confirmed,
-        })),
-    })
 }
