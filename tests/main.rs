@@ -19,6 +19,7 @@ mod language;
 mod ledger;
 mod mandate;
 mod pins;
+mod reports;
 mod runner;
 mod runtime;
 mod secrets;
