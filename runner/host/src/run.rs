@@ -12,6 +12,7 @@ mod foresee;
 mod gatekeeper;
 mod heal;
 mod look;
+mod mailbox;
 mod options;
 mod outcome;
 mod part;

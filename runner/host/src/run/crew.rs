@@ -4,7 +4,6 @@ use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Sender, unbounded};
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::Tree;
@@ -17,6 +16,7 @@ use crate::memory::Remembered;
 use crate::process::{Exit, Waker};
 
 use super::engine::{Engine, Message};
+use super::mailbox::{Sender, mailbox};
 use super::options::{Notice, RunError};
 use super::outcome::Attempt;
 use super::tail::Tail;
@@ -69,14 +69,14 @@ impl Engine<'_, '_> {
         self.tails.insert(stage, Tail::new(Arc::clone(&self.slots[slot].log), redactor));
         self.busy.insert(stage, slot);
         self.slots[slot].waker.reset();
-        let sent = self.slots[slot].jobs.send(job);
-        sent.expect("a worker takes jobs until its channel is closed");
+        let taken = self.slots[slot].jobs.send(job);
+        assert!(taken, "a worker takes jobs until nobody can send any");
         Ok(())
     }
 
     pub(super) fn add_slot(&mut self) -> Result<usize, PathError> {
         let slot = self.slots.len();
-        let (jobs, receiver) = unbounded();
+        let (jobs, receiver) = mailbox();
         let waker = Waker::new().at("make a descriptor for", &self.workspace.work())?;
         let bench = Bench::new(&self.workspace.work(), slot)?;
         let log = Arc::new(bench.log()?);

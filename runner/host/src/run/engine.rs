@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State};
@@ -17,6 +16,7 @@ use crate::workspace::Workspace;
 
 use super::approver::ApprovalOutcome;
 use super::crew::Slot;
+use super::mailbox::{Receiver, Sender, mailbox};
 use super::options::{Notice, RunError, RunOptions};
 use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
 use super::planner::Planner;
@@ -58,7 +58,7 @@ pub fn run(
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         return recall(plan, options, executor, planner, journal, notices);
     }
-    let (sender, messages) = unbounded();
+    let (sender, messages) = mailbox();
     let _signals = super::signals::watch(sender.clone())?;
     let mut scheduler = Scheduler::new(
         plan,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
 use orgo_kernel::plan::Readiness;
 use orgo_kernel::scheduler::Event;
 use orgo_spec::{Digest, Hasher, ReasonCode};
@@ -11,6 +10,7 @@ use crate::journal::Entry;
 use crate::sandbox::Contents;
 
 use super::engine::{Engine, Message};
+use super::mailbox::Receiver;
 use super::options::{Notice, RunError, ServiceNews};
 use super::planner::Planner;
 use super::problem::Problem;

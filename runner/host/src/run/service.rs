@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
 use orgo_kernel::key::Blob;
 use orgo_kernel::plan::{Readiness, ResolvedService};
 use orgo_spec::Digest;
@@ -19,6 +18,7 @@ use crate::sandbox::{Contents, Sandbox};
 use crate::store::Store;
 
 use super::engine::Message;
+use super::mailbox::Sender;
 use super::redact::Secrets;
 use super::worker::{explain, take_log};
 

@@ -1,10 +1,9 @@
 //! Interrupts, as messages to the run.
 
-use crossbeam_channel::Sender;
-
 use crate::file::{At, PathError};
 
 use super::engine::Message;
+use super::mailbox::Sender;
 
 /// Turns the first interrupt into a message; the thread ends with the run.
 pub(super) fn watch(sender: Sender<Message>) -> Result<SignalGuard, PathError> {
@@ -14,7 +13,7 @@ pub(super) fn watch(sender: Sender<Message>) -> Result<SignalGuard, PathError> {
     let handle = iterator.handle();
     let thread = std::thread::spawn(move || {
         for _ in iterator.forever() {
-            if sender.send(Message::Cancel).is_err() {
+            if !sender.send(Message::Cancel) {
                 return;
             }
         }

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
 use orgo_kernel::graph::StageId;
 
 use crate::file::PathError;
 
 use super::engine::{Engine, Message};
+use super::mailbox::{Nothing, Receiver};
 use super::options::Notice;
 use super::tail::LOOK;
 
@@ -52,9 +52,9 @@ impl Engine<'_, '_> {
             }
             match messages.recv_timeout(wait) {
                 Ok(message) => return Ok(Next::Message(message)),
-                Err(RecvTimeoutError::Disconnected) => return Ok(Next::Nothing),
-                Err(RecvTimeoutError::Timeout) if self.journal.patience().is_zero() => self.journal.flush()?,
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(Nothing::Ever) => return Ok(Next::Nothing),
+                Err(Nothing::Yet) if self.journal.patience().is_zero() => self.journal.flush()?,
+                Err(Nothing::Yet) => {}
             }
         }
     }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Blob, Output, StageKey};
@@ -22,6 +21,7 @@ use crate::store::{Cached, Executor, ObjectError, Store};
 
 use super::engine::Message;
 use super::heal::heal;
+use super::mailbox::{Receiver, Sender};
 use super::outcome::Attempt;
 use super::redact::Secrets;
 
@@ -107,7 +107,7 @@ impl Bench {
 impl Worker {
     /// Takes jobs until there are no more.
     pub(super) fn work(mut self) {
-        while let Ok(job) = self.jobs.recv() {
+        while let Some(job) = self.jobs.recv() {
             let started_ms = self.clock.now_ms();
             let mut exit = None;
             let result = self.attempt(&job, &mut exit);
@@ -141,7 +141,7 @@ impl Worker {
             }
             let attempt = Attempt { started_ms, ended_ms, exit, code, message, log: printed };
             let done = Done { stage: job.stage, slot: self.slot, attempt, made };
-            if self.done.send(Message::Done(done)).is_err() {
+            if !self.done.send(Message::Done(done)) {
                 return;
             }
         }
