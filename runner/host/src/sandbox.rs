@@ -195,7 +195,9 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         let annex = self.annex.iter().flatten();
-        annex.chain([&self.arranger]).for_each(|a| drop(a.clear())); // a leftover is removed when the next run starts
+        for folder in annex.chain([&self.arranger]) {
+            let _ = folder.clear(); // a leftover is removed when the next run starts
+        }
     }
 }
 
