@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use orgo_spec::pipeline::Isolation;
+use orgo_spec::pipeline::{Isolation, Network};
+
+use super::Confinement;
 
 /// How much of the end of a log is looked at, in bytes.
 const TAIL: usize = 64 << 10;
@@ -24,23 +26,23 @@ const NETWORK: [&str; 8] = [
 /// What may help a stage that failed within a confinement; `None` if its log does not tell.
 ///
 /// A guess from what the stage printed: it says so, and decides nothing.
-pub(crate) fn hint(level: Isolation, log: &[u8], project: &Path) -> Option<String> {
+pub(crate) fn hint(confinement: &Confinement, log: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(&log[log.len().saturating_sub(TAIL)..]);
     let says = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
-    let level = level.as_str();
+    let level = confinement.level.as_str();
+    let absent = if confinement.level == Isolation::Hermetic { ABSENT.as_slice() } else { &[] };
     text.lines().rev().find_map(|line| {
-        let refused = says(line, &REFUSED);
-        if says(line, &NETWORK) && !line.contains('\'') {
+        if confinement.network == Network::None && says(line, &NETWORK) {
             return Some(format!(
                 "at `{level}` a stage without `network \"host\"` reaches nobody; its log says: {}",
                 line.trim()
             ));
         }
-        if !refused && !(level == Isolation::Hermetic.as_str() && says(line, &ABSENT)) {
+        if !says(line, &REFUSED) && !says(line, absent) {
             return None;
         }
         let path = absolute(line)?;
-        let declare = match Path::new(path).strip_prefix(project) {
+        let declare = match Path::new(path).strip_prefix(&confinement.hidden) {
             Ok(own) => format!("declare it with `files \"{}\"`, or read it from a stage with `from`", own.display()),
             Err(_) => "a program is declared with `tool`; other files belong into the repository".to_owned(),
         };
@@ -60,7 +62,14 @@ mod tests {
     use super::*;
 
     fn said(level: Isolation, log: &str) -> Option<String> {
-        hint(level, log.as_bytes(), Path::new("/home/me/project"))
+        let confinement = Confinement {
+            level,
+            network: Network::None,
+            programs: Vec::new(),
+            hidden: "/home/me/project".into(),
+            memory_bytes: None,
+        };
+        hint(&confinement, log.as_bytes())
     }
 
     #[test]

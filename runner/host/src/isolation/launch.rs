@@ -138,7 +138,7 @@ impl Shim {
         let program = Path::new(SELF);
         let status = self.child.wait().at("wait for", program)?;
         let reply = order::receive(&self.socket);
-        self.clear();
+        let _ = self.socket.shutdown(Shutdown::Both); // a process 1 whose parent was killed ends now
         match reply {
             Ok(Reply::Code(code)) => Ok(Exit::Code(code)),
             Ok(Reply::Signal(signal)) => Ok(Exit::Signal(signal)),
@@ -160,23 +160,24 @@ impl Shim {
             let _ = self.ends_within(PATIENCE);
         }
         self.clear();
-        let _ = self.child.wait();
     }
 
     fn ends_within(&self, time: Duration) -> bool {
         matches!(crate::process::ends_within(&self.ended, time), Ok(true))
     }
 
-    /// Leaves nothing behind, whatever the shim did.
+    /// Leaves nothing behind, whatever the shim did. One that was waited for is not asked for again by its number.
     fn clear(&mut self) {
         let _ = self.socket.shutdown(Shutdown::Both);
-        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
+        }
     }
 }
 
 impl Drop for Shim {
     fn drop(&mut self) {
         self.clear();
-        let _ = self.child.wait();
     }
 }

@@ -50,6 +50,7 @@ pub(super) fn enter(order: &Order) -> Result<(), String> {
     devices(root).map_err(at("its devices"))?;
     let own = [(&order.folder, &FOLDER[1..]), (&order.temporary, "tmp")];
     own.iter().try_for_each(|(from, to)| bind(from, &root.join(to))).map_err(at("its working folder"))?;
+    programs(order, root).map_err(at("declared programs"))?;
     processes(root).map_err(at("its own `/proc`, which some containers forbid"))?;
     sethostname(HOST).map_err(|e| at("its name")(e.into()))?;
     change_to(root).map_err(at("entering it"))
@@ -64,13 +65,10 @@ fn memory(at: &Path, options: &CStr) -> io::Result<()> {
     Ok(mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)?)
 }
 
-/// Host roots and declared programs, read-only; the project is hidden if it lies in one.
+/// Host roots, read-only; the project is hidden if it lies in one.
 fn toolchain(order: &Order, root: &Path) -> io::Result<()> {
-    for path in roots::present(order.network).chain(order.programs.iter().cloned()) {
+    for path in roots::present(order.network) {
         let to = below(root, &path);
-        if to.exists() {
-            continue; // within another root
-        }
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
@@ -79,12 +77,40 @@ fn toolchain(order: &Order, root: &Path) -> io::Result<()> {
             Ok(_) | Err(_) => bind(&path, &to)?,
         }
     }
-    for mounted in mounted_below(root)? {
-        mount_remount(&mounted.at, mounted.flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
-    }
+    seal(root, |_| true)?;
     let hidden = below(root, &order.hidden);
     if roots::is_host_root(&order.hidden) && hidden.is_dir() {
         mount("tmpfs", &hidden, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY, c"size=0")?;
+    }
+    Ok(())
+}
+
+/// Declared programs outside of the host roots, read-only. They may lie in `/tmp`.
+fn programs(order: &Order, root: &Path) -> io::Result<()> {
+    let mut bound = Vec::new();
+    for path in &order.programs {
+        let to = below(root, path);
+        if to.exists() {
+            continue;
+        }
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        match fs::read_link(path) {
+            Ok(target) => symlink(target, &to)?,
+            Err(_) => {
+                bind(path, &to)?;
+                bound.push(to);
+            }
+        }
+    }
+    if bound.is_empty() { Ok(()) } else { seal(root, |at| bound.iter().any(|b| at == b)) }
+}
+
+/// Makes mounts below `root` read-only.
+fn seal(root: &Path, which: impl Fn(&Path) -> bool) -> io::Result<()> {
+    for mounted in mounted_below(root)?.iter().filter(|m| which(&m.at)) {
+        mount_remount(&mounted.at, mounted.flags | MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID, c"")?;
     }
     Ok(())
 }

@@ -45,6 +45,7 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         Some(HERMETIC) => enclose(false),
         Some(HERMETIC_NETWORK) => enclose(true),
         Some(INIT) => begin(&runner, |order| {
+            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
             root::enter(order)?;
             restrict::drop_capabilities(rustix::thread::CapabilitySet::empty()).map_err(|e| e.to_string())?;
             Ok(Some(Path::new(FOLDER)))

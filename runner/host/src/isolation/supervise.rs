@@ -1,14 +1,14 @@
 //! The process beside the stage: starts it within its limits, and ends everything when it is over.
 
 use std::fs;
-use std::io::{Error, Read};
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open, set_child_subreaper,
@@ -17,6 +17,9 @@ use rustix::process::{
 
 use super::order::{Order, Reply};
 use super::{limits, restrict};
+
+/// How often orphans of the stage that ended are taken leave of, at least.
+const ORPHANS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
 /// Starts the stage, waits for its end, and ends what it left behind.
 pub(super) fn supervise(order: &Order, folder: &Path, runner: &UnixStream) -> Reply {
@@ -28,7 +31,7 @@ pub(super) fn supervise(order: &Order, folder: &Path, runner: &UnixStream) -> Re
         Ok(None) => return Reply::Code(0),
         Err(reply) => return reply,
     };
-    let reply = attend(child, runner);
+    let reply = attend(&child, runner);
     end_everything();
     reply
 }
@@ -54,40 +57,52 @@ fn start(order: &Order, folder: &Path) -> Result<Option<Child>, Reply> {
 }
 
 /// Waits for the stage, and hands on the signals that the runner sends for it.
-fn attend(mut child: Child, runner: &UnixStream) -> Reply {
-    let told = |status: std::io::Result<ExitStatus>| match status {
-        Ok(status) => status.code().map_or_else(|| Reply::Signal(status.signal().unwrap_or(0)), Reply::Code),
-        Err(e) => Reply::NotStarted(e.to_string()),
-    };
-    let group = Pid::from_child(&child);
-    let reply = match pidfd_open(group, PidfdFlags::empty()) {
-        Err(e) => Reply::Unavailable(format!("a process cannot be watched ({e})")),
+fn attend(child: &Child, runner: &UnixStream) -> Reply {
+    let stage = Pid::from_child(child);
+    let watched = |e: Errno| Reply::Unavailable(format!("a process cannot be watched ({e})"));
+    let reply = match pidfd_open(stage, PidfdFlags::empty()) {
+        Err(e) => watched(e),
         Ok(ended) => loop {
             let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::from_borrowed_fd(runner.as_fd(), PollFlags::IN)];
-            match poll(&mut fds, None) {
+            match poll(&mut fds, Some(&ORPHANS)) {
                 Err(Errno::INTR) => {}
-                Err(e) => break Reply::Unavailable(format!("a process cannot be watched ({e})")),
-                Ok(_) if fds[0].revents().contains(PollFlags::IN) => break told(child.wait()),
+                Err(e) => break watched(e),
+                Ok(_) if fds[1].revents().is_empty() => {
+                    if let Some(reply) = reap(stage) {
+                        break reply;
+                    }
+                }
                 Ok(_) => match signal(runner) {
-                    Some(signal) => drop(kill_process_group(group, signal)), // gone already is what we want
+                    Some(signal) => drop(kill_process_group(stage, signal)), // gone already is what we want
                     None => break Reply::Ended,
                 },
             }
         },
     };
-    let _ = kill_process_group(group, Signal::KILL); // whatever it left behind
-    let _ = child.wait();
+    let _ = kill_process_group(stage, Signal::KILL); // whatever it left behind
     reply
+}
+
+/// Takes leave of processes that ended, orphans of the stage among them; how the stage ended, if it did.
+fn reap(stage: Pid) -> Option<Reply> {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == stage => {
+                let signal = || status.terminating_signal().unwrap_or(0);
+                return Some(status.exit_status().map_or_else(|| Reply::Signal(signal()), Reply::Code));
+            }
+            Ok(Some(_)) | Err(Errno::INTR) => {}
+            Ok(None) => return None,
+            Err(e) => return Some(Reply::Unavailable(format!("the stage cannot be waited for ({e})"))),
+        }
+    }
 }
 
 /// The signal that the runner wants sent; `None` if it wants an end, or is gone.
 fn signal(mut runner: &UnixStream) -> Option<Signal> {
     let mut number = [0];
-    let read = runner.read(&mut number).or_else(|e: Error| match e.kind() {
-        std::io::ErrorKind::Interrupted => runner.read(&mut number),
-        _ => Err(e),
-    });
-    (read.ok()? == 1).then(|| Signal::from_named_raw(i32::from(number[0]))).flatten()
+    runner.read_exact(&mut number).ok()?;
+    Signal::from_named_raw(i32::from(number[0]))
 }
 
 /// Kills processes that lost their parents and were given to this one, until there are none.

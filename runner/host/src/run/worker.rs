@@ -124,7 +124,7 @@ impl Worker {
                 Ok(printed) => (printed, code, message),
                 Err(e) => (None, code.or(Some(ReasonCode::InternalError)), message.or(Some(explain(&e)))),
             };
-            let message = message.or_else(|| self.hint(&job, exit, printed));
+            let hint = self.hint(&job, exit, printed);
             let made = made.filter(|_| code.is_none()).map(|mut made| {
                 made.duration_ms = u64::try_from(ended_ms - started_ms).unwrap_or(0);
                 made
@@ -143,7 +143,7 @@ impl Worker {
                     // The result is still used in this run; the next one runs the stage again.
                 }
             }
-            let attempt = Attempt { started_ms, ended_ms, exit, code, message, log: printed };
+            let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };
             let done = Done { stage: job.stage, slot: self.slot, attempt, made };
             if self.done.send(Message::Done(done)).is_err() {
                 return;
@@ -198,10 +198,9 @@ impl Worker {
     /// What a stage that failed within a confinement may have touched.
     fn hint(&self, job: &Job, exit: Option<Exit>, printed: Option<Blob>) -> Option<String> {
         let confinement = job.confinement.as_ref()?;
-        let code = exit.and_then(Exit::exit_code).filter(|code| *code != 0)?;
+        exit.and_then(Exit::exit_code).filter(|code| *code != 0)?;
         let log = self.store.get(printed?.digest).ok()?;
-        let hint = hint(job.isolation, &log, &confinement.hidden)?;
-        Some(format!("exit code {code}; {hint}"))
+        hint(confinement, &log)
     }
 }
 
