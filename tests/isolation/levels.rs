@@ -125,3 +125,13 @@ fn services_are_reached_over_the_network_of_the_host_only() {
     let done = repo.orgo(&["run"]).exits(4);
     assert!(done.stderr.contains("network \"host\""), "{}", done.stderr);
 }
+
+#[test]
+fn a_record_says_the_level_and_what_is_not_pinned() {
+    let repo = Repo::with_pipeline(&at("confined"));
+    repo.orgo(&["key", "new", "runner", "--name", "ci"]).ok();
+    repo.orgo(&["run"]).ok();
+    let record = repo.orgo(&["record", "show", "latest", "--json"]).ok().json().to_string();
+    assert!(record.contains("\"isolation\":\"confined\""), "{record}");
+    assert!(record.contains("\"unpinned\":[\"/bin\",\"/etc/alternatives\""), "{record}");
+}

@@ -12,6 +12,7 @@
 //! to, and when the socket is closed: also when the runner was killed.
 
 mod hint;
+mod kernel;
 pub(crate) mod launch;
 mod limits;
 mod namespaces;
@@ -28,7 +29,7 @@ use std::path::{Path, PathBuf};
 use orgo_spec::pipeline::{Isolation, Network};
 
 pub(crate) use hint::hint;
-pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root};
+pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
 
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].

@@ -11,6 +11,8 @@ use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, capabilities, configure_capability_in_ambient_set, set_capabilities,
 };
 
+use super::kernel;
+
 /// The user and the group that every hermetic stage sees itself as.
 pub(super) const USER: u32 = 1000;
 
@@ -29,7 +31,7 @@ pub(super) fn enter(network: bool) -> Result<(), String> {
     if !network {
         wanted |= UnshareFlags::NEWNET;
     }
-    unshare(wanted).map_err(|e| {
+    kernel::unshare(wanted).map_err(|e| {
         format!("this machine does not let its users make namespaces (user namespaces are off or restricted: {e})")
     })?;
     let told = |what: &str, e: &dyn std::fmt::Display| format!("a user namespace without {what} ({e})");
@@ -40,15 +42,6 @@ pub(super) fn enter(network: bool) -> Result<(), String> {
         raise_loopback().map_err(|e| format!("the loopback of a network namespace cannot be used ({e})"))?;
     }
     keep_mounting().map_err(|e| told("the right to mount", &e))
-}
-
-/// Leaves namespaces. The one call here that the compiler does not check: rustix marks it so because of
-/// `CLONE_FILES`, after which threads see different files.
-#[expect(unsafe_code, reason = "there is no safe wrapper of unshare(2)")]
-fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
-    debug_assert!(!flags.contains(UnshareFlags::FILES));
-    // SAFETY: `CLONE_FILES` is not among the flags, so descriptors stay shared by all threads of the process.
-    unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
 /// Keeps the right to mount over the start of a program by a user who is not the superuser of the namespace.

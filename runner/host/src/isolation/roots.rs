@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use orgo_spec::pipeline::{Isolation, Network};
+
 /// Folders and files that stages may read at `confined` and `hermetic`.
 pub const ROOTS: [&str; 9] =
     ["/bin", "/etc/alternatives", "/etc/ld.so.cache", "/lib", "/lib32", "/lib64", "/libx32", "/sbin", "/usr"];
@@ -27,6 +29,18 @@ pub const NETWORK_ROOTS: [&str; 11] = [
 
 /// Devices that stages may open.
 pub const DEVICES: [&str; 5] = ["/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"];
+
+/// What of the host a stage at this level can read besides what is in its key; nothing is said for
+/// [`Isolation::Open`], where that is everything.
+#[must_use]
+pub fn unpinned(level: Isolation, network: Network) -> Vec<String> {
+    let (roots, more): (&[&str], &[&str]) = match (level, network) {
+        (Isolation::Open, _) => (&[], &[]),
+        (Isolation::Confined | Isolation::Hermetic, Network::None) => (&ROOTS, &[]),
+        (Isolation::Confined | Isolation::Hermetic, Network::Host) => (&ROOTS, &NETWORK_ROOTS),
+    };
+    roots.iter().chain(more).map(|root| (*root).to_owned()).collect()
+}
 
 /// Whether a file can be read by every stage.
 #[must_use]

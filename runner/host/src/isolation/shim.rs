@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use super::order::{self, Order, Reply};
-use super::{FOLDER, namespaces, restrict, root, supervise};
+use super::{FOLDER, kernel, namespaces, restrict, root, supervise};
 
 /// The argument that makes this binary a shim.
 pub const ARGUMENT: &str = "__stage";
@@ -40,6 +40,10 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let Ok(runner) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return Some(ExitCode::FAILURE);
     };
+    if let Err(e) = kernel::keep_open_files() {
+        let _ = order::send(&runner, &Reply::Unavailable(format!("open files cannot be kept back ({e})")));
+        return Some(ExitCode::FAILURE);
+    }
     let reply = match word.to_str() {
         Some(CONFINED) => begin(&runner, |_| Ok(None)),
         Some(HERMETIC) => enclose(false),
