@@ -3,6 +3,7 @@
 
 mod approvals;
 mod architecture;
+mod base;
 mod commands;
 mod comparison;
 mod corpus;
@@ -19,6 +20,7 @@ mod language;
 mod ledger;
 mod mandate;
 mod pins;
+mod reports;
 mod runner;
 mod runtime;
 mod secrets;

@@ -335,3 +335,30 @@ fn a_declaration_that_nobody_enforces_is_said_once() {
     let text = repo.orgo(&["check"]).ok().stderr;
     assert_eq!(text.matches("`memory` decides when a stage starts").count(), 1, "{text}");
 }
+
+#[test]
+fn the_example_of_a_release_holds() {
+    let repo = Repo::example("release");
+    repo.write(".gitignore", "/out/\n/.orgo/\n");
+    repo.orgo(&["init"]).ok();
+    repo.commit("ready");
+    repo.orgo(&["key", "new", "approver"]).ok();
+    let shown = repo.orgo(&["key", "show", "approver", "--json"]).ok().json();
+    let public = shown["public"].as_str().unwrap();
+    repo.orgo(&["trust", "change", "--add", &format!("approver={public}")]).ok();
+    let run =
+        |more: &[&str]| repo.orgo_with(&[&["run", "--json"], more].concat(), &[("RELEASE_TOKEN", "not-a-real-one")]);
+    let told = run(&[]).exits(5).json();
+    assert_eq!(states(&told), ["build:ran", "smoke:ran", "notes:ran", "publish:waiting", "report:ran"]);
+    assert_eq!(repo.read("out/release/smoke/answer"), "6\n", "what the service answered");
+    repo.orgo(&["approve", "release", "publish", "--comment", "tried it"]).ok();
+    let told = run(&[]).ok().json();
+    assert_eq!(states(&told), ["build:hit", "smoke:hit", "notes:hit", "publish:ran", "report:ran"]);
+    assert!(repo.read("out/release/publish/published").contains("hello 1.0"));
+    let left_out = run(&["--lane", "local", "--base", "HEAD"]).ok().json();
+    assert_eq!(states(&left_out)[2], "notes:skipped", "nothing changed");
+    repo.write("notes/1.0.md", "teh first\n");
+    assert_eq!(states(&run(&[]).ok().json())[2], "notes:failed", "and the run does not");
+    repo.write("src/hello.sh", "#!/bin/sh\necho \"@VERSION@\"\n");
+    assert_eq!(states(&run(&[]).exits(5).json())[3], "publish:waiting", "other inputs are not approved");
+}

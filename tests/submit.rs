@@ -7,7 +7,11 @@ use std::time::Duration;
 
 use orgo_host::key::{Role, UserDir};
 use orgo_host::ledger::{Append, Entry, Spool};
-use orgo_spec::record::BuildRecord;
+use orgo_spec::record::{
+    AbandonedFacts, AbandonedRecord, AbandonedRun, Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, BuildRecord,
+    Statement,
+};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use crate::support::{ORGO, Repo, git};
 
@@ -340,4 +344,79 @@ fn the_record_of_a_local_run_is_never_submitted() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("KEY_SCOPE_MISMATCH"), "{refused:?}");
     assert_eq!(at(&bare), before);
     assert_eq!(std::fs::read_dir(repo.beside("spool")).unwrap().count(), 1);
+}
+
+/// Puts records into a spool, one file each, signed by the repository's runner.
+fn spooled(repo: &Repo, spool: &str, entries: Vec<Entry>) {
+    let runner = UserDir::at(repo.home()).key(Role::Runner).unwrap();
+    let spool = Spool::open(&repo.beside(spool)).unwrap();
+    for (n, entry) in entries.into_iter().enumerate() {
+        let seconds = 1_900_000_000 + i64::try_from(n).unwrap();
+        let append = Append { entries: vec![entry], subject: "test".to_owned(), trailers: vec![], seconds };
+        spool.put(&append, &runner).unwrap();
+    }
+}
+
+const AT: &str = "2026-01-01T00:00:00Z";
+
+/// A batch has 256 records: nothing is left over, and nobody waits for ever, where more than that need not be said.
+#[test]
+fn more_settled_abandonments_than_a_batch_holds_are_dropped_at_once() {
+    let (repo, bare) = with_remote();
+    let tenant = Name::new(must(&repo, &repo.root(), &["verify"])["tenant"].as_str().unwrap()).unwrap();
+    let abandoned = |n: u32| {
+        let facts = AbandonedFacts {
+            build_id: format!("run-{n}"),
+            reason_code: ReasonCode::RunAbandoned,
+            schema_version: AbandonedRecord::SCHEMA_VERSION.to_owned(),
+            started: Digest::of(&n.to_le_bytes()),
+            tenant_id: tenant.clone(),
+        };
+        let run = AbandonedRun { created_at: AT.to_owned(), noticed_by: "test".to_owned() };
+        Entry::new::<AbandonedRecord>(Statement::new(AbandonedRecord { facts, run }).to_bytes().unwrap(), vec![])
+    };
+    spooled(&repo, "spool", (0..257).map(abandoned).collect());
+    let before = at(&bare);
+    let told = must(&repo, &repo.root(), &["record", "submit", "--spool", "../spool"]);
+    assert_eq!(told["records"], serde_json::json!([]), "{told}");
+    assert_eq!(at(&bare), before);
+    assert!(std::fs::read_dir(repo.beside("spool")).unwrap().next().is_none(), "the spool is empty");
+    // With one among them that has something to say, behind all of them.
+    spooled(&repo, "spool", (0..257).map(abandoned).collect());
+    must(&repo, &repo.root(), &["run", "--spool", "../spool"]);
+    let told = must(&repo, &repo.root(), &["record", "submit", "--spool", "../spool"]);
+    assert_eq!(told["records"].as_array().unwrap().len(), 2, "{told}");
+    assert_eq!(must(&repo, &bare, &["verify"])["findings"], serde_json::json!([]));
+}
+
+/// What waits behind a hold is kept back by it; what waits before it is not.
+#[test]
+fn a_hold_in_a_spool_keeps_back_what_waits_behind_it() {
+    let (repo, bare) = with_remote();
+    let tenant = Name::new(must(&repo, &repo.root(), &["verify"])["tenant"].as_str().unwrap()).unwrap();
+    let facts = AdminFacts {
+        action: AdminAction::Hold,
+        after: Some("held".to_owned()),
+        before: None,
+        object: Name::new("records").unwrap(),
+        reason: "an incident".to_owned(),
+        schema_version: AdminRecord::SCHEMA_VERSION.to_owned(),
+        tenant_id: tenant,
+    };
+    let run = AdminRun { actor: Actor { id: "t".to_owned(), kind: "person".to_owned() }, created_at: AT.to_owned() };
+    let hold = Statement::new(AdminRecord { facts, run }).to_bytes().unwrap();
+    let before = at(&bare).len();
+    let first = must(&repo, &repo.root(), &["run", "--spool", "../spool"]);
+    spooled(&repo, "spool", vec![Entry::new::<AdminRecord>(hold, vec![])]);
+    let behind = must(&repo, &repo.root(), &["run", "--spool", "../spool"]);
+    let refused = orgo(&repo, &repo.root(), &["record", "submit", "--spool", "../spool"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("HOLD_IN_FORCE"), "{refused:?}");
+    let found = at(&bare);
+    assert_eq!(found.len(), before + 3, "a run and the hold");
+    assert!(found.contains_key(first["record"]["id"].as_str().unwrap()));
+    assert!(!found.contains_key(behind["record"]["id"].as_str().unwrap()));
+    let waits = std::fs::read_dir(repo.beside("spool")).unwrap().count();
+    assert!(waits >= 2, "what is held back waits: {waits}");
+    must(&repo, &repo.root(), &["admin", "list"]);
+    assert_eq!(must(&repo, &bare, &["verify"])["findings"], serde_json::json!([]));
 }

@@ -145,6 +145,7 @@ registry! {
     InternalError "INTERNAL_ERROR" Operator "the program found a state that must not exist" "report it with the command and the message"
     // Gates and policy.
     MandateMissing "MANDATE_MISSING" Security "a governed run has no active mandate" "name one with `mandate=\"…\"` and commit it under `mandates/`"
+    UntrustedDefinition "UNTRUSTED_DEFINITION" Security "a change takes more than the base that it is compared with grants" "leave the grant as the base has it, or have it merged first"
     MandateInvalid "MANDATE_INVALID" Security "a mandate cannot be read" "correct it; a mandate that cannot be read permits nothing"
     BlueprintUnpinned "BLUEPRINT_UNPINNED" Author "a blueprint pins something that floats or does not match" "pin the digest of what is in the tree"
     BlueprintDisagrees "BLUEPRINT_DISAGREES" Author "the plan of a blueprint is not that of the pipeline" "bring steps, order, gates and mandate of the two together"

@@ -166,7 +166,8 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 /// What a run is compared with.
 #[derive(Debug, Clone, Default, ClapArgs)]
 pub(crate) struct Against {
-    /// The commit that `when changed=…` compares with; without one these conditions hold
+    /// The commit that a change is judged by: mandate, settings and grants come from it unless the run is protected, and
+    /// `when changed=…` compares with it; without one these conditions hold
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
 }
@@ -322,6 +323,8 @@ pub(crate) struct Run {
 pub(crate) enum LaneArg {
     /// A record on the local ledger, which is never pushed
     Local,
+    /// A record on the local ledger, of a change that `--base` judges: no secrets, and what the base grants
+    Request,
     /// A record on the audit ledger: needs a runner key, a clean tree and a protected branch
     Protected,
 }

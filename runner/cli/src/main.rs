@@ -2,9 +2,11 @@
 
 mod annotate;
 mod args;
+mod base;
 mod command;
 mod evidence;
 mod failure;
+mod here;
 mod ledger;
 mod output;
 mod pins;

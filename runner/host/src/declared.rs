@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use orgo_kernel::declared::{Declared, Files};
+use orgo_kernel::plan::Resolved;
 
 use crate::file::{At, PathError, read_if_there, status};
 use crate::git::{Git, GitError, MODE_FILE, ObjectId};
@@ -39,6 +40,20 @@ pub enum TreeError {
 /// [`TreeError`] if the tree cannot be read. Wrong documents are no error: see [`Declared::errors`].
 pub fn of_tree(git: &Git, tree: ObjectId) -> Result<Declared, TreeError> {
     Declared::read(&Committed { git, tree })
+}
+
+/// The plan of a pipeline that a tree declares, with other parameters: see [`Declared::plan_with`].
+///
+/// # Errors
+/// As [`of_tree`].
+pub fn plan_of_tree(
+    git: &Git,
+    tree: ObjectId,
+    declared: &Declared,
+    name: &str,
+    parameters: &[(String, String)],
+) -> Result<Option<Resolved>, TreeError> {
+    declared.plan_with(&Committed { git, tree }, name, parameters)
 }
 
 /// What a folder declares.

@@ -9,6 +9,7 @@
 
 mod base;
 mod commit;
+mod loose;
 mod name;
 mod pack;
 mod range;
@@ -213,18 +214,40 @@ impl Git {
         (found == kind).then_some(bytes)
     }
 
+    /// The bytes of an object of this type and of at most `limit` bytes; of a larger one its size.
+    fn object(&self, id: ObjectId, kind: ObjectType, limit: usize) -> Result<Result<Vec<u8>, usize>, GitError> {
+        let within = |bytes: Vec<u8>| if bytes.len() > limit { Err(bytes.len()) } else { Ok(bytes) };
+        if let Some(bytes) = self.packed(id, kind) {
+            return Ok(within(Arc::unwrap_or_clone(bytes)));
+        }
+        let other = || GitError::Damaged { id, why: format!("it is not a {kind}") };
+        match self.loose(id, limit)? {
+            Some(Ok((found, bytes))) if found == kind => return Ok(Ok(bytes)),
+            Some(Ok(_)) => return Err(other()),
+            Some(Err(size)) => return Ok(Err(size)),
+            None => {}
+        }
+        match self.size(id)? {
+            size if size > limit => return Ok(Err(size)),
+            _ => {}
+        }
+        let odb = self.inner.odb().map_err(GitError::of)?;
+        let object = odb.read(id).map_err(GitError::reading(id))?;
+        if object.kind() == kind { Ok(within(object.data().to_vec())) } else { Err(other()) }
+    }
+
+    /// The bytes of an object of this type, however many.
+    fn whole(&self, id: ObjectId, kind: ObjectType) -> Result<Vec<u8>, GitError> {
+        let read = self.object(id, kind, usize::MAX)?;
+        read.map_err(|size| GitError::Damaged { id, why: format!("it claims to have {size} bytes") })
+    }
+
     /// The bytes of a blob of at most `limit` bytes; of a larger one its size.
     ///
     /// # Errors
     /// As [`Git::blob`].
     pub fn blob_within(&self, id: ObjectId, limit: usize) -> Result<Result<Vec<u8>, usize>, GitError> {
-        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
-            return Ok(if bytes.len() > limit { Err(bytes.len()) } else { Ok(Arc::unwrap_or_clone(bytes)) });
-        }
-        match self.size(id)? {
-            size if size > limit => Ok(Err(size)),
-            _ => self.blob(id).map(Ok),
-        }
+        self.object(id, ObjectType::Blob, limit)
     }
 
     /// The bytes of a blob.
@@ -232,11 +255,7 @@ impl Git {
     /// # Errors
     /// [`GitError::Missing`], [`GitError::Damaged`].
     pub fn blob(&self, id: ObjectId) -> Result<Vec<u8>, GitError> {
-        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
-            return Ok(Arc::unwrap_or_clone(bytes));
-        }
-        let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
-        Ok(blob.content().to_vec())
+        self.whole(id, ObjectType::Blob)
     }
 
     /// The tree of whatever names a commit: a branch, a tag, an id, `HEAD~2`.
@@ -253,11 +272,7 @@ impl Git {
     /// # Errors
     /// As [`Git::blob`].
     pub fn digest(&self, id: ObjectId) -> Result<orgo_spec::Digest, GitError> {
-        if let Some(bytes) = self.packed(id, ObjectType::Blob) {
-            return Ok(orgo_spec::Digest::of(&bytes));
-        }
-        let blob = self.inner.find_blob(id).map_err(GitError::reading(id))?;
-        Ok(orgo_spec::Digest::of(blob.content()))
+        self.blob(id).map(|bytes| orgo_spec::Digest::of(&bytes))
     }
 
     /// The size of an object in bytes, without reading its content.
@@ -265,6 +280,11 @@ impl Git {
     /// # Errors
     /// As [`Git::blob`].
     pub fn size(&self, id: ObjectId) -> Result<usize, GitError> {
+        match self.loose(id, 0)? {
+            Some(Ok((_, bytes))) => return Ok(bytes.len()),
+            Some(Err(size)) => return Ok(size),
+            None => {}
+        }
         let odb = self.inner.odb().map_err(GitError::of)?;
         // git2 panics where a damaged pack gives an object a type that does not exist.
         let header = std::panic::catch_unwind(AssertUnwindSafe(|| odb.read_header(id)));

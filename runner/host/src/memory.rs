@@ -52,6 +52,7 @@ struct State<'s> {
 pub struct Memory {
     path: PathBuf,
     stages: HashMap<String, Remembered>,
+    /// By id, as far as anything is remembered.
     ordered: Vec<Option<Remembered>>,
     ingredients: Option<HashMap<String, Ingredients>>,
 }
@@ -98,6 +99,9 @@ impl Memory {
             let ordered = stages.into_iter().map(|(_, remembered)| Some(remembered)).collect();
             return Ok(Self { path, stages: HashMap::new(), ordered, ingredients: None });
         }
+        if stages.is_empty() {
+            return Ok(Self { path, stages: HashMap::new(), ordered: Vec::new(), ingredients: None });
+        }
         let mut index: HashMap<&str, usize> = stages.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
         let mut taken: Vec<Option<Remembered>> = Vec::with_capacity(stages.len());
         let mut known: Vec<&str> = Vec::with_capacity(stages.len());
@@ -113,22 +117,25 @@ impl Memory {
     /// What is remembered of the stage with that id.
     #[must_use]
     pub fn get(&self, id: usize) -> Option<&Remembered> {
-        self.ordered[id].as_ref()
+        self.ordered.get(id)?.as_ref()
     }
 
     /// Hands out what is remembered of a stage and forgets it.
     pub fn take(&mut self, id: usize) -> Option<Remembered> {
-        self.ordered[id].take()
+        self.ordered.get_mut(id)?.take()
     }
 
     /// Remembers a stage.
     pub fn set(&mut self, id: usize, remembered: Remembered) {
+        if self.ordered.len() <= id {
+            self.ordered.resize_with(id + 1, || None);
+        }
         self.ordered[id] = Some(remembered);
     }
 
     /// Forgets a stage.
     pub fn forget(&mut self, id: usize) {
-        self.ordered[id] = None;
+        self.take(id);
     }
 
     fn ingredients_path(&self) -> PathBuf {

@@ -3,20 +3,19 @@
 //! The caller says how files are read ([`Files`]); nothing is read but documents. What a run takes from the base of a
 //! change (mandate, rules, grants, minimum isolation) and what a review compares come from here.
 
-use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+mod pipelines;
+
+use std::collections::BTreeMap;
 
 use orgo_spec::blueprint::Blueprint;
-use orgo_spec::canonical;
-use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, RelativePath, Span, Syntax};
+use orgo_spec::document::{Document, DocumentError, Problem, Problems, Span, Syntax};
 use orgo_spec::knowledge::{Decision, Rules, decode_decisions};
 use orgo_spec::mandate::Bundle;
-use orgo_spec::pipeline::{Pipeline, parse_pipelines_with};
+use orgo_spec::pipeline::Pipeline;
 use orgo_spec::project::Project;
 use orgo_spec::{Digest, Name, ReasonCode};
 
-use crate::expand::{Given, expand_with};
-use crate::plan::{Action, Resolved};
+use crate::plan::Resolved;
 use crate::policy::Policies;
 
 /// The project document, without its ending.
@@ -267,56 +266,6 @@ impl Declared {
         Ok(())
     }
 
-    /// The pipelines of a document, expanded with some value for parameters that have no default.
-    fn pipelines_of<F: Files>(&mut self, files: &F, document: &Document) -> Result<(), F::Error> {
-        let failed = RefCell::new(None);
-        let read = |path: &RelativePath| text(files, path, &failed);
-        match parse_pipelines_with(document, &read) {
-            Err(error) => self.errors.push(error),
-            Ok((pipelines, whole)) => {
-                for pipeline in pipelines {
-                    self.pipeline(
-                        &whole,
-                        pipeline,
-                        &Given { parameters: &BTreeMap::new(), lenient: true, read: &read },
-                    );
-                }
-            }
-        }
-        failed.into_inner().map_or(Ok(()), Err)
-    }
-
-    fn pipeline(&mut self, document: &Document, pipeline: Pipeline, given: &Given<'_>) {
-        if let Some(other) = self.pipelines.get(pipeline.name.as_str()) {
-            let mut problems = Problems::new(document);
-            let message =
-                format!("`{}` declares a pipeline called `{}` too", other.document.name(), pipeline.name.as_str());
-            let problem = Problem::new(ReasonCode::FieldDuplicate, message, pipeline.name.span);
-            problems.push(problem.help("give one of them another name"));
-            return self.errors.push(problems.into_error());
-        }
-        match expand_with(document, &pipeline, given) {
-            Err(error) => self.errors.push(error),
-            Ok(plan) => {
-                let declared = DeclaredPipeline { document: document.clone(), pipeline, plan };
-                self.pipelines.insert(declared.plan.name.clone(), declared);
-            }
-        }
-    }
-
-    /// Paths of the rule sets that stages read.
-    fn rule_sets(&self) -> BTreeSet<String> {
-        let rules = |action: &Action| match action {
-            Action::Tool { name, config } if name == "validate" => {
-                let config = canonical::parse(config, canonical::Profile::DOCUMENT).ok()?;
-                config.get("rules").and_then(canonical::Value::as_str).map(str::to_owned)
-            }
-            Action::Tool { .. } | Action::Run(_) | Action::Compile(_) => None,
-        };
-        let stages = self.pipelines.values().flat_map(|p| &p.plan.stages);
-        stages.filter_map(|stage| rules(&stage.action)).collect()
-    }
-
     /// Whether the project's document could not be read.
     #[must_use]
     pub fn has_broken_project(&self) -> bool {
@@ -329,23 +278,6 @@ impl Declared {
     pub fn is_broken(&self, path: &str) -> bool {
         self.errors.iter().any(|e| e.document().name() == path)
     }
-}
-
-/// A file that a document names. What the tree itself refuses is kept in `failed`.
-fn text<F: Files>(files: &F, path: &RelativePath, failed: &RefCell<Option<F::Error>>) -> Result<String, NotRead> {
-    let refused = |code: ReasonCode, why: &str, help: &str| NotRead {
-        code,
-        message: format!("`{path}` {why}"),
-        help: help.to_owned(),
-    };
-    let bytes = files.read(path.as_str()).unwrap_or_else(|error| {
-        *failed.borrow_mut() = Some(error);
-        None
-    });
-    let bytes = bytes.ok_or_else(|| {
-        refused(ReasonCode::InputMissing, "is no file of the repository", "create it, or correct the path")
-    })?;
-    String::from_utf8(bytes).map_err(|_| refused(ReasonCode::DocumentInvalid, "is not UTF-8 text", "save it as UTF-8"))
 }
 
 /// Whether a file of a mandate's folder decides anything.
@@ -373,55 +305,4 @@ fn stem(path: &str) -> &str {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// Files in memory.
-    pub(crate) struct Texts<'t>(pub(crate) &'t [(&'t str, &'t str)]);
-
-    impl Files for Texts<'_> {
-        type Error = std::convert::Infallible;
-
-        fn list(&self, folder: &str) -> Result<Vec<String>, Self::Error> {
-            let below = |path: &&str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
-            Ok(self.0.iter().map(|(path, _)| *path).filter(below).map(str::to_owned).collect())
-        }
-
-        fn read(&self, path: &str) -> Result<Option<Vec<u8>>, Self::Error> {
-            Ok(self.0.iter().find(|(p, _)| *p == path).map(|(_, text)| text.as_bytes().to_vec()))
-        }
-
-        fn is_link(&self, _: &str) -> Result<bool, Self::Error> {
-            Ok(false)
-        }
-    }
-
-    #[test]
-    fn documents_in_either_syntax_are_read_and_what_stands_twice_is_refused() {
-        let Ok(declared) = Declared::read(&Texts(&[
-            ("orgo.yaml", "project test: {}\n"),
-            ("pipelines/a.yaml", "pipeline a:\n  stage s:\n    run: \"true\"\n"),
-            ("orgo.yml", "project test: {}\n"),
-        ]));
-        assert!(declared.is_broken("orgo.yml") && declared.has_broken_project());
-        assert_eq!(declared.errors.len(), 1, "{:?}", declared.errors);
-        assert!(declared.project.is_some() && declared.pipelines.contains_key("a"));
-    }
-
-    #[test]
-    fn a_wrong_document_does_not_hide_the_others() {
-        let Ok(declared) = Declared::read(&Texts(&[
-            ("orgo.kdl", "project \"test\""),
-            ("pipelines/a.kdl", "pipeline \"a\" { stage \"s\" { run \"true\" } }"),
-            ("pipelines/b.kdl", "pipeline \"b\" { stage \"s\" { rn \"true\" } }"),
-            ("pipelines/c.kdl", "pipeline \"a\" { stage \"s\" { run \"true\" } }"),
-            ("mandates/m/mandate.kdl", "mandate \"m\""),
-            ("mandates/m/notes.txt", "more"),
-        ]));
-        assert_eq!(declared.pipelines.keys().collect::<Vec<_>>(), ["a"]);
-        assert!(declared.is_broken("pipelines/b.kdl") && declared.is_broken("mandates/m/mandate.kdl"));
-        assert!(declared.is_broken("pipelines/c.kdl"), "a name is declared once");
-        assert_eq!(declared.errors.len(), 3);
-        assert!(declared.others.contains_key("mandates/m/notes.txt"));
-    }
-}
+pub(crate) mod tests;

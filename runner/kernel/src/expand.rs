@@ -36,7 +36,7 @@ pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MAX_STAGES: usize = 4_000_000;
 /// The most edges that they may have.
 const MAX_EDGES: usize = 64_000_000;
-/// The longest name that a stage may expand to, in bytes.
+/// The longest name that a stage or a gate may expand to, in bytes.
 const MAX_NAME: usize = 100;
 
 /// What a pipeline is expanded with.
@@ -111,7 +111,9 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
         let id = |position: usize, child: usize| places.id(c, position, child);
         for gate in &pipeline.gates {
             let Some(on) = index.stage(&gate.on) else { continue };
-            gates.push(ResolvedGate { name: fan::label(gate.name.as_str(), combination, &[]), on: id(on, 0) });
+            let name = fan::label(gate.name.as_str(), combination, &[]);
+            check_name("gate", &name, &gate.name, &mut problems);
+            gates.push(ResolvedGate { name, on: id(on, 0) });
         }
         for (position, (stage, (from_joins, after_joins))) in compiled.iter().zip(&joins).enumerate() {
             for child in 0..fans[position].len() {
@@ -145,16 +147,7 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
                 }
                 edges.extend(gate.and_then(|g| gates.get(g as usize)).map(|g: &ResolvedGate| (g.on, this)));
                 let name = fan::label(stage.stage.name.as_str(), combination, &fans[position].labels(child));
-                if name.len() > MAX_NAME {
-                    problems.push(
-                        Problem::new(
-                            ReasonCode::DocumentInvalid,
-                            format!("a stage would be called `{name}`, which is longer than {MAX_NAME} characters"),
-                            stage.stage.name.span,
-                        )
-                        .help("shorten its name, or the values of its axes"),
-                    );
-                }
+                check_name("stage", &name, &stage.stage.name, &mut problems);
                 stages.push(stage.resolve(name, &values, gate, bound, carried, &mut problems));
                 if edges.len() > MAX_EDGES {
                     problems.push(too_many("edges", MAX_EDGES, pipeline));
@@ -186,6 +179,20 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
         resources: shared.resources,
         services: shared.services,
     }))
+}
+
+/// Names that the expanded form could not say are refused.
+fn check_name(what: &str, name: &str, declared: &Spanned<Name>, problems: &mut Problems) {
+    if name.len() > MAX_NAME {
+        problems.push(
+            Problem::new(
+                ReasonCode::DocumentInvalid,
+                format!("a {what} would be called `{name}`, which is longer than {MAX_NAME} characters"),
+                declared.span,
+            )
+            .help("shorten its name, or the values of its axes"),
+        );
+    }
 }
 
 fn approval(declared: &Approval) -> ResolvedApproval {

@@ -10,8 +10,10 @@
 //!
 //! Everything that cannot be read, is missing, or contradicts itself refuses.
 
+mod excerpt;
 mod report;
 
+pub use excerpt::{MAX_REPORT_BYTES, excerpt};
 pub use report::read_report;
 
 use orgo_spec::canonical::{self, Profile};
@@ -132,6 +134,8 @@ pub fn decide(
     };
     let mut evidence_refs = vec![Digest::of(&bytes)];
     evidence_refs.extend(facts.report_digest);
+    let excerpt = report.and_then(excerpt);
+    evidence_refs.extend(excerpt.as_deref().map(Digest::of));
     let record = GateRecord {
         decision: if pass.is_some() { Decision::Pass } else { Decision::Fail },
         engine: engine(&facts),
@@ -141,7 +145,7 @@ pub fn decide(
         reason_codes: assessed.codes,
         stage: facts.stage,
     };
-    (Verdict { record, facts: bytes }, pass)
+    (Verdict { record, facts: bytes, excerpt }, pass)
 }
 
 /// Who decides about these facts: where a mandate governs, its policies do, too.
@@ -159,12 +163,14 @@ pub struct Verdict {
     pub record: GateRecord,
     /// Evidence.
     pub facts: Vec<u8>,
+    /// What stands for the report in a ledger, if it is too large for one.
+    pub excerpt: Option<Vec<u8>>,
 }
 
 /// Decides a recorded gate again from its evidence. Starts nothing.
 ///
-/// Without the report, or without the policies of a mandate that governed, the verdict rests on what is there and
-/// is not confirmed: missing is not invalid. A gate that [`ENGINE`] decided is decided by its rules alone.
+/// `excerpt` is what stands for a report that is too large to be kept; it is held to the facts. Without the report, or
+/// without the policies of a mandate that governed, the verdict rests on what is there and is not confirmed: missing is not invalid. A gate that [`ENGINE`] decided is decided by its rules alone.
 ///
 /// # Errors
 /// [`ReplayError`] if the evidence is not what the record names, or cannot be read.
@@ -172,6 +178,7 @@ pub fn replay(
     record: &GateRecord,
     facts: &[u8],
     report: Option<&[u8]>,
+    excerpt: Option<&[u8]>,
     policies: Option<&Policies>,
 ) -> Result<ReplayedVerdict, ReplayError> {
     let other = || ReplayError::Other { gate: record.gate.clone() };
@@ -185,7 +192,18 @@ pub fn replay(
         return Err(unreadable("they are not in canonical form".to_owned()));
     }
     let report_digest = report.map(Digest::of).or(read.report_digest);
-    let names_this = record.evidence_refs[1..].iter().eq(&read.report_digest) && read.report_digest == report_digest;
+    // A report that is at hand says whether there is an excerpt, and which; without it, the record does.
+    let third = match report {
+        Some(report) => excerpt::excerpt(report).map(|bytes| Digest::of(&bytes)),
+        None => record.evidence_refs.get(2).copied(),
+    };
+    let named = read.report_digest.iter().chain(&third);
+    let names_this = record.evidence_refs[1..].iter().eq(named) && read.report_digest == report_digest;
+    let counts = read.report.as_ref().map(|r| &r.counts);
+    let is_about = |bytes| read.report_digest.is_some_and(|digest| excerpt::is_about(bytes, digest, counts));
+    if excerpt.is_some_and(|bytes| third != Some(Digest::of(bytes)) || !is_about(bytes)) {
+        return Err(other());
+    }
     if read.gate != record.gate || read.stage != record.stage || !names_this {
         return Err(other());
     }

@@ -6,6 +6,7 @@
 //! * [`collect`]: what may leave the object store, and why.
 //! * [`key`]: stage keys, which are Remote Execution API `Action` digests; [`why`] tells them apart.
 //! * [`gate`]: verdicts over reports; the only source of the token that lets compilers run.
+//! * [`grants`]: what a change takes beyond what its base grants.
 //! * [`pins`]: what a plan takes in from outside, and what of it a lock pins.
 //! * [`scheduler`]: the state machine that a run is.
 
@@ -15,6 +16,7 @@ pub mod collect;
 pub mod declared;
 pub mod expand;
 pub mod gate;
+pub mod grants;
 pub mod graph;
 pub mod key;
 pub mod path;

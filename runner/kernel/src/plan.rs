@@ -4,13 +4,14 @@
 //! when keys are known, which happens stage by stage as outputs appear.
 
 mod runtime;
+mod share;
 mod show;
 
 use std::sync::Arc;
 
 pub use runtime::{Readiness, ResolvedService, Resource, Retry, StageRuntime};
 
-use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode, SecretSource};
+use orgo_spec::pipeline::{CompileTool, Isolation, Network, Profile, RecordMode, SecretSource, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{Graph, StageId};
@@ -31,6 +32,7 @@ pub struct Resolved {
     /// What the run was told, with the defaults of what it was not told, by name.
     pub parameters: Vec<(String, String)>,
     /// The stages; [`StageId`] is the position.
+    #[serde(deserialize_with = "share::stages")]
     pub stages: Vec<ResolvedStage>,
     /// The gates.
     pub gates: Vec<ResolvedGate>,
@@ -94,6 +96,8 @@ pub struct Extra {
     pub changed: Vec<Vec<String>>,
     /// Conditions on parameters.
     pub params: Vec<ParamCondition>,
+    /// The step of the spine in whose place its program stands.
+    pub step: Option<Step>,
 }
 
 /// A secret that a stage sees.

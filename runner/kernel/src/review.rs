@@ -18,6 +18,8 @@ use std::collections::BTreeMap;
 use orgo_spec::review::{FileChange, Finding, Kind, PipelineReview, Place, ReviewProblem, Status, Strength};
 
 use crate::declared::Declared;
+use crate::graph::StageId;
+use crate::plan::Resolved;
 use crate::review::places::Places;
 
 /// What was found about everything declared.
@@ -75,6 +77,12 @@ pub fn compare(
         );
     }
     Compared { findings: found.sorted(), pipelines, problems: problems(head) }
+}
+
+/// Whether two stages are declared the same, names and places left aside.
+#[must_use]
+pub fn is_same_stage(one: (&Resolved, StageId), other: (&Resolved, StageId)) -> bool {
+    fields::fields(one.0, one.1) == fields::fields(other.0, other.1)
 }
 
 fn problems(head: &Declared) -> Vec<ReviewProblem> {

@@ -70,7 +70,7 @@ pub struct Stage {
 }
 
 /// A step of the knowledge spine that a program of the user's may take over. Compilers are not among them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Raw files become snapshots.
@@ -91,6 +91,24 @@ pub enum Step {
     Execute,
     /// Signals come back.
     Feedback,
+}
+
+impl Step {
+    /// The word that is written for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ingest => "ingest",
+            Self::Extract => "extract",
+            Self::Resolve => "resolve",
+            Self::Decide => "decide",
+            Self::Validate => "validate",
+            Self::Publish => "publish",
+            Self::Render => "render",
+            Self::Execute => "execute",
+            Self::Feedback => "feedback",
+        }
+    }
 }
 
 words!(Step, "`ingest`, `extract`, `resolve`, `decide`, `validate`, `publish`, `render`, `execute` or `feedback`",

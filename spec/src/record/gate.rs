@@ -136,7 +136,7 @@ pub struct GateRecord {
     pub decision: Decision,
     /// Who decided.
     pub engine: Engine,
-    /// Digests of the evidence: the facts first, then the report.
+    /// Digests of the evidence: the facts first, then the report, then the excerpt of a report that is too large to be kept.
     pub evidence_refs: Vec<Digest>,
     /// The gate's name.
     pub gate: String,

@@ -42,7 +42,9 @@ impl BuildRecord {
             named.extend(
                 refs.next().map(|d| Named::new(*d, Kind::Evidence, format!("facts of the gate {}", gate.gate))),
             );
-            named.extend(refs.map(|d| Named::new(*d, Kind::Reports, format!("report of the gate {}", gate.gate))));
+            let report = refs.next();
+            named.extend(report.map(|d| Named::new(*d, Kind::Reports, format!("report of the gate {}", gate.gate))));
+            named.extend(refs.map(|d| Named::new(*d, Kind::Evidence, format!("excerpt for the gate {}", gate.gate))));
         }
         named.extend(facts.pages.iter().map(|p| Named::new(p.digest, Kind::Evidence, "page of stages")));
         // The list of inputs, where there are too many to name; single inputs are files of the tree.

@@ -54,6 +54,8 @@ kinds! {
     GateMoved => "gate-moved",
     /// A stage comes to stand behind another gate, or behind none.
     GateOfStage => "gate-of-stage",
+    /// Who must approve a stage changes.
+    Approval => "approval",
     /// What network a stage may use changes.
     Network => "network",
     /// How much is kept away from a stage changes.

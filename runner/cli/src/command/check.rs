@@ -10,8 +10,8 @@ use super::Context;
 use crate::annotate;
 use crate::args::Check;
 use crate::failure::Failure;
+use crate::here::Here;
 use crate::project::{Checked, Repository};
-use crate::review::Here;
 
 pub(crate) use levels::obtainable;
 

@@ -50,15 +50,15 @@ pub(super) fn decide(repository: &Repository, plan: &Resolved, base: Option<&str
 ///
 /// # Errors
 /// [`Failure`] in the lane of requests, if a stage that is part of the run names a secret.
-pub(super) fn secrets_allowed(plan: &Resolved, wanted: &[bool], lane: Option<Lane>) -> Result<(), Failure> {
+pub(super) fn secrets_allowed(plan: &Resolved, wanted: &[bool], lane: Lane) -> Result<(), Failure> {
     let with_secrets = plan.stages.iter().zip(wanted).find(|(stage, wanted)| **wanted && !stage.secrets().is_empty());
     match (lane, with_secrets) {
-        (Some(Lane::Request), Some((stage, _))) => {
+        (Lane::Request, Some((stage, _))) => {
             let code = ReasonCode::SecretNotAllowed;
             let message = format!("the stage `{}` names a secret, and a request has none", stage.name);
             Err(Failure::message(Class::Refused, Some(code), message, "run it after the merge, with `when param=…`"))
         }
-        (Some(Lane::Request | Lane::Local | Lane::Protected) | None, _) => Ok(()),
+        (Lane::Request | Lane::Local | Lane::Protected, _) => Ok(()),
     }
 }
 
@@ -74,9 +74,9 @@ mod tests {
     fn a_request_gets_no_secret() {
         let document = Document::new("p.kdl", r#"pipeline "p" { stage "a" { run "x"; secret "T" from="env:T" } }"#);
         let plan = expand(&document, &parse_pipelines(&document).expect("decodes")[0]).expect("expands");
-        assert!(secrets_allowed(&plan, &[true], Some(Lane::Request)).is_err());
-        assert!(secrets_allowed(&plan, &[false], Some(Lane::Request)).is_ok());
-        assert!(secrets_allowed(&plan, &[true], Some(Lane::Local)).is_ok());
-        assert!(secrets_allowed(&plan, &[true], Some(Lane::Protected)).is_ok());
+        assert!(secrets_allowed(&plan, &[true], Lane::Request).is_err());
+        assert!(secrets_allowed(&plan, &[false], Lane::Request).is_ok());
+        assert!(secrets_allowed(&plan, &[true], Lane::Local).is_ok());
+        assert!(secrets_allowed(&plan, &[true], Lane::Protected).is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! `orgo plan`: what a run would do, and why.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use orgo_host::run::{Foreseen, Planner, SecretValues};
@@ -17,6 +18,9 @@ use crate::project::{Repository, own_path};
 /// The file of the key of keyed digests of secrets, in the user's folder.
 pub(super) const SECRET_KEY: &str = "secret-digests.key";
 
+/// How many bytes of lines are written together.
+const TOGETHER: usize = 64 * 1024;
+
 /// Foresees every stage; changes nothing.
 pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
@@ -26,7 +30,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let store = Arc::new(repository.workspace.open_store()?);
     let mut planner = Planner::open(&plan, &repository.workspace, store, own_path()?)?;
     planner.set_secrets(SecretValues::new(context.home()?.path().join(SECRET_KEY)));
-    let mut rows = Vec::new();
+    let (mut rows, mut text) = (Vec::new(), String::new());
     let (mut hits, mut runs, mut open) = (0, 0, 0);
     let mut problem = None;
     for id in plan.graph.topological().expect("`expand` refuses cycles").into_iter().filter(|id| wanted[id.index()]) {
@@ -76,13 +80,17 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
             }
         };
         if does != "hit" || context.output.verbose {
-            context.output.line(format!("{does:<5} {name:<24} {}", because.join("; ")));
+            let _ = writeln!(text, "{does:<5} {name:<24} {}", because.join("; ")); // writing to memory does not fail
+        }
+        if text.len() > TOGETHER {
+            context.output.line(text.trim_end());
+            text.clear();
         }
         if context.output.json {
             rows.push(json!({ "stage": name, "does": does, "key": key, "because": because }));
         }
     }
-    context.output.line(format!("{}: {runs} to run, {hits} hits, {open} known later", plan.name));
+    context.output.line(format!("{text}{}: {runs} to run, {hits} hits, {open} known later", plan.name));
     context.output.document(&json!({
         "schema": "orgo.plan/1", "pipeline": plan.name, "base": conditions.base,
         "parameters": parameters(&plan), "stages": rows,

@@ -1,6 +1,7 @@
 //! `orgo run`: runs a pipeline and reports.
 
 mod settled;
+mod summary;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -9,28 +10,27 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
 use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
-use orgo_kernel::plan::Resolved;
-use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Context;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
-use super::plan::{SECRET_KEY, parameters, wanted};
+use super::plan::{SECRET_KEY, wanted};
 use crate::args::{LaneArg, Run};
+use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
 use crate::project::{Repository, own_path};
-use crate::report::{Reporter, Times};
+use crate::report::Reporter;
 
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
-    let repository = Repository::open(&context.global.directory)?;
+    let mut repository = Repository::open(&context.global.directory)?;
     if settled::confirm(context, args, &repository)? {
         return Ok(());
     }
@@ -42,14 +42,21 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
     };
-    let governance = Governance::read(repository.workspace.root(), &repository.project, &plan)?;
+    let base = args.against.base.as_deref().map(|name| Base::read(context, name)).transpose()?;
+    if let Some(project) = base.as_ref().and_then(Base::project) {
+        repository.project = project.clone();
+    }
+    let repository = repository;
     let demanded = demanded(args);
+    if demanded == Some(Lane::Request) && base.is_none() {
+        return Err(Failure::usage("a request is judged by its base", "name it, such as `--base origin/main`"));
+    }
     // Only records of protected runs are ever submitted.
     let demanded = match (&args.spool, demanded) {
-        (Some(_), Some(Lane::Local)) => {
+        (Some(_), Some(Lane::Local | Lane::Request)) => {
             return Err(Failure::usage(
-                "a local run leaves nothing to submit",
-                "leave out `--spool` or `--lane local`",
+                "only protected runs leave something to submit",
+                "leave out `--spool`, or `--lane`; a record of this run is handed out by `orgo record export`",
             ));
         }
         (Some(_), _) => Some(Lane::Protected),
@@ -58,13 +65,21 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
-    secrets_allowed(&plan, &wanted, desk.as_ref().map(|d| d.lane))?;
+    let lane = desk.as_ref().map_or(Lane::Local, |desk| desk.lane);
+    let base = base.filter(|_| lane != Lane::Protected);
+    if let Some(base) = &base {
+        base.hold(&plan, &wanted, &conditions.withheld)?;
+    }
+    secrets_allowed(&plan, &wanted, lane)?;
+    let governance = Governance::read(repository.workspace.root(), &repository.project, &plan, base.as_ref())?;
+    if let Some(differs) = &governance.differs {
+        context.output.note(differs);
+    }
     injected_clock_needs_development(&clock, desk.as_ref())?;
     if let Some(differs) = governance.check_active(&repository.project, desk.as_ref())? {
         context.output.note(differs);
     }
-    let protected = desk.as_ref().is_some_and(|desk| desk.lane == Lane::Protected);
-    let lock = pins::of_run(&repository, args.unlocked, protected)?;
+    let lock = pins::of_run(&repository, args.unlocked, lane == Lane::Protected)?;
     let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
@@ -109,7 +124,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         secret_key: home.path().join(SECRET_KEY),
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        gates: governance.policy(desk.as_ref().map_or(Lane::Local, |d| d.lane)),
+        gates: governance.policy(lane),
         approvals: Some(Approving {
             tenant: repository.project.tenant.clone(),
             runner: desk.as_ref().map(|d| *d.runner.public()),
@@ -170,7 +185,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary(&plan, &outcome, recorded.as_ref());
+        let mut document = summary::summary(&plan, &outcome, recorded.as_ref());
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
         context.output.document(&document);
     }
@@ -185,6 +200,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
 fn demanded(args: &Run) -> Option<Lane> {
     args.lane.map(|lane| match lane {
         LaneArg::Local => Lane::Local,
+        LaneArg::Request => Lane::Request,
         LaneArg::Protected => Lane::Protected,
     })
 }
@@ -262,65 +278,4 @@ fn end(outcome: &RunOutcome) -> Result<(), Failure> {
         None => Ok(()),
         Some(_) => Err(Failure::told(Class::Refused)),
     }
-}
-
-/// The result as JSON: `orgo.run/1`.
-fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -> Value {
-    let stages: Vec<Value> = plan
-        .stages
-        .iter()
-        .zip(&outcome.stages)
-        .map(|(stage, o)| {
-            let (state, code) = match o.state {
-                State::Done { hit: true } => ("hit", None),
-                State::Done { hit: false } => ("ran", None),
-                State::Failed(code) => ("failed", Some(code)),
-                State::Refused(code) => ("refused", Some(code)),
-                State::Unapproved(code) => ("waiting", Some(code)),
-                State::Skipped(code) => ("skipped", Some(code)),
-                State::Waiting
-                | State::Deciding
-                | State::Asking
-                | State::Looking
-                | State::Ready
-                | State::Running
-                | State::Paused(_) => ("open", None),
-            };
-            json!({
-                "stage": stage.name,
-                "state": state,
-                "code": code,
-                "key": o.keyed.as_ref().map(|k| k.key),
-                "why": o.why,
-                "attempts": o.attempts.len(),
-                "optional": o.optional,
-                "duration_ms": o.duration_ms,
-            })
-        })
-        .collect();
-    let times = Times::of(plan, outcome);
-    json!({
-        "schema": "orgo.run/1",
-        "run": outcome.run,
-        "pipeline": plan.name,
-        "parameters": parameters(plan),
-        "succeeded": outcome.succeeded(),
-        "waiting": outcome.is_waiting(),
-        "code": outcome.terminal_code(),
-        "ran": outcome.ran(),
-        "hits": outcome.hits(),
-        "duration_ms": outcome.ended_ms - outcome.started_ms,
-        "saved_ms": times.saved_ms,
-        "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
-        "stages": stages,
-        "approvals": outcome.approvals.iter().map(crate::report::approval).collect::<Vec<_>>(),
-        "record": recorded.map(|r| json!({
-            "number": r.number,
-            "id": r.id,
-            "branch": r.branch,
-            "lane": r.lane,
-            "class": r.class,
-            "confirmed": r.confirmed,
-        })),
-    })
 }

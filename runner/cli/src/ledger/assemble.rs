@@ -140,7 +140,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     let mut evidence: Vec<Vec<u8>> = about.governance.evidence();
     for gate in &outcome.gates {
         evidence.push(gate.facts.clone());
-        evidence.extend(gate.report.clone());
+        evidence.extend(gate.excerpt.clone().or_else(|| gate.report.clone()));
     }
     evidence.extend(outcome.approvals.iter().map(|a| a.facts.clone()));
     evidence.sort_unstable();

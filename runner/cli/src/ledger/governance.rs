@@ -18,6 +18,7 @@ use orgo_spec::record::{Class as RecordClass, Lane};
 use orgo_spec::{Digest, Name, ReasonCode, canonical};
 
 use super::lane::Desk;
+use crate::base::Base;
 use crate::failure::{Class, Failure};
 use crate::project::document_name;
 
@@ -26,22 +27,29 @@ use crate::project::document_name;
 pub(crate) struct Governance {
     mandate: Option<Loaded>,
     pub(crate) blueprint: Option<Blueprint>,
+    /// What the base says otherwise than the tree.
+    pub(crate) differs: Option<String>,
 }
 
 impl Governance {
-    /// Reads what the pipeline names and holds the plan to it.
+    /// Reads what the pipeline names and holds the plan to it. Where there is a base, the mandate is the base's: the one
+    /// that it names, with the text that it has. A mandate that the base does not have can only refuse more than none.
     ///
     /// # Errors
     /// [`Failure`] if a document is missing or wrong, a pin does not hold, or a stage is weaker than the
     /// mandate's minimum.
-    pub(crate) fn read(root: &Path, project: &Project, plan: &Resolved) -> Result<Self, Failure> {
-        let mandate = match &plan.mandate {
+    pub(crate) fn read(root: &Path, project: &Project, plan: &Resolved, base: Option<&Base>) -> Result<Self, Failure> {
+        let (name, differs) = base.map_or((plan.mandate.as_deref(), None), |base| base.mandate_of(plan));
+        let mandate = match name {
             None if project.mandate_required && plan.kristal => {
                 let message = format!("the pipeline `{}` names no mandate; the project demands one", plan.name);
                 return Err(refused(ReasonCode::MandateMissing, message));
             }
             None => None,
-            Some(name) => Some(governing(root, project, plan, name)?),
+            Some(name) => {
+                let of_base = base.map(|base| base.mandate(plan, name)).transpose()?.flatten();
+                Some(governing(root, project, plan, name, of_base)?)
+            }
         };
         let blueprint = match &plan.blueprint {
             None => None,
@@ -57,7 +65,7 @@ impl Governance {
                 Some(blueprint)
             }
         };
-        Ok(Self { mandate, blueprint })
+        Ok(Self { mandate, blueprint, differs })
     }
 
     /// Holds the mandate to the active one of its name, which stands on the project's ledger.
@@ -140,13 +148,22 @@ fn refused(code: ReasonCode, message: String) -> Failure {
 }
 
 /// The mandate that the pipeline names, if it may govern it.
-fn governing(root: &Path, project: &Project, plan: &Resolved, name: &str) -> Result<Loaded, Failure> {
+fn governing(
+    root: &Path,
+    project: &Project,
+    plan: &Resolved,
+    name: &str,
+    of_base: Option<Loaded>,
+) -> Result<Loaded, Failure> {
     let missing = || {
         let message = format!("the pipeline `{}` is governed by the mandate `{name}`, which is not there", plan.name);
         let help = format!("write `mandates/{name}/mandate.kdl`, or begin with `orgo mandate new {name}`");
         Failure::message(Class::Refused, Some(ReasonCode::MandateMissing), message, help)
     };
-    let loaded = mandate::from_folder(root, &Name::new(name).map_err(|_| missing())?)?.ok_or_else(missing)?;
+    let loaded = match of_base {
+        Some(loaded) => loaded,
+        None => mandate::from_folder(root, &Name::new(name).map_err(|_| missing())?)?.ok_or_else(missing)?,
+    };
     let settings = loaded.bundle.mandate();
     if loaded.policies.list().is_empty() {
         let message = format!("the mandate `{name}` has no policy: it permits nothing");

@@ -103,7 +103,7 @@ pub(crate) fn open_desk(
                 ReasonCode::TenantMismatch,
                 format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
             )),
-            Some((runner, target)) if demanded != Some(Lane::Local) => {
+            Some((runner, target)) if demanded.is_none_or(|lane| lane == Lane::Protected) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {
                     lane: Lane::Protected,
@@ -147,7 +147,7 @@ pub(crate) fn open_desk(
     };
     let class = class_of(&head.trust);
     Ok(Some(Desk {
-        lane: Lane::Local,
+        lane: if demanded == Some(Lane::Request) { Lane::Request } else { Lane::Local },
         ledger,
         branch: LOCAL_LEDGER.to_owned(),
         runner,

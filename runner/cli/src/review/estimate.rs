@@ -12,8 +12,8 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::project::{LOCAL_LEDGER, Project};
 use orgo_spec::review::{Estimate, PipelineReview};
 
-use super::Here;
 use crate::failure::Failure;
+use crate::here::Here;
 
 /// How many of the newest records of a ledger are looked through.
 const RECORDS: usize = 64;

@@ -4,7 +4,6 @@
 //! `committer`, `gpgsig`. What is signed is the commit without its `gpgsig` header.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use orgo_spec::ReasonCode;
 use orgo_spec::signature::{Namespace, PublicKey, SshSignature, SshSignatureError};
@@ -131,15 +130,7 @@ impl Git {
     /// # Errors
     /// [`GitError::Missing`], [`GitError::Damaged`].
     pub fn commit_bytes(&self, id: ObjectId) -> Result<Vec<u8>, GitError> {
-        if let Some(bytes) = self.packed(id, git2::ObjectType::Commit) {
-            return Ok(Arc::unwrap_or_clone(bytes));
-        }
-        let odb = self.inner.odb().map_err(GitError::of)?;
-        let object = odb.read(id).map_err(GitError::reading(id))?;
-        if object.kind() != git2::ObjectType::Commit {
-            return Err(GitError::Damaged { id, why: "it is not a commit".to_owned() });
-        }
-        Ok(object.data().to_vec())
+        self.whole(id, git2::ObjectType::Commit)
     }
 
     /// A commit.

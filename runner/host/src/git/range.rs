@@ -48,6 +48,7 @@ impl Git {
     /// # Errors
     /// [`GitError`] if the commit cannot be read.
     pub fn tree_of_commit(&self, commit: ObjectId) -> Result<ObjectId, GitError> {
+        self.sound(commit)?;
         let commit = self.inner.find_commit(commit).map_err(GitError::reading(commit))?;
         Ok(commit.tree_id())
     }

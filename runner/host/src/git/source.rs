@@ -41,6 +41,7 @@ impl Git {
             }
             other => other.map_err(GitError::of)?,
         };
+        head.target().map_or(Ok(()), |id| self.sound(id))?;
         let commit = head.peel_to_commit().map_err(GitError::of)?;
         let reference = head.is_branch().then(|| head.name().ok().map(str::to_owned)).flatten();
         let changed = if self.inner.is_bare() { Vec::new() } else { self.changed()? };

@@ -151,17 +151,7 @@ impl Git {
             return Ok(Arc::clone(&tree.1));
         }
         let damaged = |why: &str| GitError::Damaged { id, why: format!("the tree has {why}") };
-        let bytes = match self.packed(id, ObjectType::Tree) {
-            Some(bytes) => Arc::unwrap_or_clone(bytes),
-            None => {
-                let odb = self.inner.odb().map_err(GitError::of)?;
-                let object = odb.read(id).map_err(GitError::reading(id))?;
-                if object.kind() != ObjectType::Tree {
-                    return Err(damaged("another type"));
-                }
-                object.data().to_vec()
-            }
-        };
+        let bytes = self.whole(id, ObjectType::Tree)?;
         let tree = Arc::new(Tree::parse(bytes).map_err(damaged)?);
         let mut trees = self.trees.borrow_mut();
         if trees.len() == KEPT {
@@ -171,7 +161,8 @@ impl Git {
         Ok(tree)
     }
 
-    /// The files that differ between two trees, by path. Equal folders are not read.
+    /// The files that differ between two trees, by path. Equal folders are not read; a folder without entries that is new
+    /// in `after` is told of as itself.
     ///
     /// # Errors
     /// [`GitError`] if a tree that differs cannot be read strictly.
@@ -196,6 +187,12 @@ impl Git {
         }
         let read = |id: Option<ObjectId>| id.map(|id| self.tree(id)).transpose();
         let (old, new) = (read(before)?, read(after)?);
+        if let (Some(id), Some(new)) = (after, &new)
+            && new.entries.is_empty()
+        {
+            // git writes no such folder, and no file would tell of it.
+            out.push(Change { path: folder.to_owned(), before: None, after: Some(Entry { id, mode: MODE_TREE }) });
+        }
         let (mut old, mut new) = (entries(old.as_deref()), entries(new.as_deref()));
         loop {
             // A merge of two sorted lists; a file that became a folder is a removal and an addition.

@@ -65,7 +65,8 @@ impl Git {
         files: &[(&str, Option<ObjectId>)],
         written: &mut Vec<ObjectId>,
     ) -> Result<Option<ObjectId>, GitError> {
-        let tree = base.map(|id| self.inner.find_tree(id).map_err(GitError::reading(id))).transpose()?;
+        let find = |id| self.sound(id).and_then(|()| self.inner.find_tree(id).map_err(GitError::reading(id)));
+        let tree = base.map(find).transpose()?;
         let mut builder = self.inner.treebuilder(tree.as_ref()).map_err(GitError::of)?;
         let mut folders: BTreeMap<&str, Vec<(&str, Option<ObjectId>)>> = BTreeMap::new();
         for (path, id) in files {
@@ -140,6 +141,7 @@ impl Git {
         who: &Identity,
         message: &str,
     ) -> Result<String, GitError> {
+        [Some(tree), parent].into_iter().flatten().try_for_each(|id| self.sound(id))?;
         let tree = self.inner.find_tree(tree).map_err(GitError::reading(tree))?;
         let parent = parent.map(|id| self.inner.find_commit(id).map_err(GitError::reading(id))).transpose()?;
         let time = git2::Time::new(who.seconds, 0);

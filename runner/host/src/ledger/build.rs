@@ -74,7 +74,7 @@ impl Build<'_> {
         let mut leaves = Vec::with_capacity(live.len());
         let mut trust = None;
         for (number, record) in (first..).zip(&live) {
-            self.refuse_held(record)?;
+            self.refuse_held(record, &files)?;
             files.insert(layout::record_path(number, &record.kind, Part::Statement), Some(record.statement));
             files.insert(layout::record_path(number, &record.kind, Part::Envelope), Some(record.envelope));
             if let Some(path) = &record.latest {
@@ -220,10 +220,11 @@ impl Build<'_> {
         Ok(live)
     }
 
-    /// No key signs the commit that revokes it: `verify` would not count the signature.
+    /// No key signs the commit that revokes it: `verify` would not count the signature. Roots sign no commit, and consent to
+    /// their own end.
     fn refuse_revoked(&self, next: &Trust) -> Result<(), LedgerError> {
-        let Signers { runner, git, log, roots } = self.signers;
-        let mut ids = [*runner, *git, *log].into_iter().chain(*roots).map(|key| key.public().id());
+        let Signers { runner, git, log, roots: _ } = self.signers;
+        let mut ids = [*runner, *git, *log].into_iter().map(|key| key.public().id());
         match ids.find(|id| next.has_revoked(id)) {
             None => Ok(()),
             Some(id) => Err(LedgerError::Refused {
@@ -233,15 +234,20 @@ impl Build<'_> {
         }
     }
 
-    /// The signer honours holds (supply-chain 2.5): what is held is not signed.
-    fn refuse_held(&self, record: &SealedRecord) -> Result<(), LedgerError> {
+    /// The signer honours holds (supply-chain 2.5): what is held is not signed, by whichever commit or record before.
+    fn refuse_held(&self, record: &SealedRecord, files: &Files) -> Result<(), LedgerError> {
         let held: &[&str] = match record.kind.as_str() {
             "admin" | Trust::REVOCATION => &[],
             Trust::KIND => &[AdminRecord::HOLD_ROTATION, AdminRecord::HOLD_RECORDS],
             _ => &[AdminRecord::HOLD_RECORDS],
         };
         for object in held {
-            if self.is_there(&format!("holds/{object}.json"))? {
+            let path = format!("holds/{object}.json");
+            let is_held = match files.get(&path) {
+                Some(shown) => shown.is_some(),
+                None => self.is_there(&path)?,
+            };
+            if is_held {
                 return Err(LedgerError::Refused {
                     code: ReasonCode::HoldInForce,
                     message: format!("a hold on `{object}` is in force: nothing of kind `{}` is signed", record.kind),

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orgo_spec::record::Lane;
+use orgo_spec::record::{AdminRecord, Lane, Predicate};
 use orgo_spec::{Digest, ReasonCode};
 
 use super::append::{Append, Entry, Sealer, Signers, spread};
@@ -94,8 +94,10 @@ impl Ledger {
             });
             total.known = there + settled.len();
             entries.truncate(BATCH);
-            // A change of trust is the last record of its commit.
-            if let Some(change) = entries.iter().position(|w| Trust::is_changed_by(w.entry.kind.as_str())) {
+            // A change of trust is the last record of its commit. So is what an administrator says: what a hold keeps
+            // back behind it keeps nothing back before it.
+            let ends = |kind: &str| Trust::is_changed_by(kind) || kind == AdminRecord::KIND;
+            if let Some(change) = entries.iter().position(|w| ends(w.entry.kind.as_str())) {
                 entries.truncate(change + 1);
             }
             let Some(append) = batch(&entries, seconds) else {

@@ -356,6 +356,14 @@ impl Trust {
         self.facts.revoked.iter().any(|r| r.key.id() == *id)
     }
 
+    /// Whether `key` is a root of this trust that `next`, which follows, has revoked.
+    ///
+    /// Its signature on that one change counts: with a threshold of all roots there would be no change without it.
+    #[must_use]
+    pub(crate) fn retires(&self, key: &PublicKey, next: &Self) -> bool {
+        self.root.keys().contains(key) && next.has_revoked(&key.id())
+    }
+
     /// Why a key that the trust lists may not sign this after all: its kind, or the moment.
     ///
     /// # Errors

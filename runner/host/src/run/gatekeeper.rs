@@ -75,7 +75,7 @@ pub(super) fn decide(
     let policies = policy.mandate.as_ref().map(|m| &m.policies);
     let (verdict, pass) = gate::decide(facts, report.as_deref(), policies, run);
     let codes = verdict.record.reason_codes.clone();
-    let outcome = GateOutcome { record: verdict.record, facts: verdict.facts, report };
+    let outcome = GateOutcome { record: verdict.record, facts: verdict.facts, report, excerpt: verdict.excerpt };
     let verdict = match (pass, subject) {
         (Some(pass), Some(input)) => Verdict::Pass { pass, input },
         _ => Verdict::Fail(leading(&codes)),

@@ -129,6 +129,8 @@ pub struct GateOutcome {
     pub facts: Vec<u8>,
     /// The report's bytes: evidence.
     pub report: Option<Vec<u8>>,
+    /// What stands for a report that is too large for a ledger: evidence in its place.
+    pub excerpt: Option<Vec<u8>>,
 }
 
 impl RunOutcome {

@@ -248,8 +248,10 @@ impl RecordProof {
             let message = format!("a key that signed it may not sign a `{kind}`");
             return Err(ProofRefused::new(ReasonCode::KeyScopeMismatch, message));
         }
+        let next = trusts.iter().find(|trust| trust.number() == about.number);
+        let retires = |key: &PublicKey| next.is_some_and(|next| judge.retires(key, next));
         let revoked = |key: &PublicKey| last.facts().revoked.iter().any(|r| r.key == *key && r.since <= about.number);
-        if let Some(key) = verified.signers().iter().find(|key| revoked(key)) {
+        if let Some(key) = verified.signers().iter().find(|key| revoked(key) && !retires(key)) {
             let message =
                 format!("the key {}, which signed it, is revoked from a record on that is not later", key.id().short());
             return Err(ProofRefused::new(ReasonCode::KeyRevoked, message));

@@ -218,6 +218,16 @@ impl Judged {
                 report
             }
         };
+        let excerpt = match record.evidence_refs.get(2) {
+            None => None,
+            Some(digest) => {
+                let excerpt = evidence(digest)?;
+                if excerpt.is_none() {
+                    self.missing(digest, &format!("the excerpt of the report of the gate `{}`", record.gate));
+                }
+                excerpt
+            }
+        };
         let read: Result<GateFacts, _> = canonical::from_slice(facts, Profile::RECORD);
         if let (Ok(read), Some(_)) = (&read, mandate) {
             self.accepts(record, read, governed);
@@ -233,7 +243,7 @@ impl Judged {
             let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
             self.invalid(ReasonCode::GateNotReproduced, message);
         }
-        match gate::replay(record, facts, report.as_deref(), governed.policies.as_deref()) {
+        match gate::replay(record, facts, report.as_deref(), excerpt.as_deref(), governed.policies.as_deref()) {
             Err(error) => self.invalid(ReasonCode::GateNotReproduced, error.to_string()),
             Ok(again) if again.confirmed => {
                 self.counts.gates += 1;

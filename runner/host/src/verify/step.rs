@@ -115,6 +115,9 @@ impl Step {
             };
             return self.invalid(code, "the commit removes what was recorded", path);
         };
+        if after.is_tree() {
+            return self.invalid(ReasonCode::RepoUnsafe, "a folder without files: no record explains it", path);
+        }
         if after.mode != MODE_FILE {
             let message = format!("the mode {:o} is not that of a regular file", after.mode);
             return self.invalid(ReasonCode::RepoUnsafe, message, path);
@@ -264,7 +267,11 @@ impl Step {
             out.counts.add(counts);
             listed.extend(judged.id.map(|id| format!("{number} {id}")));
             log.leaves.extend(leaf.map(|leaf| (*number, leaf)));
-            signers.extend(judged.signers.iter().map(|key| (*number, *key)));
+            let retires = |key: &PublicKey| match &self.next {
+                Some(next) => Some(*number) == last && trust.retires(key, next),
+                None => false,
+            };
+            signers.extend(judged.signers.iter().filter(|key| !retires(key)).map(|key| (*number, *key)));
             complete &= judged.complete;
             if let Some(path) = &judged.latest {
                 latest.insert(path.clone(), files.statement);

@@ -9,6 +9,7 @@ use orgo_host::verify::{Pin, Severity, Verdict, VerifyOptions, verify};
 use orgo_spec::record::TrustRecord;
 use orgo_spec::{Digest, ReasonCode};
 use proptest::prelude::*;
+use std::io::Write as _;
 
 use super::support::{
     Keys, NOW, World, build, build_of, decided, evidence, must, name, record, report, subject, trust, trust_version,
@@ -420,6 +421,44 @@ fn a_damaged_object_is_invalid_and_a_lost_one_is_missing() {
     assert!(report.findings.iter().all(|f| f.severity == Severity::Missing));
     std::fs::copy(&other, &path).expect("another object under its name");
     assert_eq!(world.codes(), [ReasonCode::RecordAltered]);
+}
+
+/// libgit2 waits for ever for the rest of such a file.
+#[test]
+fn an_object_that_was_cut_off_is_refused_wherever_it_was_cut() {
+    let world = World::with_builds();
+    let objects = must(&world.repo(), "git", &["rev-list", "--objects", AUDIT]);
+    let ids: Vec<&str> = objects.lines().filter_map(|l| l.split(' ').next()).collect();
+    for (n, id) in (0u32..).zip(ids) {
+        let path = world.repo().join("objects").join(&id[..2]).join(&id[2..]);
+        let whole = std::fs::read(&path).expect("a loose object");
+        std::fs::remove_file(&path).expect("removed");
+        for cut in [0, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..cut]).expect("written");
+            let (done, waits) = std::sync::mpsc::channel();
+            let (repo, keys) = (world.repo(), &world.keys);
+            let next = build(100 + n, "ci");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let verdict = verify(&repo, AUDIT, &VerifyOptions::default()).map(|r| r.verdict);
+                    if n % 8 == 0 && cut > 0 && cut < whole.len() - 1 {
+                        // Whether it needs that object or not, an append ends.
+                        let ledger = orgo_host::ledger::Ledger::open(&repo, AUDIT).expect("a repository");
+                        let _ended = ledger.append(&next, &keys.signers());
+                    }
+                    let _ = done.send(verdict);
+                });
+                let verdict = waits.recv_timeout(std::time::Duration::from_secs(60)).unwrap_or_else(|_| {
+                    // A panic would wait for the thread that hangs.
+                    let _ = writeln!(std::io::stderr(), "{id}, {cut} bytes: still waiting");
+                    std::process::exit(1)
+                });
+                assert!(verdict.is_err() || verdict.is_ok_and(|v| v == Verdict::Invalid), "{id}, {cut} bytes");
+            });
+        }
+        std::fs::write(&path, &whole).expect("written");
+    }
+    assert_eq!(world.verify().findings, []);
 }
 
 proptest! {

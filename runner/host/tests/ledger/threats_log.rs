@@ -184,6 +184,35 @@ fn a_change_that_no_record_explains_is_refused() {
     }
 }
 
+/// T-43: a folder without files would be a change that no record explains.
+#[test]
+fn a_folder_without_files_is_refused() {
+    let world = World::with_builds();
+    let (repo, tip) = (world.repo(), world.tip());
+    Forgery::of(&world).record(&build(4, "ci").entries[0], &[&world.keys.runner]).commit();
+    let message = world.git().commit(world.tip()).expect("a commit").message;
+    let tree = |listed: &str, folder: &str| {
+        std::fs::write(repo.join("listed"), listed).expect("written");
+        let made = must(&repo, "sh", &["-c", "git mktree < listed"]);
+        format!("040000 tree {}\t{folder}\n", made.trim())
+    };
+    let listed = must(&repo, "git", &["ls-tree", AUDIT]);
+    let open = tree("", "open");
+    let deep = tree(&tree(&tree("", "c"), "b"), "new");
+    let inside = {
+        let below = must(&repo, "git", &["ls-tree", &format!("{AUDIT}:latest")]);
+        let latest = tree(&format!("{below}{}", tree("", "zz")), "latest");
+        let others: String = listed.lines().filter(|l| !l.ends_with("\tlatest")).map(|l| format!("{l}\n")).collect();
+        format!("{others}{latest}")
+    };
+    for listed in [format!("{listed}{open}"), format!("{listed}{deep}"), inside] {
+        std::fs::write(repo.join("listed"), listed).expect("written");
+        let tree = must(&repo, "sh", &["-c", "git mktree < listed"]).trim().parse().expect("an id");
+        world.commit(Some(tip), tree, &[], &message, Some(&world.keys.git));
+        assert_eq!(codes(&world.verify()), [ReasonCode::RepoUnsafe]);
+    }
+}
+
 /// T-69: links, foreign repositories and programs.
 #[test]
 fn entries_that_are_no_regular_files_are_refused() {

@@ -173,6 +173,26 @@ fn a_hold_stops_the_signer() {
     assert_eq!(world.verify().findings, []);
 }
 
+/// T-68: a hold keeps back what comes behind it, in the same commit too; what was released there is not held.
+#[test]
+fn a_hold_keeps_back_what_comes_behind_it_in_one_batch() {
+    let world = World::new();
+    let signers = world.keys.signers();
+    let hold = |object| admin(AdminAction::Hold, object);
+    let next = || build(2, "ci").entries.remove(0);
+    for (behind, object) in [(next(), "records"), (trust_with(&world, |_| {}), "rotation")] {
+        let append = batch(vec![hold(object), behind], 1);
+        assert_eq!(refused(&world, &append, &signers), ReasonCode::HoldInForce);
+    }
+    // Before it, beside another hold, or after its release nothing is held.
+    world.append(&batch(vec![build(1, "ci").entries.remove(0), hold("records")], 1));
+    let release = admin(AdminAction::Release, "records");
+    world.append(&batch(vec![release.clone(), next()], 2));
+    world.append(&batch(vec![hold("records"), release, build(3, "ci").entries.remove(0)], 3));
+    world.append(&batch(vec![hold("publishing"), build(4, "ci").entries.remove(0)], 4));
+    assert_eq!(world.verify().findings, []);
+}
+
 /// T-50: what was written and cannot be read back is not appended.
 #[test]
 fn what_does_not_read_back_is_not_appended() {

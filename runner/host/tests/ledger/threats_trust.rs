@@ -2,10 +2,13 @@
 
 use orgo_host::key::{KeyClass, PrivateKey, Role};
 use orgo_host::ledger::{Append, Entry, Signers};
+use orgo_host::verify::prove;
 use orgo_spec::ReasonCode;
 use orgo_spec::record::Class;
 
-use super::attack::{Forgery, batch, found, key, listed, one, refused, revocation, trust_with, try_trust_with};
+use super::attack::{
+    Forgery, batch, found, key, listed, one, refused, revocation, set_tip, trust_with, try_trust_with,
+};
 use super::support::{NOW, World, build};
 
 /// A ledger whose trust lists a second runner, git key and log key; that trust is record 1.
@@ -190,6 +193,61 @@ fn a_key_that_is_revoked_does_not_sign_the_commit_that_revokes_it() {
         assert_eq!(refused(&two.world, &beside, &keys.signers()), ReasonCode::KeyRevoked);
     }
     two.sound();
+}
+
+/// T-36: where all roots must consent, the one that goes consents to it as well; nobody else is spared by that.
+#[test]
+fn of_two_roots_that_must_both_sign_one_is_revoked() {
+    let world = World::new();
+    let second = key(&world, "root", Role::Root);
+    let both = [world.keys.root[0].clone(), second.clone()];
+    let two = trust_with(&world, |facts| {
+        facts.keys.root.push(listed(&second));
+        facts.root_threshold = 2;
+    });
+    let signers = Signers { roots: &both, ..world.keys.signers() };
+    world.ledger.append(&one(two, 1), &signers).expect("both consent");
+    let entry = revocation(&world, &[(second.public(), 2)]);
+    // Neither alone: one root in wrong hands must not become the only one.
+    for alone in &both {
+        let signers = Signers { roots: std::slice::from_ref(alone), ..world.keys.signers() };
+        assert_eq!(refused(&world, &one(entry.clone(), 2), &signers), ReasonCode::RecordNotDurable);
+        let tip = world.tip().to_string();
+        Forgery::of(&world).record(&entry, &[&world.keys.runner, alone]).commit();
+        assert!(found(&world.verify().findings).contains(&(ReasonCode::SigThresholdNotMet, Some(2))));
+        set_tip(&world, &tip);
+    }
+    world.ledger.append(&one(entry, 2), &signers).expect("both consent");
+    assert_eq!(found(&world.verify().findings), []);
+    let head = world.ledger.head().expect("readable").expect("a ledger");
+    let proof = prove(&world.ledger, &head, 2).expect("a proof");
+    assert_eq!(proof.verify().map(|shown| shown.size).map_err(|e| e.code), Ok(3));
+    // From now on the one that is left signs alone, and the other nothing more.
+    let next = trust_with(&world, |facts| facts.root_threshold = 1);
+    let by = |root: &PrivateKey| Forgery::of(&world).record(&next, &[&world.keys.runner, root]).commit();
+    let tip = world.tip().to_string();
+    by(&second);
+    assert_ne!(found(&world.verify().findings), []);
+    set_tip(&world, &tip);
+    world.append(&one(next, 3));
+    world.append(&build(4, "ci"));
+    assert_eq!(found(&world.verify().findings), []);
+}
+
+/// T-36: what a root signed before, from the record on that its revocation names, counts no more; its consent to the
+/// revocation does.
+#[test]
+fn a_revoked_root_consents_to_its_own_end_and_to_nothing_before() {
+    let world = World::new();
+    let second = key(&world, "root", Role::Root);
+    let both = [world.keys.root[0].clone(), second.clone()];
+    let signers = Signers { roots: &both, ..world.keys.signers() };
+    let two = trust_with(&world, |facts| facts.keys.root.push(listed(&second)));
+    world.ledger.append(&one(two, 1), &signers).expect("both consent");
+    world.ledger.append(&one(trust_with(&world, |_| {}), 2), &signers).expect("both consent");
+    let entry = revocation(&world, &[(second.public(), 2)]);
+    world.ledger.append(&one(entry, 3), &signers).expect("both consent");
+    assert_eq!(found(&world.verify().findings), [(ReasonCode::KeyRevoked, Some(2))]);
 }
 
 /// T-18: of two changes of trust in one commit the second is judged after the first.

@@ -27,13 +27,17 @@ impl<'p> Shared<'p> {
         };
         for (i, pool) in (0..).zip(&pipeline.runtime.pools) {
             shared.pools.insert(pool.name.as_str(), i);
-            shared.resources.push(Resource { name: pool.name.to_string(), capacity: u64::from(*pool.capacity) });
+            shared.resources.push(Resource {
+                name: pool.name.to_string(),
+                capacity: u64::from(*pool.capacity),
+                is_mutex: false,
+            });
         }
         for mutex in pipeline.stages.iter().flat_map(|s| &s.runtime.mutexes) {
             if !shared.mutexes.contains_key(mutex.as_str()) {
                 let at = u32::try_from(shared.resources.len()).expect("fewer than stages");
                 shared.mutexes.insert(mutex.as_str(), at);
-                shared.resources.push(Resource { name: mutex.to_string(), capacity: 1 });
+                shared.resources.push(Resource { name: mutex.to_string(), capacity: 1, is_mutex: true });
             }
         }
         shared

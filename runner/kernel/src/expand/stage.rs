@@ -238,6 +238,7 @@ fn extra(stage: &Stage, parameters: &[(String, String)]) -> Extra {
             .iter()
             .map(|s| SecretRef { name: s.name.value.clone(), from: s.from.value.clone(), keyed_digest: s.keyed_digest })
             .collect(),
+        step: stage.step.as_ref().map(|s| s.value),
         ..Extra::default()
     };
     extra.env_pass.sort_unstable();

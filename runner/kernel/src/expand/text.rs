@@ -173,6 +173,7 @@ impl List {
         let mut list: Vec<String> = self.texts.iter().map(|t| t.apply(values)).collect();
         if self.sorted {
             list.sort_unstable();
+            list.dedup();
         }
         list.into()
     }

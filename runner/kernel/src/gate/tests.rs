@@ -151,14 +151,14 @@ fn a_recorded_gate_decides_the_same_again() {
     let ours = Digest::of(b"ours");
     for bytes in [report("passed", 0, ours), report("failed", 3, ours), b"not a report".to_vec()] {
         let (verdict, _) = decide(facts(&bytes, ours), Some(&bytes), None, "run");
-        let again = replay(&verdict.record, &verdict.facts, Some(&bytes), None).expect("the evidence is there");
+        let again = replay(&verdict.record, &verdict.facts, Some(&bytes), None, None).expect("the evidence is there");
         assert!(again.confirmed && again.same_engine && !again.report_absent);
-        let alone = replay(&verdict.record, &verdict.facts, None, None).expect("the facts are there");
+        let alone = replay(&verdict.record, &verdict.facts, None, None, None).expect("the facts are there");
         assert!(!alone.confirmed && alone.report_absent, "a report that is not at hand confirms nothing");
         assert_eq!(alone.decision, verdict.record.decision, "missing is not invalid");
     }
     let (verdict, _) = decide(facts(&[], ours), None, None, "run");
-    let again = replay(&verdict.record, &verdict.facts, None, None).expect("there was no report");
+    let again = replay(&verdict.record, &verdict.facts, None, None, None).expect("there was no report");
     assert!(again.confirmed && !again.report_absent);
 }
 
@@ -173,11 +173,11 @@ fn facts_have_one_spelling_and_say_what_the_report_says() {
         record
     };
     let spaced = [b" ", verdict.facts.as_slice()].concat();
-    assert!(matches!(replay(&naming(&spaced), &spaced, Some(&bad), None), Err(ReplayError::Facts { .. })));
+    assert!(matches!(replay(&naming(&spaced), &spaced, Some(&bad), None, None), Err(ReplayError::Facts { .. })));
     let text = String::from_utf8(verdict.facts.clone()).expect("text");
     let lying = text.replace(r#""status":"failed""#, r#""status":"passed""#).replace(r#""errors":1"#, r#""errors":0"#);
     assert_ne!(lying, text);
-    let again = replay(&naming(lying.as_bytes()), lying.as_bytes(), Some(&bad), None).expect("well formed");
+    let again = replay(&naming(lying.as_bytes()), lying.as_bytes(), Some(&bad), None, None).expect("well formed");
     assert_eq!((again.decision, again.confirmed), (Decision::Fail, false), "the report itself is read again");
 }
 
@@ -207,7 +207,8 @@ fn policies_refuse_more_and_never_permit_what_the_floor_refuses() {
             (&expected, &by.iter().map(ToString::to_string).collect())
         );
         assert_eq!(pass.is_some(), expected.is_empty());
-        let again = replay(&verdict.record, &verdict.facts, Some(report), policies).expect("the evidence is there");
+        let again =
+            replay(&verdict.record, &verdict.facts, Some(report), None, policies).expect("the evidence is there");
         assert_eq!(again.confirmed, policies.is_some(), "the record alone gives the same verdict");
         assert!(again.same_engine && again.decision == verdict.record.decision);
     }
@@ -230,14 +231,14 @@ fn a_gate_whose_policies_are_not_at_hand_is_not_confirmed_and_not_invalid() {
     let (good, bad) = (report("passed", 0, ours), report("failed", 2, ours));
     for (report, policies) in [(&good, permissive(mandate)), (&bad, policies(mandate, NO_WARNINGS))] {
         let (verdict, _) = decide(governed(report, ours), Some(report), Some(&policies), "run");
-        let again = replay(&verdict.record, &verdict.facts, Some(report), None).expect("the facts are there");
+        let again = replay(&verdict.record, &verdict.facts, Some(report), None, None).expect("the facts are there");
         assert!(again.policies_absent && !again.confirmed);
         assert_eq!((again.decision, &again.reason_codes), (verdict.record.decision, &verdict.record.reason_codes));
     }
     // The floor is decided again all the same: a record cannot hide behind policies that are gone.
     let (verdict, _) = decide(governed(&bad, ours), Some(&bad), Some(&permissive(mandate)), "run");
     let forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..verdict.record.clone() };
-    let again = replay(&forged, &verdict.facts, Some(&bad), None).expect("the facts are there");
+    let again = replay(&forged, &verdict.facts, Some(&bad), None, None).expect("the facts are there");
     assert_eq!((again.decision, again.confirmed), (Decision::Fail, false));
 }
 
@@ -249,7 +250,7 @@ fn a_governed_gate_cannot_be_passed_off_as_one_that_the_floor_alone_decided() {
     assert_eq!(verdict.record.reason_codes, [ReasonCode::PolicyError]);
     let engine = Engine { name: ENGINE.into(), version: ENGINE_VERSION.into() };
     let forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], engine, ..verdict.record };
-    assert!(matches!(replay(&forged, &verdict.facts, Some(&good), None), Err(ReplayError::Other { .. })));
+    assert!(matches!(replay(&forged, &verdict.facts, Some(&good), None, None), Err(ReplayError::Other { .. })));
 }
 
 /// One thing that may happen to a gate.
@@ -327,7 +328,7 @@ proptest! {
         let target = if in_report { &mut bytes } else { &mut facts };
         let at = at.index(target.len());
         target[at] ^= 1 << bit;
-        prop_assert!(replay(&verdict.record, &facts, Some(&bytes), None).is_err());
+        prop_assert!(replay(&verdict.record, &facts, Some(&bytes), None, None).is_err());
         // Even a record that names the altered facts of a refusal does not make it a pass.
         let bad = report("failed", 1, ours);
         let (failing, _) = decide(super::tests::facts(&bad, ours), Some(&bad), None, "run");
@@ -336,7 +337,7 @@ proptest! {
         altered[at] ^= 1 << bit;
         let mut forged = GateRecord { decision: Decision::Pass, reason_codes: vec![], ..failing.record };
         forged.evidence_refs[0] = Digest::of(&altered);
-        if let Ok(again) = replay(&forged, &altered, Some(&bad), None) {
+        if let Ok(again) = replay(&forged, &altered, Some(&bad), None, None) {
             prop_assert!(!again.confirmed && again.decision == Decision::Fail);
         }
     }

@@ -64,6 +64,8 @@ pub struct Resource {
     pub name: String,
     /// How much there is.
     pub capacity: u64,
+    /// Whether it is a mutex; pools and mutexes may have one name.
+    pub is_mutex: bool,
 }
 
 /// A service of a resolved pipeline.

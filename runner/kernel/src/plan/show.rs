@@ -1,5 +1,8 @@
 //! A resolved pipeline as a document that decodes to the same plan.
 
+mod nesting;
+mod runtime;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -32,6 +35,7 @@ impl Resolved {
         for (name, value) in &self.parameters {
             let _ = writeln!(out, "    param {} default={}", quoted(name), quoted(value));
         }
+        self.shared_kdl(&mut out);
         let named = self.named_outputs();
         for id in self.graph.stages() {
             self.stage_kdl(id, &named, &mut out);
@@ -40,7 +44,7 @@ impl Resolved {
             let _ = writeln!(out, "    gate {} on={}", quoted(&gate.name), quoted(&self.stage(gate.on).name));
         }
         out.push_str("}\n");
-        out
+        nesting::bounded(out)
     }
 
     /// Outputs that edges carry alone, with names for them.
@@ -64,12 +68,16 @@ impl Resolved {
             Action::Tool { name, .. } => Some(name.as_str()),
             Action::Compile(compiler) => Some(compiler.tool().name()),
         };
-        for (field, name) in [("uses", tool), ("gate", gate.map(|g| g.name.as_str()))] {
+        let approval = self.approval(id).map(|a| a.name.as_str());
+        for (field, name) in [("uses", tool), ("gate", gate.map(|g| g.name.as_str())), ("approval", approval)] {
             if let Some(name) = name {
                 let _ = write!(out, " {field}={}", quoted(name));
             }
         }
         out.push_str(" {\n");
+        if let Some(step) = stage.extra.as_ref().and_then(|e| e.step) {
+            let _ = writeln!(out, "        step {}", quoted(step.as_str()));
+        }
         let mut line = |field: &str, values: &[&str]| {
             let values: Vec<String> = values.iter().map(|v| escaped(v)).collect();
             let _ = writeln!(out, "        {field} {}", values.join(" "));
@@ -118,11 +126,11 @@ impl Resolved {
         for condition in stage.extra.iter().flat_map(|e| &e.params) {
             let _ = writeln!(out, "        when param={} is={}", quoted(&condition.name), quoted(&condition.is));
         }
+        self.runtime_kdl(stage, out);
         let _ = writeln!(
             out,
-            "        timeout \"{}ms\"\n        retries {}\n        cpus {}\n        network {}\n        isolation {}\n    }}",
+            "        timeout \"{}ms\"\n        cpus {}\n        network {}\n        isolation {}\n    }}",
             stage.timeout_ms,
-            stage.retries,
             stage.cpus,
             quoted(match stage.network {
                 orgo_spec::pipeline::Network::None => "none",

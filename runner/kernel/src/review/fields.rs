@@ -104,7 +104,8 @@ pub(super) fn fields(plan: &Resolved, id: StageId) -> Fields {
 
 /// What few stages say; the outputs of edges are told with the edges.
 fn set_extra(extra: &Extra, set: &mut impl FnMut(&str, String)) {
-    let Extra { artifacts: _, env_pass, secrets, changed, params } = extra;
+    let Extra { artifacts: _, env_pass, secrets, changed, params, step } = extra;
+    set("step", step.map_or_else(String::new, |s| s.as_str().to_owned()));
     for variable in env_pass {
         set(&format!("env-pass {variable}"), "as the runner has it".to_owned());
     }

@@ -9,7 +9,7 @@ use super::places::Places;
 use super::{Found, pairs, stage};
 use crate::declared::{Declared, DeclaredPipeline};
 use crate::graph::StageId;
-use crate::plan::Resolved;
+use crate::plan::{Resolved, ResolvedApproval};
 
 /// A pipeline of the head, and where its parts are written.
 pub(super) struct Side<'d> {
@@ -103,6 +103,7 @@ pub(super) fn changed(old: &DeclaredPipeline, new: &DeclaredPipeline, found: &mu
     let mut about = About { pipeline: &plan.name, found };
     head(before, &side, &mut about);
     gates(before, &side, &mut about);
+    approvals(before, &side, &mut about);
     let (old_ids, new_ids) = (Side::new(old).by_name(), side.by_name());
     let lost = old_ids.iter().filter(|(name, _)| !new_ids.contains_key(*name)).map(|(_, id)| *id);
     let mut gone: BTreeMap<Fields, StageId> = lost.map(|id| (fields(before, id), id)).collect();
@@ -251,5 +252,39 @@ impl About<'_> {
         let finding = self.found.push(strength, kind, message);
         finding.pipeline = Some(self.pipeline.to_owned());
         finding
+    }
+}
+
+/// Who must agree: fewer people, more who may, and a longer time are weaker.
+fn approvals(before: &Resolved, side: &Side<'_>, about: &mut About<'_>) {
+    let by_name = |plan: &Resolved| -> BTreeMap<String, ResolvedApproval> {
+        plan.approvals.iter().map(|a| (a.name.clone(), a.clone())).collect()
+    };
+    let text = |a: &ResolvedApproval| {
+        let by = if a.by.is_empty() { "all approvers".to_owned() } else { a.by.join(", ") };
+        format!("{} of {by}, for at most {} s", a.need, a.expires_s)
+    };
+    for (name, was, is) in pairs(&by_name(before), &by_name(side.plan)) {
+        let (strength, what) = match (was, is) {
+            (None, Some(_)) => (Strength::Stronger, "is added"),
+            (Some(_), None) => (Strength::Weaker, "is removed"),
+            (Some(was), Some(is)) if was != is => (direction_of(was, is), "changes"),
+            (Some(_), Some(_)) | (None, None) => continue,
+        };
+        let finding = about.add(strength, Kind::Approval, format!("the approval `{name}` {what}"));
+        (finding.before, finding.after) = (was.map(text), is.map(text));
+        finding.place = Some(side.part("approval", name));
+    }
+}
+
+fn direction_of(was: &ResolvedApproval, is: &ResolvedApproval) -> Strength {
+    let everyone = |a: &ResolvedApproval| a.by.is_empty();
+    let within = |a: &ResolvedApproval, b: &ResolvedApproval| {
+        everyone(b) || !everyone(a) && a.by.iter().all(|n| b.by.contains(n))
+    };
+    if is.need < was.need || is.expires_s > was.expires_s || !within(is, was) {
+        Strength::Weaker
+    } else {
+        Strength::Stronger
     }
 }

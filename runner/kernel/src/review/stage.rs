@@ -38,6 +38,15 @@ pub(super) fn changed(old: (&Resolved, StageId), new: (&Side<'_>, StageId), abou
                     (Strength::Unclear, Kind::GateOfStage, "the stage stands behind another gate".to_owned())
                 }
             },
+            "approval" => match (was.approval, is.approval) {
+                (Some(_), None) => {
+                    (Strength::Weaker, Kind::Approval, "nobody has to approve the stage any more".to_owned())
+                }
+                (None, _) => (Strength::Stronger, Kind::Approval, "people have to approve the stage".to_owned()),
+                (Some(_), Some(_)) => {
+                    (Strength::Unclear, Kind::Approval, "the stage needs another approval".to_owned())
+                }
+            },
             "optional" if is.is_optional() => {
                 let message = "the run may end well although the stage does not".to_owned();
                 (Strength::Weaker, Kind::StageChanged, message)

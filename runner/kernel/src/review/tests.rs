@@ -104,6 +104,26 @@ fn permissions_and_gates_have_a_direction() {
 }
 
 #[test]
+fn approvals_have_a_direction() {
+    let pipeline =
+        |approval: &str, stage: &str| format!("pipeline \"p\" {{ {approval} stage \"s\"{stage} {{ run \"x\" }} }}");
+    let old = pipeline("approval \"a\" { need 2; by \"ann\" \"bob\"; expires \"8h\" };", " approval=\"a\"");
+    let base = declared(&old, "", "");
+    for (from, to) in [
+        ("need 2", "need 1"),
+        ("\"bob\"", "\"bob\" \"eve\""),
+        ("by \"ann\" \"bob\"", "role \"approver\""),
+        ("8h", "9h"),
+        (" approval=\"a\" {", " {"),
+    ] {
+        let head = declared(&old.replace(from, to), "", "");
+        assert_eq!(told(&base, &head)[0].0, Strength::Weaker, "{to}");
+        assert_eq!(told(&head, &base)[0].0, Strength::Stronger, "{to}, the other way round");
+    }
+    assert_eq!(told(&base, &declared(&pipeline("", ""), "", ""))[0].0, Strength::Weaker);
+}
+
+#[test]
 fn mandates_have_a_direction() {
     let pipeline = "pipeline \"p\" mandate=\"m\" { stage \"s\" { run \"x\" } }";
     let digest = |c: &str| format!("sha256:{}", c.repeat(64));

@@ -67,6 +67,20 @@ pub enum StopSignal {
     Kill,
 }
 
+impl StopSignal {
+    /// The word that is written for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Term => "TERM",
+            Self::Int => "INT",
+            Self::Quit => "QUIT",
+            Self::Hup => "HUP",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
 words!(StopSignal, "`TERM`, `INT`, `QUIT`, `HUP` or `KILL`", "TERM" => Self::Term, "INT" => Self::Int, "QUIT" => Self::Quit, "HUP" => Self::Hup, "KILL" => Self::Kill);
 
 impl Service {

@@ -1,6 +1,8 @@
 //! `orgo check --resolved`: what pipelines expand to.
 
-use orgo_kernel::plan::{Action, Resolved};
+use std::collections::BTreeMap;
+
+use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
 use serde_json::{Value, json};
 
 use super::super::Context;
@@ -50,10 +52,12 @@ fn plan_json(plan: &Resolved) -> Value {
                 "uses": uses,
                 "config": config,
                 "gate": stage.gate.map(|g| &plan.gates[g as usize].name),
+                "approval": stage.approval.map(|a| &plan.approvals[a as usize].name),
+                "step": stage.extra.as_ref().and_then(|e| e.step),
                 "files": &*stage.files,
                 "from": from,
                 "out": &*stage.outs,
-                "env": stage.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<std::collections::BTreeMap<_, _>>(),
+                "env": stage.env.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<BTreeMap<_, _>>(),
                 "env_pass": stage.env_pass(),
                 "secrets": stage.secrets().iter().map(|s| json!({ "name": s.name, "from": s.from.to_string(), "keyed_digest": s.keyed_digest })).collect::<Vec<_>>(),
                 "changed": stage.extra.as_ref().map(|e| &e.changed),
@@ -61,6 +65,13 @@ fn plan_json(plan: &Resolved) -> Value {
                 "tools": &*stage.tools,
                 "timeout_ms": stage.timeout_ms,
                 "retries": stage.retries,
+                "retry": stage.runtime.as_ref().and_then(|r| r.retry.as_ref()),
+                "pools": claims(plan, stage, false),
+                "mutexes": claims(plan, stage, true).into_keys().collect::<Vec<_>>(),
+                "memory_bytes": stage.runtime.as_ref().and_then(|r| r.memory_bytes),
+                "optional": stage.is_optional(),
+                "finally": stage.is_finally(),
+                "needs": stage.services().iter().map(|s| &plan.services[*s as usize].name).collect::<Vec<_>>(),
                 "cpus": stage.cpus,
                 "network": stage.network,
                 "isolation": stage.isolation,
@@ -74,7 +85,17 @@ fn plan_json(plan: &Resolved) -> Value {
         "blueprint": plan.blueprint,
         "record": if plan.record_always { "always" } else { "changed" },
         "parameters": parameters(plan),
+        "approvals": plan.approvals,
+        "pools": plan.resources.iter().filter(|r| !r.is_mutex).map(|r| (&r.name, r.capacity)).collect::<BTreeMap<_, _>>(),
+        "services": plan.services,
         "stages": stages,
         "gates": plan.gates.iter().map(|g| json!({ "name": g.name, "on": plan.stage(g.on).name })).collect::<Vec<_>>(),
     })
+}
+
+/// What a stage takes while it runs: mutexes, or of which pools how much.
+fn claims<'p>(plan: &'p Resolved, stage: &ResolvedStage, mutexes: bool) -> BTreeMap<&'p str, u64> {
+    let claims = stage.runtime.iter().flat_map(|r| &r.claims);
+    let named = claims.map(|(at, amount)| (&plan.resources[*at as usize], *amount));
+    named.filter(|(r, _)| r.is_mutex == mutexes).map(|(r, amount)| (r.name.as_str(), amount)).collect()
 }

@@ -1,0 +1,71 @@
+//! A run told as JSON.
+
+use orgo_host::run::RunOutcome;
+use orgo_kernel::plan::Resolved;
+use orgo_kernel::scheduler::State;
+use serde_json::{Value, json};
+
+use crate::command::plan::parameters;
+use crate::ledger::Recorded;
+use crate::report::Times;
+
+/// The result as JSON: `orgo.run/1`.
+pub(super) fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -> Value {
+    let stages: Vec<Value> = plan
+        .stages
+        .iter()
+        .zip(&outcome.stages)
+        .map(|(stage, o)| {
+            let (state, code) = match o.state {
+                State::Done { hit: true } => ("hit", None),
+                State::Done { hit: false } => ("ran", None),
+                State::Failed(code) => ("failed", Some(code)),
+                State::Refused(code) => ("refused", Some(code)),
+                State::Unapproved(code) => ("waiting", Some(code)),
+                State::Skipped(code) => ("skipped", Some(code)),
+                State::Waiting
+                | State::Deciding
+                | State::Asking
+                | State::Looking
+                | State::Ready
+                | State::Running
+                | State::Paused(_) => ("open", None),
+            };
+            json!({
+                "stage": stage.name,
+                "state": state,
+                "code": code,
+                "key": o.keyed.as_ref().map(|k| k.key),
+                "why": o.why,
+                "attempts": o.attempts.len(),
+                "optional": o.optional,
+                "duration_ms": o.duration_ms,
+            })
+        })
+        .collect();
+    let times = Times::of(plan, outcome);
+    json!({
+        "schema": "orgo.run/1",
+        "run": outcome.run,
+        "pipeline": plan.name,
+        "parameters": parameters(plan),
+        "succeeded": outcome.succeeded(),
+        "waiting": outcome.is_waiting(),
+        "code": outcome.terminal_code(),
+        "ran": outcome.ran(),
+        "hits": outcome.hits(),
+        "duration_ms": outcome.ended_ms - outcome.started_ms,
+        "saved_ms": times.saved_ms,
+        "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
+        "stages": stages,
+        "approvals": outcome.approvals.iter().map(crate::report::approval).collect::<Vec<_>>(),
+        "record": recorded.map(|r| json!({
+            "number": r.number,
+            "id": r.id,
+            "branch": r.branch,
+            "lane": r.lane,
+            "class": r.class,
+            "confirmed": r.confirmed,
+        })),
+    })
+}
