@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 11] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("age", &["orgo-host"]),
     ("kdl", &["orgo-spec"]),
     ("granit-parser", &["orgo-spec"]),
@@ -24,7 +24,8 @@ const HOMES: [(&str, &[&str]); 11] = [
     ("flate2", &["orgo-host"]),
     ("tokio", &[]),
     ("tonic", &[]),
-    ("landlock", &[]),
+    ("landlock", &["orgo-host"]),
+    ("seccompiler", &["orgo-host"]),
     ("redb", &[]),
     ("goblin", &["orgo-host"]),
 ];

@@ -68,13 +68,3 @@ refuses! {
     what_needs_an_approval_is_neither_a_tool_nor_optional: "pipeline \"p\" {\n    approval \"release\" { need 1; role \"approver\" }\n    stage \"s\" uses=\"ingest\" approval=\"release\" { source \"one\" file=\"a.csv\" license=\"MIT\" version=\"1\" }\n    stage \"a\" approval=\"release\" { run \"x\"; optional #true }\n    stage \"b\" approval=\"release\" { run \"x\"; finally #true }\n}\n" => ["DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID", "DOCUMENT_INVALID"];
     sources_need_provenance: "pipeline \"p\" {\n    stage \"s\" uses=\"ingest\" { source \"one\" file=\"a.csv\" version=\"1\" retrieved-at=\"yesterday\" }\n}\n" => ["DOCUMENT_INVALID", "PROVENANCE_INCOMPLETE"];
 }
-
-#[test]
-fn isolation_that_cannot_be_enforced_is_refused() {
-    let repo = Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "true"; isolation "hermetic" } }"#);
-    for command in ["check", "run"] {
-        let json = repo.orgo(&[command, "--json"]).exits(4).json();
-        assert_eq!(json["problems"][0]["code"], "ISOLATION_UNAVAILABLE");
-    }
-    assert!(!repo.exists("out/p"), "nothing ran");
-}

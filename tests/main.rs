@@ -14,6 +14,7 @@ mod evidence;
 mod faults;
 mod gc;
 mod hostile;
+mod isolation;
 mod keys;
 mod language;
 mod ledger;

@@ -25,6 +25,9 @@ use crate::args::Args;
 const BUG: u8 = 70;
 
 fn main() -> ExitCode {
+    if let Some(code) = orgo_host::isolation::shim(std::env::args_os()) {
+        return code;
+    }
     std::panic::catch_unwind(run).unwrap_or_else(|_| {
         output::error("this is a mistake of orgo itself (INTERNAL_ERROR); please report it with the lines above");
         ExitCode::from(BUG)

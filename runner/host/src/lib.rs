@@ -3,7 +3,7 @@
 //! * [`evidence`]: stores outside, where what records name is mirrored.
 //! * [`workspace`]: the places of one repository; [`store`]: content by digest, results by key.
 //! * [`sources`], [`tools`]: what stages read, known by content.
-//! * [`process`], [`sandbox`]: one attempt of one stage.
+//! * [`process`], [`sandbox`]: one attempt of one stage; [`isolation`]: what is kept away from it.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
@@ -21,6 +21,7 @@ pub mod file;
 pub mod folder;
 pub mod gc;
 pub mod git;
+pub mod isolation;
 pub mod journal;
 pub mod key;
 pub mod ledger;

@@ -18,6 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::file::{At, PathError};
+use crate::isolation::{Confined, launch};
 
 /// How long a stage may take to end by itself after it was told to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -40,6 +41,33 @@ pub struct Invocation<'i> {
     pub timeout: Duration,
     /// How it is ended.
     pub ending: Ending,
+    /// What is kept away from it; nothing is at `open`.
+    pub confined: Option<Confined<'i>>,
+}
+
+/// Why a program could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system refused.
+    #[error("{}: {}", .0, .0.io())]
+    Path(#[from] PathError),
+    /// The program could not be started within its confinement.
+    #[error("cannot start the program: {0}")]
+    Program(String),
+    /// The confinement cannot be had.
+    #[error("the isolation that the stage declares cannot be had: {0}")]
+    Isolation(String),
+}
+
+impl StartError {
+    /// The reason code.
+    #[must_use]
+    pub const fn code(&self) -> ReasonCode {
+        match self {
+            Self::Path(_) | Self::Program(_) => ReasonCode::StageFailed,
+            Self::Isolation(_) => ReasonCode::IsolationUnavailable,
+        }
+    }
 }
 
 /// How a process is ended: a signal to its group, and some time later `KILL`.
@@ -57,7 +85,7 @@ impl Default for Ending {
     }
 }
 
-fn signal(named: StopSignal) -> Signal {
+pub(crate) fn signal(named: StopSignal) -> Signal {
     match named {
         StopSignal::Term => Signal::TERM,
         StopSignal::Int => Signal::INT,
@@ -127,8 +155,15 @@ impl Waker {
 /// Runs a program to its end.
 ///
 /// # Errors
-/// [`PathError`] if it cannot be started.
-pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError> {
+/// [`StartError`] if it cannot be started, or not within its confinement.
+pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, StartError> {
+    match invocation.confined {
+        None => Ok(run_open(&invocation, waker)?),
+        Some(confined) => launch::run(&invocation, confined, waker),
+    }
+}
+
+fn run_open(invocation: &Invocation<'_>, waker: &Waker) -> Result<Exit, PathError> {
     let share = |file: &File| file.try_clone().at("share a file with", invocation.program);
     let mut command = Command::new(invocation.program);
     command
@@ -144,40 +179,58 @@ pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, PathError>
     let deadline = Instant::now() + invocation.timeout;
     let mut child = command.spawn().at("start", invocation.program)?;
     drop(command);
-    let exit = wait(&mut child, deadline, waker, invocation.ending).at("wait for", invocation.program);
+    let exit = attend(&mut child, deadline, waker, invocation.ending).at("wait for", invocation.program);
     end_group(&child, Signal::KILL); // whatever it left behind
     exit
 }
 
-fn wait(child: &mut Child, deadline: Instant, waker: &Waker, ending: Ending) -> std::io::Result<Exit> {
-    let pid = group(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    let reason = loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
-        };
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN), PollFd::new(&*waker.0, PollFlags::IN)];
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(0) => break Exit::Timeout,
-            Ok(_) if fds[0].revents().contains(PollFlags::IN) => return child.wait().map(told),
-            Ok(_) => break Exit::Cancelled,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(e) => return Err(e.into()),
-        }
+fn attend(child: &mut Child, deadline: Instant, waker: &Waker, ending: Ending) -> std::io::Result<Exit> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let reason = match wait(&pidfd, waker, deadline)? {
+        Waited::Ended => return child.wait().map(told),
+        Waited::Timeout => Exit::Timeout,
+        Waited::Woken => Exit::Cancelled,
     };
     end_group(child, signal(ending.signal));
-    let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-    let grace = Timespec {
-        tv_sec: i64::try_from(ending.grace.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(ending.grace.subsec_nanos()),
-    };
-    if !matches!(poll(&mut fds, Some(&grace)), Ok(1..)) {
+    if !matches!(ends_within(&pidfd, ending.grace), Ok(true)) {
         end_group(child, Signal::KILL);
     }
     child.wait()?;
     Ok(reason)
+}
+
+/// What came first.
+pub(crate) enum Waited {
+    /// The process ended.
+    Ended,
+    /// It was too late.
+    Timeout,
+    /// Somebody woke the worker.
+    Woken,
+}
+
+/// Waits for the end of a process, for a wake-up, or for a time.
+pub(crate) fn wait(pidfd: &OwnedFd, waker: &Waker, deadline: Instant) -> std::io::Result<Waited> {
+    loop {
+        let timeout = timespec(deadline.saturating_duration_since(Instant::now()));
+        let mut fds = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(&*waker.0, PollFlags::IN)];
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(0) => return Ok(Waited::Timeout),
+            Ok(_) if fds[0].revents().contains(PollFlags::IN) => return Ok(Waited::Ended),
+            Ok(_) => return Ok(Waited::Woken),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Whether a process ends within a time.
+pub(crate) fn ends_within(pidfd: &OwnedFd, time: Duration) -> std::io::Result<bool> {
+    Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timespec(time)))? > 0)
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX), tv_nsec: i64::from(time.subsec_nanos()) }
 }
 
 fn told(status: ExitStatus) -> Exit {
@@ -187,12 +240,8 @@ fn told(status: ExitStatus) -> Exit {
     }
 }
 
-fn group(child: &Child) -> Pid {
-    Pid::from_raw(i32::try_from(child.id()).expect("process ids fit i32")).expect("process ids are not zero")
-}
-
 fn end_group(child: &Child, signal: Signal) {
-    let _ = kill_process_group(group(child), signal); // gone already is what we want
+    let _ = kill_process_group(Pid::from_child(child), signal); // gone already is what we want
 }
 
 #[cfg(test)]
@@ -211,6 +260,7 @@ mod tests {
             log,
             timeout,
             ending: Ending::default(),
+            confined: None,
         };
         run(invocation, waker).expect("started")
     }

@@ -1,7 +1,7 @@
 //! The working folder of a worker: inputs are copied in, outputs are taken out, and what is left is
 //! cleared before the next attempt.
 //!
-//! At `open` nothing is enforced: the folder is an ordinary one, and the stage sees the host.
+//! At `open` the folder is an ordinary one, and the stage sees the host; other levels: [`crate::isolation`].
 
 mod arrange;
 
@@ -72,7 +72,21 @@ impl OutputError {
 pub struct Sandbox {
     arranger: Arranger,
     root: Folder,
+    annex: Option<[Arranger; 2]>,
 }
+
+/// Two folders beside the working folder, both empty.
+#[derive(Debug)]
+pub struct Annex {
+    /// For temporary files.
+    pub temporary: PathBuf,
+    /// For a root of the stage's own to be mounted on.
+    pub mount_point: PathBuf,
+}
+
+/// The time of every input at `hermetic`, seconds since the epoch: 2011-11-11 11:11:11, which workers of the Remote
+/// Execution API use.
+const FIXED_TIME: i64 = 1_321_009_871;
 
 impl Sandbox {
     /// Makes an empty folder called `name` below `work`.
@@ -82,7 +96,7 @@ impl Sandbox {
     pub fn new(work: &Path, name: &str) -> Result<Self, PathError> {
         let arranger = Arranger::new(Folder::open(work)?, name)?;
         let root = arranger.arrange(&Layout::default())?;
-        Ok(Self { arranger, root })
+        Ok(Self { arranger, root, annex: None })
     }
 
     /// Clears what earlier attempts left and copies the inputs in.
@@ -115,6 +129,30 @@ impl Sandbox {
             store.copy_out(config, &self.root, CONFIG_PATH, false)?;
         }
         Ok(())
+    }
+
+    /// Gives everything in the working folder one fixed time, so that no stage sees when it runs.
+    ///
+    /// # Errors
+    /// [`PathError`] if a time cannot be set.
+    pub fn fix_times(&self) -> Result<(), PathError> {
+        fix_times(self.root.path())
+    }
+
+    /// Makes the folders beside the working folder, or empties them.
+    ///
+    /// # Errors
+    /// [`PathError`] if one cannot be made.
+    pub fn annex(&mut self) -> Result<Annex, PathError> {
+        let annex = match self.annex.take() {
+            Some(annex) => annex,
+            None => [self.arranger.beside("tmp")?, self.arranger.beside("root")?],
+        };
+        let [temporary, mount_point] = &annex;
+        let path = |arranger: &Arranger| arranger.arrange(&Layout::default()).map(|f| f.path().to_owned());
+        let made = Annex { temporary: path(temporary)?, mount_point: path(mount_point)? };
+        self.annex = Some(annex);
+        Ok(made)
     }
 
     /// Where it lies.
@@ -156,8 +194,32 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        let _ = self.arranger.clear(); // a leftover is removed when the next run starts
+        let annex = self.annex.iter().flatten();
+        for folder in annex.chain([&self.arranger]) {
+            let _ = folder.clear(); // a leftover is removed when the next run starts
+        }
     }
+}
+
+/// Sets the time of everything below `folder`, and then its own.
+fn fix_times(folder: &Path) -> Result<(), PathError> {
+    for entry in fs::read_dir(folder).at("list", folder)? {
+        let entry = entry.at("list", folder)?;
+        let path = entry.path();
+        if entry.file_type().at("read the status of", &path)?.is_dir() {
+            fix_times(&path)?;
+        } else {
+            fix_time(&path)?;
+        }
+    }
+    fix_time(folder)
+}
+
+fn fix_time(path: &Path) -> Result<(), PathError> {
+    let time = rustix::fs::Timespec { tv_sec: FIXED_TIME, tv_nsec: 0 };
+    let times = rustix::fs::Timestamps { last_access: time, last_modification: time };
+    rustix::fs::utimensat(rustix::fs::CWD, path, &times, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)
+        .at("set the time of", path)
 }
 
 /// Makes the folder `path`, empty.

@@ -157,6 +157,26 @@ impl Tools {
         Ok(loads)
     }
 
+    /// Every file that starting these programs reads before their first instruction, under the names that it is
+    /// asked for by and where it lies; sorted.
+    ///
+    /// # Errors
+    /// [`ToolError`] if one is missing or cannot be read.
+    pub fn files(&mut self, names: &[String], path: &str) -> Result<BTreeSet<PathBuf>, ToolError> {
+        let mut files = BTreeSet::new();
+        for name in names {
+            let mut queue = vec![self.find(name, path)?];
+            while let Some(file) = queue.pop() {
+                let real = std::fs::canonicalize(&file).at("resolve", &file)?;
+                if files.insert(file) {
+                    queue.extend(self.programs.with_needs(&real)?.1.found(&real).into_iter().map(|(_, file)| file));
+                    files.insert(real);
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// The program (with an empty name) and what it loads.
     fn closure(&mut self, program: &Path) -> Result<&[(String, PathBuf, Digest)], ToolError> {
         if !self.closures.contains_key(program) {

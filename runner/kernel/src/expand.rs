@@ -28,7 +28,7 @@ use self::stage::Compiled;
 use crate::graph::Graph;
 use crate::plan::{Resolved, ResolvedApproval, ResolvedGate, is_always, is_kristal};
 
-/// What a stage gets that does not say. `open` until the next level can be enforced.
+/// What a stage gets that does not say (`docs/decisions/0002-isolation-default-is-open.md`).
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
 /// The search path that every stage sees unless it sets its own; it is part of the key.
 pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";

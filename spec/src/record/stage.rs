@@ -71,6 +71,10 @@ pub struct StageFacts {
     pub stage: String,
     /// How it ended.
     pub status: StageStatus,
+    /// What of the host it could read besides its inputs and the programs in its key; of a stage at `open` that is
+    /// everything, and nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unpinned: Vec<String>,
 }
 
 /// How many stages ended how.

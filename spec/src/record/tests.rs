@@ -65,6 +65,7 @@ fn stage(stage: &str, status: StageStatus) -> StageFacts {
         optional: false,
         stage: stage.into(),
         status,
+        unpinned: vec![],
     }
 }
 

@@ -1,18 +1,19 @@
 //! `orgo check`: every document, every problem at once; and what pipelines expand to.
 
+mod levels;
 mod named;
 mod resolved;
 
-use orgo_kernel::plan::Resolved;
-use orgo_spec::pipeline::Isolation;
 use serde_json::json;
 
 use super::Context;
 use crate::annotate;
 use crate::args::Check;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::here::Here;
 use crate::project::{Checked, Repository};
+
+pub(crate) use levels::obtainable;
 
 /// Checks the documents and says what they amount to.
 pub(super) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
@@ -60,7 +61,7 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
     if pipelines.is_empty() {
         say("the project declares no pipeline yet; write one in `pipelines/`".to_owned());
     } else {
-        context.output.note(not_enforced(pipelines.iter().map(|c| &c.plan)));
+        context.output.note(levels::enforced(pipelines.iter().map(|c| &c.plan)));
     }
     if !context.output.json {
         return Ok(());
@@ -80,38 +81,8 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
     context.output.document(&json!({
         "schema": "orgo.check/1",
         "project": repository.project,
-        "isolation": "open",
+        "isolation": levels::given(),
         "pipelines": list,
     }));
     Ok(())
-}
-
-/// Refuses stages that declare more isolation than this version can enforce.
-pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure> {
-    let above =
-        |(stage, wanted): &(&orgo_kernel::plan::ResolvedStage, &bool)| **wanted && stage.isolation > Isolation::Open;
-    match plan.stages.iter().zip(wanted).find(above) {
-        None => Ok(()),
-        Some((stage, _)) => Err(Failure::message(
-            Class::Environment,
-            Some(orgo_spec::ReasonCode::IsolationUnavailable),
-            format!(
-                "the stage `{}` declares isolation `{}`, which cannot be enforced here",
-                stage.name,
-                stage.isolation.as_str()
-            ),
-            "this version enforces nothing beyond `open`; declare `isolation \"open\"` if that is enough for the stage",
-        )),
-    }
-}
-
-/// What stages declare and nobody enforces, in one sentence.
-fn not_enforced<'p>(plans: impl Iterator<Item = &'p Resolved>) -> String {
-    let mut text = "stages run at isolation `open`: nothing is kept away from them yet, the network neither".to_owned();
-    let wants_memory =
-        |s: &orgo_kernel::plan::ResolvedStage| s.runtime.as_ref().is_some_and(|r| r.memory_bytes.is_some());
-    if plans.flat_map(|plan| &plan.stages).any(wants_memory) {
-        text.push_str("; `memory` decides when a stage starts, and is no limit while it runs");
-    }
-    text
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use orgo_host::clock::{Clock, rfc3339};
+use orgo_host::isolation::unpinned;
 use orgo_host::process::Exit;
 use orgo_host::run::{RunOutcome, StageOutcome};
 use orgo_host::store::Store;
@@ -282,6 +283,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         optional: stage.is_optional(),
         stage: stage.name.clone(),
         status,
+        unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),
     }
 }
 

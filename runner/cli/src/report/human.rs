@@ -235,12 +235,14 @@ pub(super) fn last_lines(log: &[u8], most: usize) -> Vec<String> {
 /// How an attempt ended badly, in a few words.
 pub(super) fn how(end: &Attempt) -> String {
     let message = end.message.as_deref().map(plain);
-    match (end.exit, message) {
+    let hint = end.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", plain(hint)));
+    let how = match (end.exit, message) {
         (_, Some(message)) => message,
         (Some(Exit::Code(code)), None) => format!("exit code {code}"),
         (Some(Exit::Signal(signal)), None) => format!("ended by signal {signal}"),
         (Some(Exit::Timeout), None) => "ran longer than its timeout".to_owned(),
         (Some(Exit::Cancelled), None) => "cancelled".to_owned(),
         (None, None) => String::new(),
-    }
+    };
+    how + &hint
 }

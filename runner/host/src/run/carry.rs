@@ -137,6 +137,7 @@ impl Engine<'_, '_> {
             exit: None,
             code: Some(problem.code),
             message: Some(problem.message),
+            hint: None,
             log: None,
         };
         self.journal_end(stage, 0, &attempt);

@@ -45,6 +45,7 @@ impl Engine<'_, '_> {
         };
         let resolved = self.plan.stage(stage);
         let prepared = self.prepared.remove(&stage).expect("a stage is looked up before it starts");
+        let confinement = self.planner.confinement(stage);
         self.journal.add(&Entry::Start {
             stage: resolved.name.clone(),
             key: prepared.keyed.key,
@@ -61,6 +62,7 @@ impl Engine<'_, '_> {
             secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
             isolation: resolved.isolation,
+            confinement,
             out: self.workspace.out(&self.plan.name, &resolved.name),
             _admission: admission,
         };

@@ -114,6 +114,8 @@ pub struct Attempt {
     pub code: Option<ReasonCode>,
     /// More about a bad end.
     pub message: Option<String>,
+    /// What it may have touched that is kept away from it: a guess from its log, in no record.
+    pub hint: Option<String>,
     /// What it printed.
     pub log: Option<Blob>,
 }

@@ -1,13 +1,16 @@
 //! From a stage to its key: files, upstream outputs, programs, configuration.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile};
 use orgo_kernel::plan::{Action, ResolvedStage};
+use orgo_spec::pipeline::Isolation;
 use orgo_spec::{Digest, ReasonCode};
 
+use crate::isolation::{Confinement, is_host_root};
 use crate::sandbox::{Contents, Upstream};
 
 use super::fingerprint::fingerprint;
@@ -117,6 +120,31 @@ impl<'p> Planner<'p> {
         let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
         self.programs = Some((id, digest, file.clone()));
         Ok((digest, file))
+    }
+
+    /// What is kept away from a stage while it runs; nothing at `open`.
+    pub(super) fn confinement(&mut self, id: StageId) -> Option<Confinement> {
+        let stage = self.plan.stage(id);
+        if stage.isolation == Isolation::Open {
+            return None;
+        }
+        let mut programs = BTreeSet::new();
+        if let Action::Run(argv) = &stage.action {
+            let is_input = argv[0].contains('/') && !argv[0].starts_with('/');
+            let own = argv.first().filter(|_| !is_input);
+            let names: Vec<String> = stage.tools.iter().chain(own).cloned().collect();
+            let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+            // They were found when the key was made; what is gone since then stays out of reach.
+            programs = self.tools.files(&names, path).unwrap_or_default();
+        }
+        programs.retain(|file| !is_host_root(file));
+        Some(Confinement {
+            level: stage.isolation,
+            network: stage.network,
+            programs: programs.into_iter().collect(),
+            hidden: self.workspace.root().to_owned(),
+            memory_bytes: stage.runtime.as_ref().and_then(|r| r.memory_bytes),
+        })
     }
 
     fn own_binary(&mut self) -> Result<Blob, Problem> {

@@ -148,6 +148,7 @@ impl Attendant {
                 signal: self.declared.stop_signal,
                 grace: Duration::from_millis(self.declared.stop_timeout_ms),
             },
+            confined: None,
         };
         let (ended, late) = std::thread::scope(|scope| {
             let folder = sandbox.root();
@@ -161,7 +162,7 @@ impl Attendant {
         let redactor = self.secrets.redactor(&self.declared.env, &[]);
         let log = take_log(&mut log, &redactor, &self.store).map_err(|e| told(&e))?;
         let fault = match ended {
-            Err(e) => Some(told(&e)),
+            Err(e) => Some(e.to_string()),
             Ok(_) if late => Some(format!("it was not ready after {} ms", self.declared.ready_timeout_ms)),
             Ok((_, true)) => None,
             Ok((Exit::Code(code), false)) => Some(format!("it ended by itself with exit code {code}")),
@@ -198,6 +199,7 @@ impl Attendant {
                         log: quiet,
                         timeout: ANSWER,
                         ending: Ending { signal: StopSignal::Kill, grace: Duration::ZERO },
+                        confined: None,
                     };
                     matches!(run(question, &stop.probe), Ok(Exit::Code(0)))
                 }

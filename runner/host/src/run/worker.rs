@@ -15,6 +15,7 @@ use orgo_spec::secret::Redactor;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
+use crate::isolation::{Confined, Confinement, hint};
 use crate::process::{Ending, Exit, Invocation, Waker, run};
 use crate::sandbox::{Contents, Sandbox, stamps};
 use crate::store::{Cached, Executor, ObjectError, Store};
@@ -41,6 +42,8 @@ pub(super) struct Job {
     pub(super) secrets: Vec<(String, String)>,
     pub(super) timeout: Duration,
     pub(super) isolation: Isolation,
+    /// What is kept away from it, if anything is.
+    pub(super) confinement: Option<Confinement>,
     /// Where results go.
     pub(super) out: PathBuf,
     /// Proof that the gate in front of the stage passed, for gated stages. Consumed with the job.
@@ -121,6 +124,7 @@ impl Worker {
                 Ok(printed) => (printed, code, message),
                 Err(e) => (None, code.or(Some(ReasonCode::InternalError)), message.or(Some(explain(&e)))),
             };
+            let hint = self.hint(&job, exit, printed);
             let made = made.filter(|_| code.is_none()).map(|mut made| {
                 made.duration_ms = u64::try_from(ended_ms - started_ms).unwrap_or(0);
                 made
@@ -139,7 +143,7 @@ impl Worker {
                     // The result is still used in this run; the next one runs the stage again.
                 }
             }
-            let attempt = Attempt { started_ms, ended_ms, exit, code, message, log: printed };
+            let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };
             let done = Done { stage: job.stage, slot: self.slot, attempt, made };
             if !self.done.send(Message::Done(done)) {
                 return;
@@ -153,6 +157,18 @@ impl Worker {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
+        let annex = match &job.confinement {
+            None => None,
+            Some(confinement) => Some((confinement, sandbox.annex().map_err(|e| internal(&e))?)),
+        };
+        if job.isolation == Isolation::Hermetic {
+            sandbox.fix_times().map_err(|e| internal(&e))?;
+        }
+        let confined = annex.as_ref().map(|(confinement, annex)| Confined {
+            confinement,
+            temporary: &annex.temporary,
+            mount_point: &annex.mount_point,
+        });
         let program = sandbox.root().join(&job.program); // an absolute path stays what it is
         let env = [job.env.as_slice(), &job.secrets].concat();
         let invocation = Invocation {
@@ -164,8 +180,9 @@ impl Worker {
             log,
             timeout: job.timeout,
             ending: Ending::default(),
+            confined,
         };
-        let end = run(invocation, &self.waker).map_err(|e| (ReasonCode::StageFailed, Some(explain(&e))))?;
+        let end = run(invocation, &self.waker).map_err(|e| (e.code(), Some(e.to_string())))?;
         *exit = Some(end);
         if let Some(code) = end.code() {
             return Err((code, None));
@@ -174,6 +191,16 @@ impl Worker {
         sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
         let stamps = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
         Ok(Made { outputs: Arc::new(outputs), stamps, duration_ms: 0 })
+    }
+}
+
+impl Worker {
+    /// What a stage that failed within a confinement may have touched.
+    fn hint(&self, job: &Job, exit: Option<Exit>, printed: Option<Blob>) -> Option<String> {
+        let confinement = job.confinement.as_ref()?;
+        exit.and_then(Exit::exit_code).filter(|code| *code != 0)?;
+        let log = self.store.get(printed?.digest).ok()?;
+        hint(confinement, &log)
     }
 }
 

@@ -61,6 +61,11 @@ impl Arranger {
         Ok(Self { work, name: name.to_owned(), mode: status.st_mode & 0o7777, owner: status.st_uid })
     }
 
+    /// Keeps another folder beside this one.
+    pub(super) fn beside(&self, what: &str) -> std::result::Result<Self, PathError> {
+        Self::new(Folder::open(self.work.path())?, &format!("{}.{what}", self.name))
+    }
+
     /// Makes the folder hold the folders of `layout`, and nothing else.
     pub(super) fn arrange(&self, layout: &Layout) -> std::result::Result<Folder, PathError> {
         let there = self.enter(self.work.as_fd(), &self.name);
