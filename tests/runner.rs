@@ -200,3 +200,27 @@ fn the_hello_example_builds_tests_and_cuts_off_early() {
     assert_eq!(broken["code"], "STAGE_FAILED");
     assert!(states(&broken).contains(&"package:skipped".to_owned()), "{broken}");
 }
+
+#[test]
+fn a_stage_that_makes_something_else_every_time_is_found_by_repeating_it() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" {
+            stage "same" { run "sh" "-c" "echo same > o"; out "o" }
+            stage "clock" { run "sh" "-c" "mkdir d; echo same > d/a; date +%N > d/b"; tool "date" "mkdir"; out "d"; retries 3 }
+        }"#,
+    );
+    let usual = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&usual), ["same:ran", "clock:ran"]);
+    let done = repo.orgo(&["run", "--repeat", "3", "--keep-going", "--json"]).exits(1);
+    let told = done.json();
+    assert_eq!(states(&told), ["same:ran", "clock:failed"], "the cache is not asked");
+    assert_eq!(
+        (&told["code"], &told["stages"][1]["attempts"]),
+        (&"OUTPUT_NONDETERMINISTIC".into(), &1.into()),
+        "{told}"
+    );
+    assert!(done.stderr.contains("`d/b` was sha256:"), "{}", done.stderr);
+    assert!(!done.stderr.contains("`d/a`"), "{}", done.stderr);
+    repo.orgo(&["run", "p", "same", "--repeat", "2"]).ok();
+    repo.orgo(&["run", "--repeat", "1"]).exits(2);
+}

@@ -286,6 +286,9 @@ pub(crate) struct Run {
     /// Run the named stages (all, if none is named) without using cached results
     #[arg(long)]
     pub(crate) force: bool,
+    /// Run each stage so often, cached or not, and refuse one whose outputs are not the same every time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
+    pub(crate) repeat: Option<u32>,
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
     pub(crate) lane: Option<LaneArg>,

@@ -82,7 +82,8 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let lock = pins::of_run(&repository, args.unlocked, lane == Lane::Protected)?;
     let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
-    let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
+    let force: Vec<bool> =
+        plan.stages.iter().map(|s| (args.force || args.repeat.is_some()) && named(&s.name)).collect();
     let run = random_uuid();
     let state = repository.workspace.state();
     let about = desk.as_ref().map(|desk| About {
@@ -119,6 +120,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         stream: args.stream,
         keep_going: args.keep_going,
         force: &force,
+        repeat: args.repeat.unwrap_or(1),
         wanted: &wanted,
         withheld: &conditions.withheld,
         secret_key: home.path().join(SECRET_KEY),

@@ -61,6 +61,7 @@ impl Engine<'_, '_> {
             env: resolved.env.to_vec(),
             secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
+            repeat: self.options.repeat,
             isolation: resolved.isolation,
             confinement,
             out: self.workspace.out(&self.plan.name, &resolved.name),

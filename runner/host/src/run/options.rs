@@ -28,6 +28,8 @@ pub struct RunOptions<'r> {
     pub keep_going: bool,
     /// Stages whose cached results are not used.
     pub force: &'r [bool],
+    /// How often each stage that runs is run, at least once; its outputs have to be the same every time.
+    pub repeat: u32,
     /// Stages that are part of the run.
     pub wanted: &'r [bool],
     /// Stages that are not part of the run because their condition does not hold.

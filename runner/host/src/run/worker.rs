@@ -1,5 +1,6 @@
 //! Workers: each prepares a working folder, runs the stage in it and takes the outputs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{Blob, Output, StageKey};
+use orgo_kernel::key::{Blob, Output, OutputKind, StageKey};
 use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::secret::Redactor;
@@ -41,6 +42,8 @@ pub(super) struct Job {
     /// Variables whose values are in no key and in no log.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) timeout: Duration,
+    /// How often it is run; its outputs have to be the same every time.
+    pub(super) repeat: u32,
     pub(super) isolation: Isolation,
     /// What is kept away from it, if anything is.
     pub(super) confinement: Option<Confinement>,
@@ -151,7 +154,24 @@ impl Worker {
         }
     }
 
+    /// Runs a stage as often as is asked for, and takes its outputs, if they are the same every time.
     fn attempt(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Made, (ReasonCode, Option<String>)> {
+        let outputs = self.once(job, exit)?;
+        for time in 2..=job.repeat {
+            let again = self.once(job, exit)?;
+            if again != outputs {
+                let message = format!("time {time}: {}", differences(&outputs, &again));
+                return Err((ReasonCode::OutputNondeterministic, Some(message)));
+            }
+        }
+        let sandbox = &self.bench.sandbox;
+        sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
+        let stamps = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
+        Ok(Made { outputs: Arc::new(outputs), stamps, duration_ms: 0 })
+    }
+
+    /// Fills the working folder, runs the stage in it, and stores what it made.
+    fn once(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Vec<Output>, (ReasonCode, Option<String>)> {
         let Bench { sandbox, log, input } = &mut self.bench;
         fill(sandbox, &job.contents, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
@@ -187,10 +207,38 @@ impl Worker {
         if let Some(code) = end.code() {
             return Err((code, None));
         }
-        let outputs = sandbox.collect(&job.contents.outs, &self.store).map_err(|e| (e.code(), Some(e.to_string())))?;
-        sandbox.hand_over(&job.contents.outs, &job.out).map_err(|e| internal(&e))?;
-        let stamps = stamps(&outputs, &job.out).map_err(|e| internal(&e))?.unwrap_or_default();
-        Ok(Made { outputs: Arc::new(outputs), stamps, duration_ms: 0 })
+        sandbox.collect(&job.contents.outs, &self.store).map_err(|e| (e.code(), Some(e.to_string())))
+    }
+}
+
+/// The first outputs that are not the same in two lists, both sorted by path.
+fn differences(one: &[Output], other: &[Output]) -> String {
+    const MOST: usize = 3;
+    let known: BTreeMap<&str, &Output> = one.iter().map(|o| (o.path.as_str(), o)).collect();
+    let again: BTreeMap<&str, &Output> = other.iter().map(|o| (o.path.as_str(), o)).collect();
+    let paths: BTreeSet<&str> = known.keys().chain(again.keys()).copied().collect();
+    let mut told: Vec<String> = paths
+        .into_iter()
+        .filter(|path| known.get(path) != again.get(path))
+        .map(|path| match (known.get(path), again.get(path)) {
+            (Some(one), Some(other)) => format!("`{path}` was {}, and is {}", content(one), content(other)),
+            (Some(_), None) => format!("`{path}` is not there any more"),
+            (None, _) => format!("`{path}` is new"),
+        })
+        .collect();
+    let more = told.len().saturating_sub(MOST);
+    told.truncate(MOST);
+    let more = if more == 0 { String::new() } else { format!("; and {more} more") };
+    format!("{}{more}", told.join("; "))
+}
+
+fn content(output: &Output) -> String {
+    match &output.kind {
+        OutputKind::File { blob, executable } => {
+            format!("{} of {} bytes{}", blob.digest, blob.size_bytes, if *executable { ", executable" } else { "" })
+        }
+        OutputKind::Link(target) => format!("a link to `{target}`"),
+        OutputKind::EmptyFolder => "an empty folder".to_owned(),
     }
 }
 

@@ -132,7 +132,7 @@ impl ResolvedStage {
     /// how many milliseconds.
     #[must_use]
     pub fn again_after_ms(&self, attempt: u32, code: ReasonCode, exit: Option<i32>) -> Option<u64> {
-        if attempt > self.retries || code == ReasonCode::RunCancelled {
+        if attempt > self.retries || matches!(code, ReasonCode::RunCancelled | ReasonCode::OutputNondeterministic) {
             return None;
         }
         match self.runtime.as_ref().and_then(|r| r.retry.as_ref()) {

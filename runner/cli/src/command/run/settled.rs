@@ -37,6 +37,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     };
     let all = args.stages.is_empty()
         && !args.force
+        && args.repeat.is_none()
         && !args.unlocked
         && args.spool.is_none()
         && args.clock.is_none()
