@@ -29,6 +29,8 @@ fn shell(level: &str, script: &str, more: &str) -> Repo {
 fn leaves(level: &str, script: &str) -> String {
     let repo = shell(level, script, "out \"o\"");
     repo.orgo(&["run"]).ok();
+    let kept = std::fs::read_dir(repo.root().join("out/p/s")).expect("a folder").count();
+    assert_eq!(kept, 1, "only declared outputs are kept");
     repo.read("out/p/s/o")
 }
 
@@ -108,6 +110,21 @@ fn nothing_outside_can_be_written() {
             let old = std::fs::read_to_string(place(i).join("old")).unwrap_or_default();
             assert_eq!(names == ["old"] && old == "old", level != "open", "{act} at {level}");
         }
+    }
+}
+
+#[test]
+fn writing_to_an_input_reaches_nobody() {
+    for level in ENFORCED {
+        let write = "echo changed > in.txt; cp in.txt o";
+        let repo = Repo::with_pipeline(&format!(
+            "pipeline \"p\" {{\n    stage \"s\" {{ isolation \"{level}\"; files \"in.txt\"; run \"sh\" \"-c\" {write:?}; out \"o\" }}\n    stage \"t\" {{ isolation \"{level}\"; after \"s\"; files \"in.txt\"; run \"cp\" \"in.txt\" \"o\"; out \"o\" }}\n}}\n"
+        ));
+        repo.write("in.txt", "input\n");
+        repo.commit("input");
+        repo.orgo(&["run"]).ok();
+        assert_eq!(repo.read("out/p/s/o"), "changed\n");
+        assert_eq!((repo.read("in.txt"), repo.read("out/p/t/o")), ("input\n".to_owned(), "input\n".to_owned()));
     }
 }
 

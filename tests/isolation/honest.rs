@@ -10,7 +10,7 @@ fn ordinary_shell_scripts_work() {
     let script = "set -e; mkdir -p a/b; echo one > a/one; mv a/one a/b/two; ln -s two a/b/link; ln a/b/two a/b/hard; \
         chmod 600 a/b/two; cat a/b/link | tr a-z A-Z > o; t=$(mktemp); echo temporary > $t; cat $t >> o; \
         bash -c 'cat <(echo substituted)' >> o; echo out | tee -a /dev/stderr > /dev/null; \
-        head -c 4 /dev/urandom > /dev/null; cat < /dev/null; touch a/b/two; rm -r a";
+        head -c 4 /dev/urandom > /dev/null; cat < /dev/null; cat >> o; touch a/b/two extra; rm -r a";
     for level in ENFORCED {
         assert_eq!(leaves(level, script), "ONE\ntemporary\nsubstituted\n", "{level}");
     }

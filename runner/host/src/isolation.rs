@@ -1,7 +1,7 @@
 //! What is kept away from a stage: the levels `confined` and `hermetic` (see `docs/formats/isolation.md`).
 //!
 //! Nothing of it happens in this process, nor between `fork` and `exec`. The runner starts its own binary
-//! again as a *shim*, tells it over a socket what to start and where ([`order`]), and hears how that ended:
+//! again as a *shim*, tells it over a socket what to start and where, and hears how that ended:
 //!
 //! ```text
 //! confined   orgo ── shim ── stage          the shim restricts one thread of its own, and that starts the stage
