@@ -10,6 +10,7 @@ mod corpus;
 mod declarations;
 mod demo;
 mod diff;
+mod epochs;
 mod evidence;
 mod faults;
 mod gc;

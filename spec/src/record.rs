@@ -12,6 +12,7 @@ mod admin;
 mod approval;
 mod attest;
 mod build;
+mod epoch;
 mod gate;
 mod mandate;
 mod named;
@@ -30,6 +31,7 @@ pub use build::{
     Actor, Artifact, BuildFacts, BuildRecord, BuildRun, Class, Compiler, KristalOutputs, Lane, Outcome, Outputs,
     PinState, Pins, PipelineRef, Program, Snapshot, Source, Status,
 };
+pub use epoch::Epoch;
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
 pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};
 pub use named::{Named, named_by};

@@ -10,7 +10,8 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, approve, blueprint, cases, convert, evidence, fmt, gc, key, lock, mandate, proof, record, trust, verify,
+    admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, proof, record, trust,
+    verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -108,6 +109,8 @@ pub(crate) enum Command {
     Approvals(approve::Approvals),
     /// Hold things back, and put administrative changes on record
     Admin(admin::Admin),
+    /// Seal old records, so that clones stay small
+    Ledger(epochs::LedgerArgs),
     /// List, make and show keys, and say where they are
     Key(key::Key),
     /// Ask the compiled pack about something, with the evidence for every value

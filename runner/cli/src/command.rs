@@ -9,6 +9,7 @@ mod conditions;
 pub(crate) mod convert;
 mod demo;
 mod diff;
+pub(crate) mod epochs;
 pub(crate) mod evidence;
 mod explain;
 pub(crate) mod fmt;
@@ -99,6 +100,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Approve(args)) => approve::run(&context, &args),
         Some(Command::Approvals(args)) => approve::list(&context, &args),
         Some(Command::Admin(args)) => admin::run(&context, &args),
+        Some(Command::Ledger(args)) => epochs::run(&context, &args),
         Some(Command::Key(args)) => key::run(&context, &args),
         Some(Command::Query(args)) => query::run(&context, &args),
         Some(Command::Demo(args)) => demo::run(&context, &args),

@@ -10,7 +10,9 @@
 
 mod append;
 pub(crate) mod approval;
+mod archive;
 mod build;
+pub(crate) mod epoch;
 pub(crate) mod layout;
 pub(crate) mod log;
 pub(crate) mod mandate;
@@ -33,6 +35,7 @@ use orgo_spec::signature::{KeyId, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use append::{Append, Appended, Entry, Signers};
+pub use archive::Archive;
 pub use log::Log;
 pub use mandate::Active;
 pub(crate) use read::{bounded, count, read_evidence, read_record, source_has_lock};
@@ -44,7 +47,7 @@ pub use trust::{Moment, Trust, TrustError};
 
 use crate::git::{Commit, Git, GitError, ObjectId};
 use crate::key::KeyError;
-use layout::Part;
+use epoch::{epochs_in, listed, read_anywhere, tree_of};
 use read::{find_statement, trust_in};
 
 /// The branch of the protected lane.
@@ -133,6 +136,8 @@ pub enum LedgerError {
     Exists(String),
     #[error("the ledger has no record {0}")]
     NoRecord(String),
+    #[error("records {first} to {} are sealed and not in this clone; their archive is {archive}", end - 1)]
+    Sealed { first: u64, end: u64, archive: Digest },
     #[error("`{text}` fits {count} records")]
     Ambiguous { text: String, count: usize },
     #[error("{what} has {size} bytes; at most {limit} are allowed")]
@@ -163,7 +168,7 @@ impl LedgerError {
             Self::Git(error) => error.code(),
             Self::Key(error) => Some(error.code()),
             Self::Trust(error) => Some(error.code()),
-            Self::Empty(_) | Self::NoRecord(_) => Some(ReasonCode::RecordMissing),
+            Self::Empty(_) | Self::NoRecord(_) | Self::Sealed { .. } => Some(ReasonCode::RecordMissing),
             Self::TooLarge { .. } => Some(ReasonCode::InputTooLarge),
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::KeyUnknown { .. } => Some(ReasonCode::KeyUnknown),
@@ -303,12 +308,12 @@ impl Ledger {
         }
     }
 
-    /// Reads record `number`.
+    /// Reads record `number`, wherever in the ledger's history it is.
     ///
     /// # Errors
-    /// [`LedgerError::NoRecord`], [`LedgerError::Damaged`].
+    /// [`LedgerError::NoRecord`], [`LedgerError::Damaged`]; [`LedgerError::Sealed`] in a clone that begins after it.
     pub fn record(&self, number: u64) -> Result<StoredRecord, LedgerError> {
-        read_record(&self.git, self.tree()?, number)
+        read_anywhere(&self.git, self.tree()?, number)
     }
 
     /// Reads a piece of evidence; none if it is not in the ledger.
@@ -349,21 +354,27 @@ impl Ledger {
             return read_record(&self.git, tree, count.checked_sub(1).ok_or_else(none)?);
         }
         if let Some(number) = layout::decimal(text, count) {
-            return read_record(&self.git, tree, number);
+            return read_anywhere(&self.git, tree, number);
         }
         let prefix = text.strip_prefix("sha256:").unwrap_or(text);
         if prefix.len() < 4 || !prefix.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(none());
         }
-        let mut found = Vec::new();
+        let (mut found, mut sealed) = (Vec::new(), None);
         for number in 0..count {
-            let record = read_record(&self.git, tree, number)?;
+            let record = match read_anywhere(&self.git, tree, number) {
+                Err(error @ LedgerError::Sealed { .. }) => {
+                    sealed = Some(error);
+                    continue;
+                }
+                other => other?,
+            };
             if record.id().hex().starts_with(prefix) {
                 found.push(record);
             }
         }
         match found.len() {
-            0 | 1 => found.pop().ok_or_else(none),
+            0 | 1 => found.pop().ok_or_else(|| sealed.unwrap_or_else(none)),
             count => Err(LedgerError::Ambiguous { text: text.to_owned(), count }),
         }
     }
@@ -390,19 +401,31 @@ impl Ledger {
     /// Number and kind of every record, in order, from the names of the folders alone.
     ///
     /// # Errors
-    /// [`LedgerError::Git`] for a folder that cannot be read.
+    /// [`LedgerError::Git`] for a folder that cannot be read; [`LedgerError::Sealed`] in a clone that lacks some.
     pub fn list(&self) -> Result<Vec<(u64, Name)>, LedgerError> {
+        self.listed(true)
+    }
+
+    /// The same of those that are in this clone.
+    ///
+    /// # Errors
+    /// [`LedgerError::Git`] for a folder that cannot be read.
+    pub fn list_here(&self) -> Result<Vec<(u64, Name)>, LedgerError> {
+        self.listed(false)
+    }
+
+    fn listed(&self, every: bool) -> Result<Vec<(u64, Name)>, LedgerError> {
         let tree = self.tree()?;
-        let mut records = Vec::new();
-        for first in (0..count(&self.git, tree)?).step_by(256) {
-            let Some(folder) = self.git.entry(tree, &layout::record_folder(first))? else { continue };
-            let files = self.git.tree(folder.id)?;
-            records.extend(files.iter().filter_map(|(name, _)| match layout::record_file(name)? {
-                (n, kind, Part::Statement) => Some((first + n, kind)),
-                (_, _, Part::Envelope) => None,
-            }));
+        let mut records = listed(&self.git, tree, 0, count(&self.git, tree)?)?;
+        for epoch in epochs_in(&self.git, tree)? {
+            match tree_of(&self.git, &epoch) {
+                Ok(before) => records.extend(listed(&self.git, before, epoch.first, epoch.end)?),
+                Err(LedgerError::Sealed { .. }) if !every => {}
+                Err(error) => return Err(error),
+            }
         }
         records.sort_unstable();
+        records.dedup();
         Ok(records)
     }
 
@@ -411,7 +434,7 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError`] if a trust record cannot be read.
     pub fn key(&self, id: &KeyId) -> Result<Option<PublicKey>, LedgerError> {
-        for (number, kind) in self.list()?.into_iter().rev() {
+        for (number, kind) in self.list_here()?.into_iter().rev() {
             if kind.as_str() == Trust::KIND // a revocation brings no key
                 && let Some(key) = Trust::read(number, &self.record(number)?.statement)?.key(id)
             {

@@ -13,6 +13,7 @@ mod anchor;
 mod approval;
 mod audit;
 mod chain;
+mod epoch;
 mod judgement;
 mod log;
 mod marks;
@@ -28,6 +29,7 @@ use orgo_spec::{Digest, Name, ReasonCode};
 
 pub use anchor::{Pin, PinError, Pins};
 pub use audit::{Leaves, LogAudit, audit};
+pub use epoch::SealedBase;
 pub use proof::{ProofRefused, Proved, RecordProof, Shown, prove};
 pub(crate) use record::judge;
 pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};
@@ -63,7 +65,24 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
     let git = ledger.git();
     let tip = git.tip(reference)?.ok_or_else(|| ledger.gone(options.seen.as_ref()))?;
     let mut report = VerifyReport::new(reference, tip);
-    let start = match options.after {
+    let base = if options.after.is_none() { epoch::base(git, tip)? } else { None };
+    let base = match base {
+        None => None,
+        Some((commit, epoch)) => match epoch::establish(&ledger, commit, &epoch)? {
+            Ok(head) => {
+                report.sealed =
+                    Some(SealedBase { records: epoch.end, commit: commit.to_string(), archive: epoch.archive });
+                Some(head)
+            }
+            Err(finding) => {
+                report.push(finding);
+                report.finish();
+                return Ok(report);
+            }
+        },
+    };
+    let after = options.after.or(base.as_ref().map(|head| head.commit));
+    let start = match after {
         None => Start::root(),
         Some(commit) => {
             report.root = Some(ledger.head_at(commit)?.root);
@@ -74,6 +93,17 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
     let known =
         options.after.map(|commit| ledger.head_at(commit)).transpose()?.map(|h| h.trust.facts().revoked.clone());
     let trust = chain::verify(git, tip, start, options, &mut report)?;
+    if let (Some(trust), Some(base)) = (&trust, &base) {
+        let reaches = |r: &&orgo_spec::record::Revoked| r.since < base.count && !base.trust.has_revoked(&r.key.id());
+        if let Some(revoked) = trust.facts().revoked.iter().find(reaches) {
+            let message = format!(
+                "a key was revoked from record {} on, and what it signed before record {} is sealed: a clone that has it \
+                 can tell",
+                revoked.since, base.count
+            );
+            report.push(Finding::new(ReasonCode::RecordMissing, Severity::Missing, message));
+        }
+    }
     if let (Some(trust), Some(known)) = (&trust, known)
         && trust.facts().revoked != known
     {

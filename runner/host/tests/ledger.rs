@@ -3,6 +3,7 @@
 mod ledger {
     pub(crate) mod attack;
     mod audit;
+    mod epochs;
     mod forgery;
     pub(crate) mod support;
 

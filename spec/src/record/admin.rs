@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Actor;
+use super::epoch::Epoch;
 use super::statement::{Predicate, Subject};
 use crate::{Digest, Name, ReasonCode, canonical};
 
@@ -114,6 +115,9 @@ impl Predicate for AdminRecord {
         }
         if facts.before == facts.after {
             return wrong("the change changes nothing");
+        }
+        if let Some(Err(why)) = Epoch::of(facts) {
+            return wrong(why);
         }
         let held = [Self::HOLD_RECORDS, Self::HOLD_ROTATION, Self::HOLD_PUBLISHING];
         match facts.action {

@@ -187,7 +187,11 @@ fn print(context: &Context, report: &VerifyReport, pinned: bool, stores: Option<
     if let Some((size, root)) = &report.checkpoint {
         out.line(format!("  log         {size} leaves, root {root}"));
     }
-    if report.from > 0 {
+    if let Some(sealed) = &report.sealed {
+        let line = "records in the archive, not in this clone, whose history begins with their sealing";
+        out.line(format!("  sealed      {} {line}", sealed.records));
+        out.line(format!("  archive     {}", sealed.archive));
+    } else if report.from > 0 {
         out.line(format!("  before      {} records, verified earlier (`--full` looks at them again)", report.from));
     }
     let counts = &report.counts;

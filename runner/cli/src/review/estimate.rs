@@ -85,7 +85,7 @@ fn recorded(here: &Here, branch: &str, pipeline: &str) -> Result<BTreeMap<String
     }
     let ledger = Ledger::open(here.git.path(), &reference)?;
     // A ledger that cannot be read is told by `orgo verify`; here it only leaves times unknown.
-    let Ok(listed) = ledger.list() else { return Ok(known) };
+    let Ok(listed) = ledger.list_here() else { return Ok(known) };
     for (number, _) in listed.iter().rev().filter(|(_, kind)| kind.as_str() == "build").take(RECORDS) {
         let Ok(stored) = ledger.record(*number) else { continue };
         let Ok(Record::Build(record)) = Record::parse("build", &stored.statement) else { continue };

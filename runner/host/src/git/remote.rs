@@ -5,6 +5,7 @@
 //! the ssh client stay those of the user. A push is never forced: the server's own check is the swap.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use super::{Git, GitError, ObjectId, Swap};
@@ -81,6 +82,25 @@ impl Git {
         let args = ["repack", "--geometric=2", "--window=2", "-d", "-l", "-q", "--no-write-bitmap-index"];
         here.must("repack", &args)?;
         here.must("prune-packed", &["prune-packed", "-q"]).map(drop)
+    }
+
+    /// Writes a bundle of what a reference leads to, without what `known` leads to.
+    ///
+    /// # Errors
+    /// [`RemoteError`] if git refuses.
+    pub fn bundle(&self, file: &Path, reference: &str, known: Option<ObjectId>) -> Result<(), RemoteError> {
+        let here = Remote { folder: self.path().to_owned(), start: self.start(), name: String::new() };
+        let file = file.to_string_lossy();
+        let without = known.map(|commit| format!("^{commit}"));
+        let mut args = vec!["bundle", "create", "-q", &file, reference];
+        args.extend(without.as_deref());
+        here.must("bundle", &args).map(drop)
+    }
+
+    /// Whether history ends somewhere before its beginning in this clone.
+    #[must_use]
+    pub fn is_shallow(&self) -> bool {
+        self.inner.is_shallow()
     }
 
     /// Where git is started: relative addresses of remotes are read from there, as git does it.

@@ -8,6 +8,7 @@ use orgo_spec::signature::Unverified;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::append::{Append, Built, Files, Signers};
+use super::epoch::removed;
 use super::layout::{self, Part};
 use super::log::{Log, grow, leaf};
 use super::record::Mark;
@@ -82,6 +83,13 @@ impl Build<'_> {
             }
             if let Some(mark) = &record.mark {
                 self.mark(mark, record, &mut files)?;
+            }
+            if let Some(epoch) = &record.epoch {
+                let (Some(head), 1) = (self.head, live.len()) else {
+                    let message = "an epoch is sealed by a commit of its own".to_owned();
+                    return Err(LedgerError::Refused { code: ReasonCode::AuditNotLinear, message });
+                };
+                files.extend(removed(self.git, head, epoch)?.into_iter().map(|path| (path, None)));
             }
             if trust.is_some() {
                 // Who judges what comes after it in one commit would be a matter of opinion.

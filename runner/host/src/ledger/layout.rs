@@ -14,6 +14,9 @@ pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 /// The right edge of the log's tree.
 pub(crate) const EDGE: &str = "log/edge";
 
+/// The folder of what shows sealed epochs.
+pub(crate) const EPOCHS: &str = "epochs";
+
 /// What a file under `records/` is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Part {
@@ -53,6 +56,8 @@ pub(crate) enum Place {
     Hold(Name),
     /// An active mandate.
     Mandate(Name),
+    /// A sealed epoch, by the number of the first record after it.
+    Epoch,
 }
 
 /// The folder of record `number`: 256 records a folder, 256 folders a folder.
@@ -107,6 +112,11 @@ pub(crate) fn open_path(build_id: &str) -> String {
 /// The file that shows a hold in force.
 pub(crate) fn hold_path(object: &Name) -> String {
     format!("holds/{object}.json")
+}
+
+/// The file that shows the sealing of the epoch that ends before record `end`.
+pub(crate) fn epoch_path(end: u64) -> String {
+    format!("{EPOCHS}/{end}.json")
 }
 
 /// The file that shows an active mandate.
@@ -176,6 +186,7 @@ pub(crate) fn place(path: &str) -> Option<Place> {
         ["open", file] => file.strip_suffix(".json").map(|id| Place::Open(id.to_owned())),
         ["holds", file] => Some(Place::Hold(Name::new(file.strip_suffix(".json")?).ok()?)),
         ["mandates", file] => Some(Place::Mandate(Name::new(file.strip_suffix(".json")?).ok()?)),
+        [EPOCHS, file] => decimal(file.strip_suffix(".json")?, u64::MAX).map(|_| Place::Epoch),
         ["approvals", subject, file] => {
             Digest::from_hex(subject).ok()?;
             let (key, word) = file.strip_suffix(".json")?.split_once('.')?;

@@ -1,8 +1,8 @@
 //! The kinds of records that a ledger may hold.
 
 use orgo_spec::record::{
-    AbandonedRecord, AdminAction, AdminRecord, ApprovalRecord, BuildRecord, MandateRecord, Predicate, RecordError,
-    RevocationRecord, StartedRecord, Statement, TrustRecord,
+    AbandonedRecord, AdminAction, AdminRecord, ApprovalRecord, BuildRecord, Epoch, MandateRecord, Predicate,
+    RecordError, RevocationRecord, StartedRecord, Statement, TrustRecord,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -107,6 +107,12 @@ impl Record {
         Some(layout::latest_path(&facts.pipeline.name, facts.source.reference.as_deref()?))
     }
 
+    /// The epoch that it seals.
+    pub(crate) fn epoch(&self) -> Option<Epoch> {
+        let Self::Admin(statement) = self else { return None };
+        Epoch::of(&statement.predicate.facts)?.ok()
+    }
+
     /// The id of the start that it ends.
     pub(crate) fn start(&self) -> Option<Digest> {
         match self {
@@ -131,7 +137,7 @@ impl Record {
             }
             Self::Abandoned(s) => Some(Mark::Clear(layout::open_path(&s.predicate.facts.build_id))),
             Self::Admin(s) => match s.predicate.facts.action {
-                AdminAction::Change => None,
+                AdminAction::Change => self.epoch().map(|epoch| Mark::Set(layout::epoch_path(epoch.end))),
                 AdminAction::Hold => Some(Mark::Set(layout::hold_path(&s.predicate.facts.object))),
                 AdminAction::Release => Some(Mark::Clear(layout::hold_path(&s.predicate.facts.object))),
             },

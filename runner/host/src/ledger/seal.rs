@@ -2,6 +2,7 @@
 
 use orgo_spec::Digest;
 use orgo_spec::Name;
+use orgo_spec::record::Epoch;
 use orgo_spec::signature::{Envelope, Quorum, Unverified};
 
 use super::append::{Append, Entry, Files, Signers};
@@ -33,6 +34,8 @@ pub(super) struct SealedRecord {
     pub(super) mark: Option<Mark>,
     /// The id of the start that it ends.
     pub(super) start: Option<Digest>,
+    /// The epoch that it seals.
+    pub(super) epoch: Option<Epoch>,
 }
 
 /// Stores and signs the records of an append under `trust`, at the time of the commit.
@@ -133,6 +136,7 @@ impl Sealed {
             latest: record.latest_path(),
             mark: record.mark(),
             start: record.start(),
+            epoch: record.epoch(),
         });
         Ok(())
     }

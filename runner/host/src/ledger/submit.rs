@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orgo_spec::record::{AdminRecord, Lane, Predicate};
+use orgo_spec::record::{AdminAction, AdminRecord, Lane, Predicate};
 use orgo_spec::{Digest, ReasonCode};
 
 use super::append::{Append, Entry, Sealer, Signers, spread};
@@ -92,14 +92,12 @@ impl Ledger {
                 there += usize::from(known.contains(&id) && !ours.contains(&id));
                 !known.contains(&id) && !settled.contains(&id)
             });
+            // An epoch is sealed upon the commit that it names or not at all; it is sealed anew then.
+            settled.extend(entries.iter().filter(|w| outdated(w, &head)).map(|w| Digest::of(&w.entry.statement)));
+            entries.retain(|waiting| !outdated(waiting, &head));
             total.known = there + settled.len();
             entries.truncate(BATCH);
-            // A change of trust is the last record of its commit. So is what an administrator says: what a hold keeps
-            // back behind it keeps nothing back before it.
-            let ends = |kind: &str| Trust::is_changed_by(kind) || kind == AdminRecord::KIND;
-            if let Some(change) = entries.iter().position(|w| ends(w.entry.kind.as_str())) {
-                entries.truncate(change + 1);
-            }
+            entries.truncate(together(&entries));
             let Some(append) = batch(&entries, seconds) else {
                 (total.moved, total.replaced) = self.adopt(head.commit, own)?;
                 return Ok(total);
@@ -291,8 +289,31 @@ fn refuse_local(waiting: &Waiting) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// How many of the first may be one commit: a change of trust is the last record of its commit, and so is a hold, since
+/// what it keeps back behind it it does not keep back before it; an epoch is sealed by a commit of its own.
+fn together(entries: &[Waiting]) -> usize {
+    for (n, waiting) in entries.iter().enumerate() {
+        let kind = waiting.entry.kind.as_str();
+        let record = if kind == AdminRecord::KIND { Record::parse(kind, &waiting.entry.statement).ok() } else { None };
+        if record.as_ref().is_some_and(|r| r.epoch().is_some()) {
+            return n.max(1);
+        }
+        let holds = matches!(&record, Some(Record::Admin(s)) if s.predicate.facts.action == AdminAction::Hold);
+        if holds || Trust::is_changed_by(kind) {
+            return n + 1;
+        }
+    }
+    entries.len()
+}
+
+/// Whether it would seal an epoch upon another commit than the newest.
+fn outdated(waiting: &Waiting, head: &Head) -> bool {
+    let record = Record::parse(waiting.entry.kind.as_str(), &waiting.entry.statement).ok();
+    record.and_then(|r| r.epoch()).is_some_and(|epoch| epoch.commit != head.commit.to_string())
+}
+
 /// Every digest that a statement mentions: what it refers to is among them.
-fn mentioned(statement: &[u8]) -> BTreeSet<Digest> {
+pub(super) fn mentioned(statement: &[u8]) -> BTreeSet<Digest> {
     let text = String::from_utf8_lossy(statement);
     let at = text.match_indices("sha256:");
     at.filter_map(|(at, _)| text.get(at..at + 71)?.parse().ok()).collect()

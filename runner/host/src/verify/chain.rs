@@ -194,10 +194,11 @@ fn walk(
         return Ok(None);
     }
     ids.reverse();
-    let mut before = before;
+    let (mut before, mut parent) = (before, after);
     let links = ids.into_iter().map(|(id, tree, seconds)| {
-        let parent = before.replace((tree, seconds));
-        Link { id, tree, before: parent.map(|p| p.0), seconds, before_seconds: parent.map(|p| p.1) }
+        let last = before.replace((tree, seconds));
+        let parent = parent.replace(id);
+        Link { id, tree, parent, before: last.map(|l| l.0), seconds, before_seconds: last.map(|l| l.1) }
     });
     Ok(Some(links.collect()))
 }

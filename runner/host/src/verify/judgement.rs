@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use orgo_spec::record::Epoch;
 use orgo_spec::signature::{EnvelopeError, KeyId, PublicKey, Unverified};
 use orgo_spec::{Digest, ReasonCode};
 
@@ -36,6 +37,8 @@ pub(super) struct RecordJudged {
     pub(super) mark: Option<(Mark, Option<Digest>)>,
     /// The path under `latest/` that must show it.
     pub(super) latest: Option<String>,
+    /// The epoch that it seals.
+    pub(super) epoch: Option<Epoch>,
     /// Whether it could be parsed, so that `latest` is known.
     pub(super) complete: bool,
 }
@@ -196,6 +199,7 @@ impl Judgement<'_> {
                 Ok(RecordJudged {
                     latest: judged.latest,
                     mark: judged.mark,
+                    epoch: judged.epoch,
                     complete: judged.readable,
                     signers,
                     ..unjudged

@@ -6,7 +6,7 @@ use orgo_kernel::gate;
 use orgo_kernel::policy::{self, Policies};
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::mandate::Terms;
-use orgo_spec::record::{BuildRecord, Class, Decision, GateFacts, GateRecord, MandateRecord, Statement};
+use orgo_spec::record::{BuildRecord, Class, Decision, Epoch, GateFacts, GateRecord, MandateRecord, Statement};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
@@ -27,6 +27,8 @@ pub(crate) struct Judged {
     pub(crate) latest: Option<String>,
     /// What it does to the files that show the present state, and the id of the start that it is about.
     pub(crate) mark: Option<(Mark, Option<Digest>)>,
+    /// The epoch that it seals.
+    pub(crate) epoch: Option<Epoch>,
     /// Who approved what it is about.
     pub(crate) approvers: Vec<PublicKey>,
     /// The tree of a clean source, and the lock that the run says lies in it.
@@ -62,6 +64,7 @@ pub(crate) fn judge(
     }
     judged.readable = true;
     judged.latest = record.latest_path();
+    judged.epoch = record.epoch();
     judged.mark = record.mark().map(|mark| (mark, record.start()));
     match record {
         Record::Build(build) => judged.build(&build, trust, evidence)?,

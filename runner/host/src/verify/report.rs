@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde::Serialize;
 
+use super::epoch::SealedBase;
+
 use crate::evidence::StoreReport;
 use crate::git::ObjectId;
 
@@ -156,6 +158,9 @@ pub struct VerifyReport {
     pub tenant: Option<Name>,
     /// The first record that was looked at: what lies before was verified earlier.
     pub from: u64,
+    /// What lies before in an archive and not in this clone, if its history begins with the sealing of an epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<SealedBase>,
     /// Size and root of the log, as the records make them; none if a record could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<(u64, Digest)>,
@@ -179,6 +184,7 @@ impl VerifyReport {
             root: None,
             tenant: None,
             from: 0,
+            sealed: None,
             checkpoint: None,
             development: false,
             anchor: Anchor::None,

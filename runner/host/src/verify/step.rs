@@ -19,6 +19,8 @@ use crate::ledger::{LedgerError, MAX_RECORD_BYTES, Moment, Trust, bounded};
 pub(super) struct Link {
     pub(super) id: ObjectId,
     pub(super) tree: ObjectId,
+    /// Its parent.
+    pub(super) parent: Option<ObjectId>,
     /// The tree of its parent.
     pub(super) before: Option<ObjectId>,
     /// Its time, in seconds since 1970.
@@ -48,6 +50,8 @@ pub(super) struct Step {
     pub(super) tiles: BTreeMap<Tile, ObjectId>,
     /// Files that show the present state: what they show now, or that they are gone.
     pub(super) marks: BTreeMap<String, Option<ObjectId>>,
+    /// Files of records and evidence that are gone, and what that is called where nothing explains it.
+    pub(super) removed: BTreeMap<String, ReasonCode>,
     /// When the commit was made: RFC 3339, UTC.
     time: String,
     /// What judges this commit: the trust in force at its parent; for the first commit, its own.
@@ -71,6 +75,7 @@ impl Step {
             edge: None,
             tiles: BTreeMap::new(),
             marks: BTreeMap::new(),
+            removed: BTreeMap::new(),
             time: crate::clock::moment(link.seconds),
             trust: None,
             next: None,
@@ -87,7 +92,7 @@ impl Step {
             let message = "the commit is older than its parent";
             step.findings.push(Finding::invalid(ReasonCode::AuditNotLinear, message).at_commit(link.id));
         }
-        if step.records.is_empty() && step.findings.is_empty() {
+        if step.records.is_empty() && step.findings.is_empty() && step.removed.is_empty() {
             step.invalid(ReasonCode::AuditNotLinear, "the commit adds no record", "records");
         }
         Ok(step)
@@ -106,12 +111,17 @@ impl Step {
                     self.marks.insert(path, None);
                     return;
                 }
-                Some(Place::Record { .. }) => ReasonCode::RecordMissing,
-                Some(Place::Evidence(_)) => ReasonCode::EvidenceMissing,
-                Some(Place::Checkpoint | Place::Edge | Place::Tile(_)) => ReasonCode::LogInconsistent,
-                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys | Place::Mandate(_)) | None => {
-                    ReasonCode::AuditNotLinear
+                Some(Place::Record { .. }) => {
+                    self.removed.insert(path, ReasonCode::RecordMissing);
+                    return;
                 }
+                Some(Place::Evidence(_)) => {
+                    self.removed.insert(path, ReasonCode::EvidenceMissing);
+                    return;
+                }
+                Some(Place::Checkpoint | Place::Edge | Place::Tile(_)) => ReasonCode::LogInconsistent,
+                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys | Place::Mandate(_) | Place::Epoch)
+                | None => ReasonCode::AuditNotLinear,
             };
             return self.invalid(code, "the commit removes what was recorded", path);
         };
@@ -134,7 +144,7 @@ impl Step {
             Some(_) if before.is_some() => self.invalid(ReasonCode::AuditNotLinear, edited, path),
             Some(Place::Evidence(digest)) => self.evidence.push((digest, after.id)),
             Some(Place::Tile(tile)) => drop(self.tiles.insert(tile, after.id)),
-            Some(Place::Open(_) | Place::Hold(_)) => drop(self.marks.insert(path, Some(after.id))),
+            Some(Place::Open(_) | Place::Hold(_) | Place::Epoch) => drop(self.marks.insert(path, Some(after.id))),
             Some(Place::Record { number, kind, part }) => {
                 let files =
                     self.records.entry(number).or_insert(Files { kind: kind.clone(), statement: None, envelope: None });
@@ -244,6 +254,8 @@ impl Step {
     ) -> Result<Verified, LedgerError> {
         let mut out = Judgement { git, step: self, findings: self.findings.clone(), counts: Counts::default() };
         out.counts.commits = 1;
+        let epoch = records.iter().flatten().find_map(|record| record.judged.epoch.as_ref());
+        out.removals(epoch)?;
         let mut log = LogFacts { commit: self.link.id, ..LogFacts::default() };
         let Some(trust) = &self.trust else { return Ok(Verified::of(out, log, Vec::new())) };
         let at = Moment { time: &self.time };

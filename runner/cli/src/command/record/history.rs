@@ -26,7 +26,7 @@ fn builds<'o>(
     opened: &'o Opened,
     pipeline: Option<&'o str>,
 ) -> Result<impl Iterator<Item = Result<Build, Failure>> + use<'o>, Failure> {
-    let listed = opened.ledger.list()?;
+    let listed = opened.ledger.list_here()?;
     let builds = listed.into_iter().rev().filter(|(_, kind)| kind.as_str() == "build");
     Ok(builds.filter_map(move |(number, _)| {
         let read = || -> Result<Option<Build>, Failure> {
