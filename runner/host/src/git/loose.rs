@@ -51,15 +51,12 @@ impl Git {
 
 /// The object in a file.
 fn open(file: impl BufRead, limit: usize) -> Result<Loose, &'static str> {
-    let mut inflate = ZlibDecoder::new(file);
+    let mut inflate = BufReader::new(ZlibDecoder::new(file));
     let mut head = Vec::with_capacity(MAX_HEAD);
-    for byte in inflate.by_ref().take(MAX_HEAD as u64).bytes() {
-        match byte.map_err(|_| "it cannot be inflated, or ends too early")? {
-            0 => break,
-            byte => head.push(byte),
-        }
-    }
-    let head = std::str::from_utf8(&head).ok().and_then(|head| head.split_once(' ')).ok_or("it has no head")?;
+    let read = inflate.by_ref().take(MAX_HEAD as u64).read_until(0, &mut head);
+    read.map_err(|_| "it cannot be inflated, or ends too early")?;
+    let head = head.strip_suffix(&[0]).and_then(|head| std::str::from_utf8(head).ok()?.split_once(' '));
+    let head = head.ok_or("it has no head")?;
     let kind = match head.0 {
         "blob" => ObjectType::Blob,
         "tree" => ObjectType::Tree,
@@ -76,7 +73,7 @@ fn open(file: impl BufRead, limit: usize) -> Result<Loose, &'static str> {
     // One byte more, so that an object that is too long is seen.
     let read = inflate.by_ref().take(size as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|_| "it cannot be inflated, or ends too early")?;
-    if bytes.len() != size || !inflate.into_inner().fill_buf().is_ok_and(<[u8]>::is_empty) {
+    if bytes.len() != size || !inflate.into_inner().into_inner().fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Err("it has another length than its head says");
     }
     Ok(Ok((kind, bytes)))
