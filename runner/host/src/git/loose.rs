@@ -55,8 +55,8 @@ fn open(file: impl BufRead, limit: usize) -> Result<Loose, &'static str> {
     let mut head = Vec::with_capacity(MAX_HEAD);
     let read = inflate.by_ref().take(MAX_HEAD as u64).read_until(0, &mut head);
     read.map_err(|_| "it cannot be inflated, or ends too early")?;
-    head.pop_if(|last| *last == 0);
-    let head = std::str::from_utf8(&head).ok().and_then(|head| head.split_once(' ')).ok_or("it has no head")?;
+    let head = head.strip_suffix(&[0]).and_then(|head| std::str::from_utf8(head).ok()?.split_once(' '));
+    let head = head.ok_or("it has no head")?;
     let kind = match head.0 {
         "blob" => ObjectType::Blob,
         "tree" => ObjectType::Tree,

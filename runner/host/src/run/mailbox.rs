@@ -108,20 +108,20 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Takes what comes first within `limit`.
+    /// Takes what comes first within `limit`; a limit beyond what a clock can say is none.
     pub(super) fn recv_timeout(&self, limit: Duration) -> Result<T, Nothing> {
-        let end = Instant::now() + limit;
+        let Some(end) = Instant::now().checked_add(limit) else { return self.recv().ok_or(Nothing::Ever) };
         let mut state = self.0.state();
         loop {
-            let nothing = match Self::take(&mut state) {
+            let left = match Self::take(&mut state) {
                 Err(Nothing::Yet) => end.saturating_duration_since(Instant::now()),
                 other => return other,
             };
-            if nothing.is_zero() {
+            if left.is_zero() {
                 return Err(Nothing::Yet);
             }
             state.asleep = true;
-            let waited = self.0.filled.wait_timeout(state, nothing);
+            let waited = self.0.filled.wait_timeout(state, left);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
@@ -172,7 +172,7 @@ mod tests {
         let (sender, receiver) = mailbox::<u32>();
         assert_eq!(receiver.try_recv(), Err(Nothing::Yet));
         assert_eq!(receiver.recv_timeout(Duration::from_millis(5)), Err(Nothing::Yet));
-        let waits = std::thread::spawn(move || (receiver.recv(), receiver));
+        let waits = std::thread::spawn(move || (receiver.recv_timeout(Duration::MAX).ok(), receiver));
         assert!(sender.send(1));
         let (first, receiver) = waits.join().expect("woken");
         assert_eq!(first, Some(1));
