@@ -10,6 +10,7 @@ mod declarations;
 mod demo;
 mod diff;
 mod evidence;
+mod fanout;
 mod faults;
 mod gc;
 mod hostile;

@@ -8,6 +8,7 @@ mod failure;
 mod ledger;
 mod output;
 mod pins;
+mod plans;
 mod project;
 mod report;
 mod review;

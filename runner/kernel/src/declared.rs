@@ -278,7 +278,13 @@ impl Declared {
                     self.pipeline(
                         &whole,
                         pipeline,
-                        &Given { parameters: &BTreeMap::new(), lenient: true, read: &read },
+                        &Given {
+                            parameters: &BTreeMap::new(),
+                            lenient: true,
+                            read: &read,
+                            lists: &[],
+                            document: &whole,
+                        },
                     );
                 }
             }
@@ -295,7 +301,7 @@ impl Declared {
             problems.push(problem.help("give one of them another name"));
             return self.errors.push(problems.into_error());
         }
-        match expand_with(document, &pipeline, given) {
+        match expand_with(&pipeline, given) {
             Err(error) => self.errors.push(error),
             Ok(plan) => {
                 let declared = DeclaredPipeline { document: document.clone(), pipeline, plan };

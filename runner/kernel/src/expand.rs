@@ -4,6 +4,9 @@
 //! A stage expands to *children*: one for every combination of the pipeline's axes, of its own axes, and item of its
 //! list. An edge binds a child to those children of the other stage that agree with it on every axis that both have
 //! (`fan.rs`).
+//!
+//! A list that a stage writes is not known before the run. Until it is, the stage that is repeated for it has one child
+//! in place of all items ([`crate::plan::PendingList`]); when it is, the pipeline is expanded again with it ([`grow`]).
 
 mod fan;
 mod items;
@@ -25,8 +28,8 @@ use self::fan::{Fan, Join};
 use self::places::Places;
 use self::runtime::Shared;
 use self::stage::Compiled;
-use crate::graph::Graph;
-use crate::plan::{Resolved, ResolvedApproval, ResolvedGate, is_always, is_kristal};
+use crate::graph::{Graph, StageId};
+use crate::plan::{PendingList, Resolved, ResolvedApproval, ResolvedGate, ResolvedStage, is_always, is_kristal};
 
 /// What a stage gets that does not say. `open` until the next level can be enforced.
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
@@ -47,6 +50,31 @@ pub struct Given<'g> {
     pub lenient: bool,
     /// Reads committed lists.
     pub read: &'g ReadText<'g>,
+    /// What stages wrote, in the order in which it became known.
+    pub lists: &'g [KnownList],
+    /// The text of the pipeline.
+    pub document: &'g Document,
+}
+
+/// A list that a stage wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownList {
+    /// The stage.
+    pub stage: String,
+    /// The path of the output.
+    pub output: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A plan with the items of lists that stages wrote.
+#[derive(Debug)]
+pub struct Growth {
+    /// The plan. What was there before the last list was known has its id still, and what stands in place of the
+    /// items of that list is the first of them.
+    pub plan: Resolved,
+    /// For each of the last stages of the plan, which are the further items, the first one of its list.
+    pub origins: Vec<StageId>,
 }
 
 /// Expands and binds one pipeline that needs no parameters and no files.
@@ -61,7 +89,8 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
             help: "lists are read in a repository only".to_owned(),
         })
     };
-    expand_with(document, pipeline, &Given { parameters: &BTreeMap::new(), lenient: false, read: &refuse })
+    let parameters = &BTreeMap::new();
+    expand_with(pipeline, &Given { parameters, lenient: false, read: &refuse, lists: &[], document })
 }
 
 /// Expands and binds one pipeline.
@@ -71,17 +100,26 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
 /// # Errors
 /// [`DocumentError`] for parameters that do not fit, cycles (every edge with its place), unknown names in texts,
 /// lists that cannot be read, outputs that meet inputs, places that two inputs share, and a broken profile.
-pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) -> Result<Resolved, DocumentError> {
-    let mut problems = Problems::new(document);
+pub fn expand_with(pipeline: &Pipeline, given: &Given<'_>) -> Result<Resolved, DocumentError> {
+    grow(pipeline, given).map(|growth| growth.plan)
+}
+
+/// As [`expand_with`], and says which stages came with the lists of `given`. With one list more in `given`, the plan is
+/// the one without it and more: pure, so that everybody who knows the lists has the same plan.
+///
+/// # Errors
+/// As [`expand_with`].
+pub fn grow(pipeline: &Pipeline, given: &Given<'_>) -> Result<Growth, DocumentError> {
+    let mut problems = Problems::new(given.document);
     let parameters = parameters::bind(pipeline, given.parameters, given.lenient, &mut problems);
     spine::check(pipeline, &mut problems);
     let (Some(combinations), Some(fans)) =
-        (combinations(pipeline, &mut problems), fans(pipeline, given, &mut problems))
+        (combinations(pipeline, &mut problems), fans(pipeline, given, &parameters, &mut problems))
     else {
         return Err(problems.into_error());
     };
-    let places = Places::new(&fans);
-    if combinations.len().saturating_mul(places.len()) > MAX_STAGES {
+    let places = Places::new(&fans, combinations.len(), given.lists.len());
+    if places.total() > MAX_STAGES {
         problems.push(too_many("stages", MAX_STAGES, pipeline));
         return Err(problems.into_error());
     }
@@ -104,7 +142,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
             stage.after.iter().map(|(needed, _)| join(*needed)).collect(),
         ));
     }
-    let mut stages = Vec::with_capacity(combinations.len() * places.len());
+    let mut stages = Vec::with_capacity(places.total());
+    let mut added: Vec<(StageId, ResolvedStage)> = Vec::new();
     let mut gates = Vec::new();
     let mut edges = Vec::new();
     for (c, combination) in combinations.iter().enumerate() {
@@ -145,10 +184,22 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
                     }
                     edges.extend(join.children(child).iter().map(|other| (id(*needed, *other as usize), this)));
                 }
+                if let Some(list) = &fans[position].list {
+                    edges.push((id(list.stage, 0), this));
+                }
                 edges.extend(gate.and_then(|g| gates.get(g as usize)).map(|g: &ResolvedGate| (g.on, this)));
                 let name = fan::label(stage.stage.name.as_str(), combination, &fans[position].labels(child));
                 check_name("stage", &name, &stage.stage.name, &mut problems);
-                stages.push(stage.resolve(name, &values, gate, bound, carried, &mut problems));
+                let mut resolved = stage.resolve(name, &values, gate, bound, carried, &mut problems);
+                if let Some(list) = fans[position].pending() {
+                    let (stage, item) = (id(list.stage, 0), list.item.to_owned());
+                    resolved.extra.get_or_insert_default().list =
+                        Some(PendingList { item, stage, output: list.output.clone() });
+                }
+                match this.index() < places.places() {
+                    true => stages.push(resolved),
+                    false => added.push((this, resolved)),
+                }
                 if edges.len() > MAX_EDGES {
                     problems.push(too_many("edges", MAX_EDGES, pipeline));
                     return Err(problems.into_error());
@@ -156,6 +207,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
             }
         }
     }
+    added.sort_unstable_by_key(|(id, _)| *id);
+    stages.extend(added.into_iter().map(|(_, stage)| stage));
     let graph = Graph::new(stages.len(), edges);
     if graph.topological().is_none()
         && let Some(cycle) = graph.cycle()
@@ -165,7 +218,7 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
     if problems.is_empty() {
         check_labels(pipeline, &places, &stages, &mut problems);
     }
-    problems.check(Some(Resolved {
+    let plan = Resolved {
         name: pipeline.name.to_string(),
         kristal: is_kristal(pipeline.profile.as_ref().map(|p| p.value)),
         mandate: pipeline.mandate.as_ref().map(|m| m.to_string()),
@@ -178,7 +231,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
         graph,
         resources: shared.resources,
         services: shared.services,
-    }))
+    };
+    problems.check(Some(Growth { plan, origins: places.origins() }))
 }
 
 /// Names that the expanded form could not say are refused.
@@ -214,7 +268,12 @@ fn combinations<'p>(pipeline: &'p Pipeline, problems: &mut Problems) -> Option<V
 }
 
 /// What each stage expands to within a combination; `None` if that is too much, or a list cannot be read.
-fn fans<'p>(pipeline: &'p Pipeline, given: &Given<'_>, problems: &mut Problems) -> Option<Vec<Fan<'p>>> {
+fn fans<'p>(
+    pipeline: &'p Pipeline,
+    given: &Given<'_>,
+    parameters: &[(String, String)],
+    problems: &mut Problems,
+) -> Option<Vec<Fan<'p>>> {
     let mut fans = Vec::with_capacity(pipeline.stages.len());
     let mut complete = true;
     for stage in &pipeline.stages {
@@ -222,7 +281,7 @@ fn fans<'p>(pipeline: &'p Pipeline, given: &Given<'_>, problems: &mut Problems) 
             problems.push(too_many("stages", MAX_STAGES, pipeline));
             return None;
         }
-        let fan = Fan::new(&pipeline.matrix, stage, given.read, problems);
+        let fan = Fan::new(pipeline, stage, given, parameters, problems);
         complete &= !fan.is_unread();
         fans.push(fan);
     }
@@ -269,7 +328,7 @@ fn check_gates(pipeline: &Pipeline, index: &Index<'_>, fans: &[Fan<'_>], problem
 }
 
 /// Reports stages that get one name: they would share their results.
-fn check_labels(pipeline: &Pipeline, places: &Places, stages: &[crate::plan::ResolvedStage], problems: &mut Problems) {
+fn check_labels(pipeline: &Pipeline, places: &Places, stages: &[ResolvedStage], problems: &mut Problems) {
     let mut seen: HashSet<&str> = HashSet::with_capacity(stages.len());
     for (at, stage) in stages.iter().enumerate() {
         if seen.insert(&stage.name) {

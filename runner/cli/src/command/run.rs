@@ -9,6 +9,7 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
 use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
+use orgo_kernel::expand::KnownList;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::ReasonCode;
@@ -25,6 +26,7 @@ use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
+use crate::plans::Plans;
 use crate::project::{Repository, own_path};
 use crate::report::{Reporter, Times};
 
@@ -34,15 +36,16 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if settled::confirm(context, args, &repository)? {
         return Ok(());
     }
-    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
-    let wanted = wanted(&plan, &args.stages)?;
-    obtainable(&plan, &wanted)?;
-    let conditions = decide(&repository, &plan, args.against.base.as_deref())?;
+    let plans = Plans::new(repository.resolve(args.pipeline.as_deref(), &args.told)?);
+    let plan = plans.first();
+    let wanted = wanted(plan, &args.stages)?;
+    obtainable(plan, &wanted)?;
+    let conditions = decide(&repository, plan, args.against.base.as_deref())?;
     let clock = match &args.clock {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
     };
-    let governance = Governance::read(repository.workspace.root(), &repository.project, &plan)?;
+    let governance = Governance::read(repository.workspace.root(), &repository.project, plan)?;
     let demanded = demanded(args);
     // Only records of protected runs are ever submitted.
     let demanded = match (&args.spool, demanded) {
@@ -58,14 +61,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
     let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
-    secrets_allowed(&plan, &wanted, desk.as_ref().map(|d| d.lane))?;
+    secrets_allowed(plan, &wanted, desk.as_ref().map(|d| d.lane))?;
     injected_clock_needs_development(&clock, desk.as_ref())?;
     if let Some(differs) = governance.check_active(&repository.project, desk.as_ref())? {
         context.output.note(differs);
     }
     let protected = desk.as_ref().is_some_and(|desk| desk.lane == Lane::Protected);
     let lock = pins::of_run(&repository, args.unlocked, protected)?;
-    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
+    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> = plan.stages.iter().map(|s| args.force && named(&s.name)).collect();
     let run = random_uuid();
@@ -75,7 +78,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         declared: repository.definition(),
         files: repository.files(),
         base: conditions.base.clone(),
-        plan: &plan,
+        plan,
         wanted: &wanted,
         targets: &args.stages,
         governance: &governance,
@@ -118,19 +121,22 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         }),
         clock: clock.clone(),
         before_work: &before_work,
-        settle: settled::may_settle(&repository, &plan, &governance, args)
+        settle: settled::may_settle(&repository, plan, &governance, args)
             .then(|| pins::settle_key(&repository, pins))
             .transpose()?,
     };
     let store = repository.workspace.open_store()?;
-    let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;
-    let ended = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+    let mut reporter = Reporter::new(context.output, &plans, &wanted, &store, args, &repository.project, &options)?;
+    let grow = |lists: &[KnownList]| plans.grow(&repository, &args.told, lists);
+    let ended = orgo_host::run::run(plan, &grow, &repository.workspace, &options, &mut |notice: Notice<'_>| {
         reporter.notice(&notice);
     });
     if let Some(failure) = refused.take() {
         return Err(failure);
     }
     let outcome = ended?;
+    let plan = plans.latest();
+    let about = about.map(|about| About { plan, wanted: &outcome.wanted, ..about });
     if authority.is_some() {
         orgo_host::approvals::remember(&state, &plan.name, outcome.waiting_for())?;
     }
@@ -170,14 +176,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary(&plan, &outcome, recorded.as_ref());
+        let mut document = summary(plan, &outcome, recorded.as_ref());
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
         context.output.document(&document);
     }
     // The record stands: a store that was not reached is told, and `orgo evidence push` (or the next run) tries again.
     let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable, context.output));
     drop(reporter);
-    std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
+    std::mem::forget((plans, outcome)); // the process ends here: there is nobody to give the memory back to
     ended
 }
 
