@@ -51,6 +51,7 @@ fn the_example_of_fanout_holds() {
         "a list may shrink"
     );
     assert_eq!(report(), "2-lamp.txt 9\n3-knock.txt 3\n4-end.txt 2\n");
+    assert!(!repo.exists("out/fanout/count.1-night.txt") && repo.exists("out/fanout/count.4-end.txt"));
 }
 
 #[test]
@@ -79,6 +80,28 @@ fn a_plan_says_what_it_does_not_know() {
     assert!(shown.contains("for-each \"item\" from=\"list\""), "{shown}");
     repo.write("pipelines/p.kdl", &shown);
     assert_eq!(run(&repo), ["list:ran", "each.b:hit", "all:ran", "each.c:ran"], "the expanded form means the same");
+}
+
+#[test]
+fn what_changes_while_a_run_is_under_way_is_refused() {
+    let repo = Repo::with_pipeline(&format!(
+        "include \"lib/t.kdl\"\n{}",
+        PIPELINE.replace("\"list\" {", "\"list\" template=\"t\" {")
+    ));
+    repo.write("lib/t.kdl", "template \"t\" { env \"A\" \"1\" }\n");
+    repo.write("items.txt", "a\n");
+    repo.commit("template");
+    run(&repo);
+    // The first stage itself writes the document that the plan was made from.
+    let path = repo.root().join("lib/t.kdl");
+    let writes =
+        format!("cp items.txt work.txt; echo 'template \\\"t\\\" {{ env \\\"A\\\" \\\"2\\\" }}' > {}", path.display());
+    let pipeline = repo
+        .read("pipelines/p.kdl")
+        .replace("\"cp\" \"items.txt\" \"work.txt\"", &format!("\"sh\" \"-c\" \"{writes}\""));
+    repo.write("pipelines/p.kdl", &pipeline);
+    let json = repo.orgo(&["run", "--json"]).exits(1).json();
+    assert_eq!(json["stages"][1]["code"], "INPUT_CHANGED", "{json}");
 }
 
 #[test]

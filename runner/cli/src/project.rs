@@ -208,6 +208,7 @@ impl Repository {
     /// [`Problem`] if a list is not what it should be.
     pub(crate) fn grow(&self, name: &str, told: &Told, lists: &[KnownList]) -> Result<Growth, Problem> {
         let read = |failure: Failure| Problem { code: ReasonCode::ListInvalid, message: failure.render(false) };
+        let definition = self.definition();
         let parameters = parameters(told).map_err(read)?;
         let declared = self.declared().map_err(read)?;
         let gone = || Problem { code: ReasonCode::InputChanged, message: format!("`{name}` is not declared any more") };
@@ -215,7 +216,12 @@ impl Repository {
         let read_text = |path: &RelativePath| self.read_text(path);
         let given = Given { parameters: &parameters, lenient: false, read: &read_text, lists, document: &document };
         // Without the list all was well: what is wrong is what is in it.
-        let growth = grow(&pipeline, &given).map_err(|error| Problem {
+        let growth = grow(&pipeline, &given);
+        if self.definition() != definition {
+            let message = "what the pipeline is declared in changed while the run was under way".to_owned();
+            return Err(Problem { code: ReasonCode::InputChanged, message });
+        }
+        let growth = growth.map_err(|error| Problem {
             code: match error.code() {
                 ReasonCode::InputTooLarge => ReasonCode::InputTooLarge,
                 _ => ReasonCode::ListInvalid,

@@ -123,6 +123,14 @@ impl Memory {
         }
     }
 
+    /// Forgets stages that are not in the plan, if `gone` says so of their names; hands these out, sorted.
+    pub fn forget_others(&mut self, gone: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut names: Vec<String> = self.stages.keys().filter(|name| gone(name)).cloned().collect();
+        names.sort_unstable();
+        names.iter().for_each(|name| drop(self.stages.remove(name)));
+        names
+    }
+
     /// What is remembered of the stage with that id.
     #[must_use]
     pub fn get(&self, id: usize) -> Option<&Remembered> {

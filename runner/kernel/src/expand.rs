@@ -9,6 +9,7 @@
 //! in place of all items ([`crate::plan::PendingList`]); when it is, the pipeline is expanded again with it ([`grow`]).
 
 mod fan;
+mod given;
 mod items;
 mod parameters;
 mod paths;
@@ -20,9 +21,11 @@ mod text;
 
 use std::collections::{BTreeMap, HashSet};
 
-use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, ReadText, RelativePath, Spanned};
+use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, RelativePath, Spanned};
 use orgo_spec::pipeline::{Approval, Isolation, Pipeline, Work};
 use orgo_spec::{Name, ReasonCode};
+
+pub use self::given::{Given, Growth, KnownList};
 
 use self::fan::{Fan, Join};
 use self::places::Places;
@@ -41,41 +44,6 @@ const MAX_STAGES: usize = 4_000_000;
 const MAX_EDGES: usize = 64_000_000;
 /// The longest name that a stage or a gate may expand to, in bytes.
 const MAX_NAME: usize = 100;
-
-/// What a pipeline is expanded with.
-pub struct Given<'g> {
-    /// Parameters of the run, by name.
-    pub parameters: &'g BTreeMap<String, String>,
-    /// Whether parameters without a value get some value of their type, for checks.
-    pub lenient: bool,
-    /// Reads committed lists.
-    pub read: &'g ReadText<'g>,
-    /// What stages wrote, in the order in which it became known.
-    pub lists: &'g [KnownList],
-    /// The text of the pipeline.
-    pub document: &'g Document,
-}
-
-/// A list that a stage wrote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnownList {
-    /// The stage.
-    pub stage: String,
-    /// The path of the output.
-    pub output: String,
-    /// What is in it.
-    pub text: String,
-}
-
-/// A plan with the items of lists that stages wrote.
-#[derive(Debug)]
-pub struct Growth {
-    /// The plan. What was there before the last list was known has its id still, and what stands in place of the
-    /// items of that list is the first of them.
-    pub plan: Resolved,
-    /// For each of the last stages of the plan, which are the further items, the first one of its list.
-    pub origins: Vec<StageId>,
-}
 
 /// Expands and binds one pipeline that needs no parameters and no files.
 ///

@@ -5,7 +5,7 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::key::OutputKind;
 use orgo_kernel::plan::{PendingList, Resolved};
 use orgo_kernel::scheduler::{Command, State};
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use crate::journal::Entry;
 
@@ -83,7 +83,7 @@ impl<'p> Engine<'p, '_> {
         });
         match known {
             Ok((digest, growth)) => {
-                self.adopt(growth, digest, notices);
+                self.adopt(growth, digest, notices)?;
                 Ok(self.scheduler.grow(&growth.plan, &growth.origins))
             }
             Err(problem) => {
@@ -95,7 +95,7 @@ impl<'p> Engine<'p, '_> {
     }
 
     /// Makes room for the stages of a grown plan: they are wanted, forced and withheld as the first item is.
-    fn adopt(&mut self, growth: &'p Growth, list: Digest, notices: &mut dyn FnMut(Notice<'_>)) {
+    fn adopt(&mut self, growth: &'p Growth, list: Digest, notices: &mut dyn FnMut(Notice<'_>)) -> Result<(), RunError> {
         let (before, plan) = (self.plan, &growth.plan);
         let known = before.stages.len();
         self.plan = plan;
@@ -112,9 +112,26 @@ impl<'p> Engine<'p, '_> {
                 let further = last(&growth.origins, plan, known).iter().filter(|origin| **origin == stage).count();
                 let name = before.stage(stage).name.clone();
                 notices(Notice::Listed(&name, further + 1));
+                self.forget_gone(&name)?;
                 self.journal.add(&Entry::Listed { stage: name, list, items: further as u64 + 1 });
             }
         }
+        Ok(())
+    }
+
+    /// `out/` shows what this run stands behind: no items that a list had before and has no more.
+    fn forget_gone(&mut self, stage: &str) -> Result<(), RunError> {
+        let plan = self.plan;
+        let is_of = |name: &str, stage: &str| name.strip_prefix(stage).is_some_and(|rest| rest.starts_with('.'));
+        let still = |name: &str| plan.stages.iter().any(|s| s.pending().is_some() && is_of(name, &s.name));
+        for name in self.planner.memory.forget_others(|name| is_of(name, stage) && !still(name)) {
+            self.planner.dirty = true;
+            if Name::new(&name).is_err() {
+                continue; // not a name that a stage had
+            }
+            crate::file::remove_tree(&self.workspace.out(&plan.name, &name))?;
+        }
+        Ok(())
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) enum InKey {
 /// What a field does to the stage key, see the table in [`crate::key`].
 pub(super) fn in_key(field: &str) -> InKey {
     match field {
-        // Other patterns may match the same files; another level may need another view, or a result of its own.
-        "files" | "isolation" => InKey::Perhaps,
+        // Other patterns may match the same files, another list may have the same items; another level may need another view, or a result of its own.
+        "files" | "for-each" | "isolation" => InKey::Perhaps,
         // Which value is passed is not known before the run; a secret may have a digest of its value in the key.
         other if other.starts_with("env-pass ") || other.starts_with("secret ") => InKey::Perhaps,
         "run" | "uses" | "from" | "out" | "tool" | "timeout" | "needs" => InKey::Yes,
