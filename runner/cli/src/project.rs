@@ -222,10 +222,7 @@ impl Repository {
             return Err(Problem { code: ReasonCode::InputChanged, message });
         }
         let growth = growth.map_err(|error| Problem {
-            code: match error.code() {
-                ReasonCode::InputTooLarge => ReasonCode::InputTooLarge,
-                _ => ReasonCode::ListInvalid,
-            },
+            code: if error.code() == ReasonCode::InputTooLarge { error.code() } else { ReasonCode::ListInvalid },
             message: error.problems().next().map_or_else(String::new, |p| p.message().to_owned()),
         })?;
         Ok(Growth { plan: passed(growth.plan).map_err(read)?, origins: growth.origins })

@@ -116,7 +116,7 @@ fn generated(stages: &[[u8; 8]], head: [u8; 4]) -> String {
     if head[0].is_multiple_of(2) {
         line("record \"always\"; blueprint \"b\"; mandate \"m\"".to_owned());
     }
-    let matrix = head[1] % 3 > 0;
+    let matrix = !head[1].is_multiple_of(3);
     if matrix {
         line(format!(
             "matrix {{ os \"linux\" \"mac\"; v \"1\"{} }}",
