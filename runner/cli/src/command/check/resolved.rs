@@ -68,7 +68,7 @@ fn plan_json(plan: &Resolved) -> Value {
                 "retries": stage.retries,
                 "retry": stage.runtime.as_ref().and_then(|r| r.retry.as_ref()),
                 "pools": claims(plan, stage, false),
-                "mutexes": claims(plan, stage, true).into_iter().map(|(name, _)| name).collect::<Vec<_>>(),
+                "mutexes": claims(plan, stage, true).into_keys().collect::<Vec<_>>(),
                 "memory_bytes": stage.runtime.as_ref().and_then(|r| r.memory_bytes),
                 "optional": stage.is_optional(),
                 "finally": stage.is_finally(),
