@@ -12,6 +12,7 @@ mod demo;
 mod diff;
 mod epochs;
 mod evidence;
+mod fanout;
 mod faults;
 mod gc;
 mod hostile;

@@ -19,8 +19,8 @@ pub use matrix::{Axis, Combination, Matrix};
 pub use param::{Param, ParamKind};
 pub use runtime::{PipelineRuntime, Pool, PoolUse, Ready, Retry, Service, StageRuntime, StopSignal};
 pub use stage::{
-    Artifact, Condition, Env, ForEach, From, Gate, GatedAction, Isolation, Network, Run, Secret, SecretSource, Stage,
-    Step, Work,
+    Artifact, Condition, Env, ForEach, From, Gate, GatedAction, Isolation, ItemList, Network, Run, Secret,
+    SecretSource, Stage, Step, Work,
 };
 pub use tool::{CompileTool, Source, SpineTool};
 

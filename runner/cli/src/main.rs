@@ -10,6 +10,7 @@ mod here;
 mod ledger;
 mod output;
 mod pins;
+mod plans;
 mod project;
 mod report;
 mod review;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use orgo_host::file::{At, read_if_there, replace, status_followed};
+use orgo_host::run::Problem;
 use orgo_host::workspace::Workspace;
-use orgo_kernel::expand::{Given, expand_with};
+use orgo_kernel::expand::{Given, Growth, KnownList, expand_with, grow};
 use orgo_kernel::plan::Resolved;
 use orgo_spec::document::{Document, DocumentError, NotRead, RelativePath, Syntax, closest};
 use orgo_spec::pipeline::{Pipeline, parse_pipelines_with};
@@ -148,8 +149,8 @@ impl Repository {
         let mut errors: Vec<DocumentError> = Vec::new();
         for (document, pipeline) in declared {
             let read = |path: &RelativePath| self.read_text(path);
-            let given = Given { parameters: &parameters, lenient: true, read: &read };
-            match expand_with(&document, &pipeline, &given) {
+            let given = Given { parameters: &parameters, lenient: true, read: &read, lists: &[], document: &document };
+            match expand_with(&pipeline, &given) {
                 Ok(plan) => found.push(Checked { document, pipeline, plan }),
                 Err(error) => errors.push(error),
             }
@@ -194,11 +195,37 @@ impl Repository {
         };
         let (document, pipeline) = found.swap_remove(at);
         let read = |path: &RelativePath| self.read_text(path);
-        let given = Given { parameters: &parameters, lenient: false, read: &read };
-        let plan = expand_with(&document, &pipeline, &given).map_err(|e| Failure::documents(vec![e]))?;
+        let given = Given { parameters: &parameters, lenient: false, read: &read, lists: &[], document: &document };
+        let plan = expand_with(&pipeline, &given).map_err(|e| Failure::documents(vec![e]))?;
         self.workspace.prepare()?;
         cache.set(&plan, &self.reads())?;
         passed(plan)
+    }
+
+    /// The pipeline called `name`, expanded with lists that its stages wrote.
+    ///
+    /// # Errors
+    /// [`Problem`] if a list is not what it should be.
+    pub(crate) fn grow(&self, name: &str, told: &Told, lists: &[KnownList]) -> Result<Growth, Problem> {
+        let read = |failure: Failure| Problem { code: ReasonCode::ListInvalid, message: failure.render(false) };
+        let definition = self.definition();
+        let parameters = parameters(told).map_err(read)?;
+        let declared = self.declared().map_err(read)?;
+        let gone = || Problem { code: ReasonCode::InputChanged, message: format!("`{name}` is not declared any more") };
+        let (document, pipeline) = declared.into_iter().find(|(_, p)| p.name.as_str() == name).ok_or_else(gone)?;
+        let read_text = |path: &RelativePath| self.read_text(path);
+        let given = Given { parameters: &parameters, lenient: false, read: &read_text, lists, document: &document };
+        // Without the list all was well: what is wrong is what is in it.
+        let growth = grow(&pipeline, &given);
+        if self.definition() != definition {
+            let message = "what the pipeline is declared in changed while the run was under way".to_owned();
+            return Err(Problem { code: ReasonCode::InputChanged, message });
+        }
+        let growth = growth.map_err(|error| Problem {
+            code: if error.code() == ReasonCode::InputTooLarge { error.code() } else { ReasonCode::ListInvalid },
+            message: error.problems().next().map_or_else(String::new, |p| p.message().to_owned()),
+        })?;
+        Ok(Growth { plan: passed(growth.plan).map_err(read)?, origins: growth.origins })
     }
 
     /// Digest over everything declared: the documents, and what they led to.

@@ -24,6 +24,7 @@ use self::structured::Structured;
 use crate::args::{LogForm, Run};
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::plans::Plans;
 
 /// What was decided about an approval, for programs.
 pub(crate) fn approval(outcome: &ApprovalOutcome) -> Value {
@@ -41,8 +42,7 @@ pub(crate) struct Reporter<'p> {
     human: Option<Human<'p>>,
     structured: Option<Structured<'p>>,
     events: Option<Events<'p>>,
-    plan: &'p Resolved,
-    wanted: &'p [bool],
+    plans: &'p Plans,
     store: &'p Store,
     args: &'p Run,
 }
@@ -54,7 +54,7 @@ impl<'p> Reporter<'p> {
     /// [`Failure`] if the events file cannot be opened.
     pub(crate) fn new(
         output: Output,
-        plan: &'p Resolved,
+        plans: &'p Plans,
         wanted: &'p [bool],
         store: &'p Store,
         args: &'p Run,
@@ -63,6 +63,7 @@ impl<'p> Reporter<'p> {
     ) -> Result<Self, Failure> {
         let (run, clock, jobs) = (options.run.as_str(), options.clock.clone(), options.jobs);
         let tenant = project.tenant.as_str();
+        let plan = plans.first();
         Ok(Self {
             human: (args.log == LogForm::Text).then(|| Human::new(output, plan, wanted, store, args.stream, jobs)),
             structured: (args.log == LogForm::Json).then(|| Structured::new(plan, run, tenant, clock.clone())),
@@ -70,8 +71,7 @@ impl<'p> Reporter<'p> {
                 Some(path) => Some(Events::open(path, plan, run, tenant, clock)?),
                 None => None,
             },
-            plan,
-            wanted,
+            plans,
             store,
             args,
         })
@@ -79,6 +79,9 @@ impl<'p> Reporter<'p> {
 
     /// Shows one notice.
     pub(crate) fn notice(&mut self, notice: &Notice<'_>) {
+        if matches!(notice, Notice::Grown) {
+            return self.grow(self.plans.latest());
+        }
         if let Some(human) = &mut self.human {
             human.notice(notice);
         }
@@ -87,6 +90,19 @@ impl<'p> Reporter<'p> {
         }
         if let Some(events) = &mut self.events {
             events.notice(notice);
+        }
+    }
+
+    /// Goes on with a plan that has more stages.
+    fn grow(&mut self, plan: &'p Resolved) {
+        if let Some(human) = &mut self.human {
+            human.grow(plan);
+        }
+        if let Some(structured) = &mut self.structured {
+            structured.plan = plan;
+        }
+        if let Some(events) = &mut self.events {
+            events.plan = plan;
         }
     }
 
@@ -102,10 +118,10 @@ impl<'p> Reporter<'p> {
             structured.finish(outcome);
         }
         if let Some(path) = &self.args.trace {
-            trace::write(path, self.plan, outcome)?;
+            trace::write(path, self.plans.latest(), outcome)?;
         }
         if let Some(path) = &self.args.junit {
-            junit::write(path, self.plan, self.wanted, outcome, self.store)?;
+            junit::write(path, self.plans.latest(), outcome, self.store)?;
         }
         match &mut self.events {
             Some(events) => events.finish(outcome),

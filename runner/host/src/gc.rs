@@ -110,6 +110,7 @@ fn unfinished(runs: &Path, roots: &mut Roots, kept: &mut Kept) -> Result<(), Pat
                 Entry::Begin { .. }
                 | Entry::Miss { .. }
                 | Entry::Hit { .. }
+                | Entry::Listed { .. }
                 | Entry::Refused { .. }
                 | Entry::Start { .. }
                 | Entry::End { .. }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use orgo_kernel::key::{Blob, StageKey};
 use orgo_kernel::why::Why;
-use orgo_spec::ReasonCode;
+use orgo_spec::{Digest, ReasonCode};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{At, PathError, read_if_there, remove_tree, replace};
@@ -57,6 +57,15 @@ pub enum Entry {
         stage: String,
         /// Its key.
         key: StageKey,
+    },
+    /// The list became known whose items a stage stands for.
+    Listed {
+        /// The stage, as it is declared.
+        stage: String,
+        /// Content of the list.
+        list: Digest,
+        /// How many items it has.
+        items: u64,
     },
     /// A gate let nothing past it.
     Refused {

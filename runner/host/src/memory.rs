@@ -114,6 +114,23 @@ impl Memory {
         Ok(Self { path, stages: rest, ordered, ingredients: None })
     }
 
+    /// The stage with that id is called `name` from now on; what is remembered under that name is its own.
+    pub fn adopt(&mut self, id: usize, name: &str) {
+        let known = self.stages.remove(name);
+        match known {
+            Some(known) => self.set(id, known),
+            None => self.forget(id),
+        }
+    }
+
+    /// Forgets stages that are not in the plan, if `gone` says so of their names; hands these out, sorted.
+    pub fn forget_others(&mut self, gone: impl Fn(&str) -> bool) -> Vec<String> {
+        let mut names: Vec<String> = self.stages.keys().filter(|name| gone(name)).cloned().collect();
+        names.sort_unstable();
+        names.iter().for_each(|name| drop(self.stages.remove(name)));
+        names
+    }
+
     /// What is remembered of the stage with that id.
     #[must_use]
     pub fn get(&self, id: usize) -> Option<&Remembered> {
@@ -169,7 +186,7 @@ impl Memory {
         Ok(())
     }
 
-    /// Writes both files. `names` are those given to [`Memory::open`].
+    /// Writes both files. `names` are those given to [`Memory::open`] and [`Memory::adopt`].
     ///
     /// # Errors
     /// [`PathError`] if a file cannot be written.

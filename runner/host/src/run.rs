@@ -11,6 +11,7 @@ mod fingerprint;
 mod foresee;
 mod gatekeeper;
 mod heal;
+mod lists;
 mod look;
 mod mailbox;
 mod options;
@@ -35,6 +36,7 @@ pub use approver::{ApprovalOutcome, Approving, Standing, facts as approval_facts
 pub use engine::run;
 pub use foresee::Foreseen;
 pub use gatekeeper::{GatePolicy, InForce};
+pub use lists::Grow;
 pub use look::Lookup;
 pub use options::{Notice, RunError, RunOptions, ServiceNews};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};

@@ -4,8 +4,12 @@
 //! A stage expands to *children*: one for every combination of the pipeline's axes, of its own axes, and item of its
 //! list. An edge binds a child to those children of the other stage that agree with it on every axis that both have
 //! (`fan.rs`).
+//!
+//! A list that a stage writes is not known before the run. Until it is, the stage that is repeated for it has one child
+//! in place of all items ([`crate::plan::PendingList`]); when it is, the pipeline is expanded again with it ([`grow`]).
 
 mod fan;
+mod given;
 mod items;
 mod parameters;
 mod paths;
@@ -17,16 +21,18 @@ mod text;
 
 use std::collections::{BTreeMap, HashSet};
 
-use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, ReadText, RelativePath, Spanned};
+use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, RelativePath, Spanned};
 use orgo_spec::pipeline::{Approval, Isolation, Pipeline, Work};
 use orgo_spec::{Name, ReasonCode};
+
+pub use self::given::{Given, Growth, KnownList};
 
 use self::fan::{Fan, Join};
 use self::places::Places;
 use self::runtime::Shared;
 use self::stage::Compiled;
-use crate::graph::Graph;
-use crate::plan::{Resolved, ResolvedApproval, ResolvedGate, is_always, is_kristal};
+use crate::graph::{Graph, StageId};
+use crate::plan::{PendingList, Resolved, ResolvedApproval, ResolvedGate, ResolvedStage, is_always, is_kristal};
 
 /// What a stage gets that does not say (`docs/decisions/0002-isolation-default-is-open.md`).
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
@@ -38,16 +44,6 @@ const MAX_STAGES: usize = 4_000_000;
 const MAX_EDGES: usize = 64_000_000;
 /// The longest name that a stage or a gate may expand to, in bytes.
 const MAX_NAME: usize = 100;
-
-/// What a pipeline is expanded with.
-pub struct Given<'g> {
-    /// Parameters of the run, by name.
-    pub parameters: &'g BTreeMap<String, String>,
-    /// Whether parameters without a value get some value of their type, for checks.
-    pub lenient: bool,
-    /// Reads committed lists.
-    pub read: &'g ReadText<'g>,
-}
 
 /// Expands and binds one pipeline that needs no parameters and no files.
 ///
@@ -61,7 +57,8 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
             help: "lists are read in a repository only".to_owned(),
         })
     };
-    expand_with(document, pipeline, &Given { parameters: &BTreeMap::new(), lenient: false, read: &refuse })
+    let parameters = &BTreeMap::new();
+    expand_with(pipeline, &Given { parameters, lenient: false, read: &refuse, lists: &[], document })
 }
 
 /// Expands and binds one pipeline.
@@ -71,17 +68,26 @@ pub fn expand(document: &Document, pipeline: &Pipeline) -> Result<Resolved, Docu
 /// # Errors
 /// [`DocumentError`] for parameters that do not fit, cycles (every edge with its place), unknown names in texts,
 /// lists that cannot be read, outputs that meet inputs, places that two inputs share, and a broken profile.
-pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) -> Result<Resolved, DocumentError> {
-    let mut problems = Problems::new(document);
+pub fn expand_with(pipeline: &Pipeline, given: &Given<'_>) -> Result<Resolved, DocumentError> {
+    grow(pipeline, given).map(|growth| growth.plan)
+}
+
+/// As [`expand_with`], and says which stages came with the lists of `given`. With one list more in `given`, the plan is
+/// the one without it and more: pure, so that everybody who knows the lists has the same plan.
+///
+/// # Errors
+/// As [`expand_with`].
+pub fn grow(pipeline: &Pipeline, given: &Given<'_>) -> Result<Growth, DocumentError> {
+    let mut problems = Problems::new(given.document);
     let parameters = parameters::bind(pipeline, given.parameters, given.lenient, &mut problems);
     spine::check(pipeline, &mut problems);
     let (Some(combinations), Some(fans)) =
-        (combinations(pipeline, &mut problems), fans(pipeline, given, &mut problems))
+        (combinations(pipeline, &mut problems), fans(pipeline, given, &parameters, &mut problems))
     else {
         return Err(problems.into_error());
     };
-    let places = Places::new(&fans);
-    if combinations.len().saturating_mul(places.len()) > MAX_STAGES {
+    let places = Places::new(&fans, combinations.len(), given.lists.len());
+    if places.total() > MAX_STAGES {
         problems.push(too_many("stages", MAX_STAGES, pipeline));
         return Err(problems.into_error());
     }
@@ -104,7 +110,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
             stage.after.iter().map(|(needed, _)| join(*needed)).collect(),
         ));
     }
-    let mut stages = Vec::with_capacity(combinations.len() * places.len());
+    let mut stages = Vec::with_capacity(places.total());
+    let mut added: Vec<(StageId, ResolvedStage)> = Vec::new();
     let mut gates = Vec::new();
     let mut edges = Vec::new();
     for (c, combination) in combinations.iter().enumerate() {
@@ -145,10 +152,22 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
                     }
                     edges.extend(join.children(child).iter().map(|other| (id(*needed, *other as usize), this)));
                 }
+                if let Some(list) = &fans[position].list {
+                    edges.push((id(list.stage, 0), this));
+                }
                 edges.extend(gate.and_then(|g| gates.get(g as usize)).map(|g: &ResolvedGate| (g.on, this)));
                 let name = fan::label(stage.stage.name.as_str(), combination, &fans[position].labels(child));
                 check_name("stage", &name, &stage.stage.name, &mut problems);
-                stages.push(stage.resolve(name, &values, gate, bound, carried, &mut problems));
+                let mut resolved = stage.resolve(name, &values, gate, bound, carried, &mut problems);
+                if let Some(list) = fans[position].pending() {
+                    let (stage, item) = (id(list.stage, 0), list.item.to_owned());
+                    resolved.extra.get_or_insert_default().list =
+                        Some(PendingList { item, stage, output: list.output.clone() });
+                }
+                match this.index() < places.places() {
+                    true => stages.push(resolved),
+                    false => added.push((this, resolved)),
+                }
                 if edges.len() > MAX_EDGES {
                     problems.push(too_many("edges", MAX_EDGES, pipeline));
                     return Err(problems.into_error());
@@ -156,6 +175,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
             }
         }
     }
+    added.sort_unstable_by_key(|(id, _)| *id);
+    stages.extend(added.into_iter().map(|(_, stage)| stage));
     let graph = Graph::new(stages.len(), edges);
     if graph.topological().is_none()
         && let Some(cycle) = graph.cycle()
@@ -165,7 +186,7 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
     if problems.is_empty() {
         check_labels(pipeline, &places, &stages, &mut problems);
     }
-    problems.check(Some(Resolved {
+    let plan = Resolved {
         name: pipeline.name.to_string(),
         kristal: is_kristal(pipeline.profile.as_ref().map(|p| p.value)),
         mandate: pipeline.mandate.as_ref().map(|m| m.to_string()),
@@ -178,7 +199,8 @@ pub fn expand_with(document: &Document, pipeline: &Pipeline, given: &Given<'_>) 
         graph,
         resources: shared.resources,
         services: shared.services,
-    }))
+    };
+    problems.check(Some(Growth { plan, origins: places.origins() }))
 }
 
 /// Names that the expanded form could not say are refused.
@@ -214,7 +236,12 @@ fn combinations<'p>(pipeline: &'p Pipeline, problems: &mut Problems) -> Option<V
 }
 
 /// What each stage expands to within a combination; `None` if that is too much, or a list cannot be read.
-fn fans<'p>(pipeline: &'p Pipeline, given: &Given<'_>, problems: &mut Problems) -> Option<Vec<Fan<'p>>> {
+fn fans<'p>(
+    pipeline: &'p Pipeline,
+    given: &Given<'_>,
+    parameters: &[(String, String)],
+    problems: &mut Problems,
+) -> Option<Vec<Fan<'p>>> {
     let mut fans = Vec::with_capacity(pipeline.stages.len());
     let mut complete = true;
     for stage in &pipeline.stages {
@@ -222,7 +249,7 @@ fn fans<'p>(pipeline: &'p Pipeline, given: &Given<'_>, problems: &mut Problems) 
             problems.push(too_many("stages", MAX_STAGES, pipeline));
             return None;
         }
-        let fan = Fan::new(&pipeline.matrix, stage, given.read, problems);
+        let fan = Fan::new(pipeline, stage, given, parameters, problems);
         complete &= !fan.is_unread();
         fans.push(fan);
     }
@@ -269,7 +296,7 @@ fn check_gates(pipeline: &Pipeline, index: &Index<'_>, fans: &[Fan<'_>], problem
 }
 
 /// Reports stages that get one name: they would share their results.
-fn check_labels(pipeline: &Pipeline, places: &Places, stages: &[crate::plan::ResolvedStage], problems: &mut Problems) {
+fn check_labels(pipeline: &Pipeline, places: &Places, stages: &[ResolvedStage], problems: &mut Problems) {
     let mut seen: HashSet<&str> = HashSet::with_capacity(stages.len());
     for (at, stage) in stages.iter().enumerate() {
         if seen.insert(&stage.name) {

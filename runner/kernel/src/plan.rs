@@ -98,6 +98,19 @@ pub struct Extra {
     pub params: Vec<ParamCondition>,
     /// The step of the spine in whose place its program stands.
     pub step: Option<Step>,
+    /// The list whose items it stands for, while nobody knows them. Its texts are then as they are written.
+    pub list: Option<PendingList>,
+}
+
+/// A list that is known when the stage that writes it has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingList {
+    /// What an item is called.
+    pub item: String,
+    /// The stage that writes it.
+    pub stage: StageId,
+    /// The path of the output.
+    pub output: String,
 }
 
 /// A secret that a stage sees.
@@ -134,6 +147,12 @@ impl ResolvedStage {
     #[must_use]
     pub fn env_pass(&self) -> &[String] {
         self.extra.as_ref().map_or(&[], |e| &e.env_pass)
+    }
+
+    /// The list whose items it stands for, while nobody knows them.
+    #[must_use]
+    pub fn pending(&self) -> Option<&PendingList> {
+        self.extra.as_ref()?.list.as_ref()
     }
 
     /// Secrets.
@@ -245,7 +264,8 @@ impl Resolved {
                 e.params.iter().any(|p| !p.holds) || e.changed.iter().any(|patterns| !changed(patterns))
             });
             let gate = stage.gate.map(|g| self.gates[g as usize].on);
-            let read = stage.from.iter().map(|(needed, _)| *needed).chain(gate);
+            let list = stage.pending().map(|list| list.stage);
+            let read = stage.from.iter().map(|(needed, _)| *needed).chain(gate).chain(list);
             withheld[id.index()] = unmet || read.into_iter().any(|needed| withheld[needed.index()]);
         }
         withheld

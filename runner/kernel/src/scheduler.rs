@@ -14,16 +14,19 @@
 //! ```
 //!
 //! A ready stage starts when its services are ready, workers are free, and pools, mutexes and memory are
-//! (`claims`). Stages that come last are released when all others have ended, in whatever way.
+//! (`claims`). A stage whose items are not known yet has its list read in place of the look-up, and then is the first of
+//! them (`grow`). Stages that come last are released when all others have ended, in whatever way.
 //!
 //! INVARIANT: a gated stage is looked up or started only with an [`Admission`], and an admission
 //! comes only from a [`Pass`] about exactly the stage's input.
 //! INVARIANT: a stage that needs an approval is looked up or started only after a [`Grant`] for exactly its key.
 //! INVARIANT: no stage starts before everything it needs is done; none starts twice at a time.
+//! INVARIANT: a stage whose items are not known is neither looked up nor started.
 //! INVARIANT: what comes last starts only when everything else is final, and changes nothing about it.
 
 mod claims;
 mod ends;
+mod grow;
 mod machine;
 mod services;
 
@@ -124,6 +127,9 @@ pub enum Command {
     Decide(StageId),
     /// Decide whether enough people approve a stage; the answer may take its time.
     Ask(StageId),
+    /// Read the list whose items the stage stands for. The answer is a plan with them ([`Scheduler::grow`]), or
+    /// [`Event::Refused`].
+    List(StageId),
     /// Compute the stage's key and ask the cache.
     Look {
         /// The stage.
@@ -165,7 +171,7 @@ pub enum State {
     Deciding,
     /// People are being asked to approve it.
     Asking,
-    /// The cache is being asked.
+    /// The cache is being asked, or the list is being read whose items the stage stands for.
     Looking,
     /// It waits for a worker, a service, or what it takes.
     Ready,

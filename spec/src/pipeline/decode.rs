@@ -1,5 +1,6 @@
 //! Nodes to pipelines.
 
+mod dynamic;
 pub(super) mod environment;
 mod parts;
 
@@ -112,6 +113,7 @@ fn pipeline(node: &Node, templates: &Templates<'_>, problems: &mut Problems) -> 
     unique(gates.iter().map(|g| &g.name), "gate", problems);
     unique(params.iter().map(|p| &p.name), "parameter", problems);
     bind(&stages, &gates, problems);
+    dynamic::bind(&matrix, &stages, problems);
     super::runtime::bind(&runtime, &stages, &gates, problems);
     approval::bind(&approvals, &stages, problems);
     parts::one_namespace(&params, &matrix, &stages, problems);
@@ -151,18 +153,19 @@ fn bind(stages: &[Stage], gates: &[Gate], problems: &mut Problems) {
     let mut gate_names: Vec<&str> = gates.iter().map(|g| g.name.as_str()).collect();
     stage_names.sort_unstable();
     gate_names.sort_unstable();
-    let edges = stages.iter().flat_map(|s| s.from.iter().map(|f| &f.stage).chain(&s.after));
+    let lists = || stages.iter().filter_map(Stage::listed_by);
+    let edges = stages.iter().flat_map(|s| s.from.iter().map(|f| &f.stage).chain(&s.after)).chain(lists().map(|l| l.0));
     for edge in edges.chain(gates.iter().map(|g| &g.on)) {
         if stage_names.binary_search(&edge.as_str()).is_err() {
             problems.push(missing(ReasonCode::StageUnknown, "stage", edge, &stage_names));
         }
     }
-    for from in stages.iter().flat_map(|s| &s.from) {
-        let Some(artifact) = &from.artifact else { continue };
-        let Some(stage) = stages.iter().find(|s| *s.name == *from.stage) else { continue };
+    let read = stages.iter().flat_map(|s| &s.from).filter_map(|from| Some((&from.stage, from.artifact.as_ref()?)));
+    for (needed, artifact) in read.chain(lists()) {
+        let Some(stage) = stages.iter().find(|s| *s.name == **needed) else { continue };
         let known = || stage.artifacts.iter().map(|a| a.name.as_str());
         if !known().any(|name| name == artifact.as_str()) {
-            let message = format!("`{}` has no output called `{}`", *from.stage, **artifact);
+            let message = format!("`{}` has no output called `{}`", **needed, **artifact);
             let problem =
                 Problem::new(ReasonCode::StageUnknown, message, artifact.span).also(stage.name.span, "this stage");
             problems.push(match closest(artifact.as_str(), known()) {

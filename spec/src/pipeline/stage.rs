@@ -22,7 +22,7 @@ pub struct Stage {
     /// Axes over which it is repeated, besides those of the pipeline.
     #[serde(skip_serializing_if = "Matrix::is_empty")]
     pub matrix: Matrix,
-    /// The committed list whose items it is repeated for.
+    /// The list whose items it is repeated for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub for_each: Option<ForEach>,
     /// What must hold for it to be part of a run.
@@ -171,13 +171,52 @@ pub struct Artifact {
     pub out: usize,
 }
 
-/// A stage for each item of a committed list.
+/// A stage for each item of a list.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ForEach {
     /// What an item is called: `${name}`, or `${name.column}` for lists with columns.
     pub item: Spanned<Name>,
-    /// The list: a text file with an item a line, or rows as `.csv` or `.jsonl`.
-    pub list: Spanned<RelativePath>,
+    /// Where the list is: a text file with an item a line, or rows as `.csv` or `.jsonl`.
+    pub list: ItemList,
+}
+
+/// Where a list is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ItemList {
+    /// A committed file.
+    File(Spanned<RelativePath>),
+    /// An output of an earlier stage: the items are known when that stage has ended.
+    Output {
+        /// The earlier stage.
+        stage: Spanned<Name>,
+        /// The output, by its name.
+        artifact: Spanned<Name>,
+    },
+}
+
+impl ForEach {
+    /// The stage that writes the list, and the name of that output; nothing for a committed list.
+    #[must_use]
+    pub const fn output(&self) -> Option<(&Spanned<Name>, &Spanned<Name>)> {
+        match &self.list {
+            ItemList::File(_) => None,
+            ItemList::Output { stage, artifact } => Some((stage, artifact)),
+        }
+    }
+}
+
+impl Stage {
+    /// The stages that it names as needed: what it reads from, what it comes after, and what writes its list.
+    pub fn needed(&self) -> impl Iterator<Item = &Spanned<Name>> {
+        self.from.iter().map(|f| &f.stage).chain(&self.after).chain(self.listed_by().map(|(stage, _)| stage))
+    }
+
+    /// The stage that writes the list whose items this one is repeated for, and the name of that output.
+    #[must_use]
+    pub fn listed_by(&self) -> Option<(&Spanned<Name>, &Spanned<Name>)> {
+        self.for_each.as_ref().and_then(ForEach::output)
+    }
 }
 
 /// What must hold for a stage to be part of a run.

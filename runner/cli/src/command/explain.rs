@@ -33,7 +33,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     })?;
     let mut lines = Vec::new();
     let mut told = Vec::new();
-    let (mut key, mut started) = (None, false);
+    let (mut key, mut started, mut listed) = (None, false, false);
     for entry in &entries {
         match entry {
             Entry::Miss { stage, key: k, reasons } if *stage == args.stage => {
@@ -44,6 +44,10 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
             Entry::Hit { stage, key: k } if *stage == args.stage => {
                 key = Some(*k);
                 lines.push("  the cache had a result for this key".to_owned());
+            }
+            Entry::Listed { stage, items, list } if *stage == args.stage => {
+                lines.push(format!("  it was repeated for the {items} items of a list ({})", list.short()));
+                listed = true;
             }
             Entry::Refused { stage, gate, key: k, codes } if *stage == args.stage => {
                 key = *k;
@@ -75,6 +79,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
             | Entry::Service { .. }
             | Entry::Miss { .. }
             | Entry::Hit { .. }
+            | Entry::Listed { .. }
             | Entry::Refused { .. }
             | Entry::Start { .. }
             | Entry::End { .. }
@@ -112,8 +117,12 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     };
     context.output.line(format!(
         "{} in run {run}: {}",
-        plan.stage(id).name,
-        if started { "ran" } else { "did not run" }
+        args.stage,
+        match (started, listed) {
+            (true, _) => "ran",
+            (false, true) => "became several stages",
+            (false, false) => "did not run",
+        }
     ));
     for line in &lines {
         context.output.line(line);
@@ -143,6 +152,7 @@ fn skipped(plan: &Resolved, id: StageId, code: ReasonCode, entries: &[Entry]) ->
             Entry::Begin { .. }
             | Entry::Miss { .. }
             | Entry::Hit { .. }
+            | Entry::Listed { .. }
             | Entry::Start { .. }
             | Entry::Skip { .. }
             | Entry::Service { .. }
@@ -175,6 +185,15 @@ fn skipped(plan: &Resolved, id: StageId, code: ReasonCode, entries: &[Entry]) ->
     lines
 }
 
+/// The stage called so; of an item whose list is not known before a run, the stage that stands for all of them.
+fn find(plan: &Resolved, name: &str) -> Option<StageId> {
+    let of_item = |id: &StageId| {
+        let declared = plan.stage(*id).pending().map(|_| plan.stage(*id).name.as_str());
+        declared.and_then(|declared| name.strip_prefix(declared)).is_some_and(|rest| rest.starts_with('.'))
+    };
+    plan.find(name).or_else(|| plan.graph.stages().find(of_item))
+}
+
 /// The pipeline that has the stage, and the stage.
 pub(super) fn find_stage(
     repository: &Repository,
@@ -184,16 +203,16 @@ pub(super) fn find_stage(
 ) -> Result<(Resolved, StageId), Failure> {
     if pipeline.is_some() {
         let plan = repository.resolve(pipeline, told)?;
-        let wanted = super::plan::wanted(&plan, &[stage.to_owned()])?;
-        debug_assert!(wanted.iter().any(|w| *w));
-        let id = plan.find(stage).expect("`wanted` found it");
-        return Ok((plan, id));
+        if let Some(id) = find(&plan, stage) {
+            return Ok((plan, id));
+        }
+        super::plan::wanted(&plan, &[stage.to_owned()])?;
     }
     let mut found: Vec<(Resolved, StageId)> = Vec::new();
     let mut all = Vec::new();
     for Checked { plan, .. } in repository.pipelines(told)? {
         all.push(plan.name.clone());
-        if let Some(id) = plan.find(stage) {
+        if let Some(id) = find(&plan, stage) {
             found.push((plan, id));
         }
     }

@@ -81,6 +81,7 @@ fn last(run: String, entries: Vec<Entry>, args: &Log) -> Option<Kept> {
         Entry::Begin { .. }
         | Entry::Miss { .. }
         | Entry::Hit { .. }
+        | Entry::Listed { .. }
         | Entry::Refused { .. }
         | Entry::Start { .. }
         | Entry::End { .. }
@@ -154,6 +155,7 @@ fn is_over(entries: &[Entry], name: &str) -> bool {
             Entry::Begin { .. }
             | Entry::Miss { .. }
             | Entry::Hit { .. }
+            | Entry::Listed { .. }
             | Entry::Refused { .. }
             | Entry::Start { .. }
             | Entry::End { .. }

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Context;
 use crate::args::Plan;
 use crate::failure::{Class, Failure};
+use crate::plans::Plans;
 use crate::project::{Repository, own_path};
 
 /// The file of the key of keyed digests of secrets, in the user's folder.
@@ -24,12 +25,17 @@ const TOGETHER: usize = 64 * 1024;
 /// Foresees every stage; changes nothing.
 pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
-    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
-    let wanted = wanted(&plan, &args.stages)?;
-    let conditions = super::conditions::decide(&repository, &plan, args.against.base.as_deref())?;
+    let plans = Plans::new(repository.resolve(args.pipeline.as_deref(), &args.told)?);
+    let mut wanted = wanted(plans.first(), &args.stages)?;
+    let mut conditions = super::conditions::decide(&repository, plans.first(), args.against.base.as_deref())?;
     let store = Arc::new(repository.workspace.open_store()?);
-    let mut planner = Planner::open(&plan, &repository.workspace, store, own_path()?)?;
+    let mut planner = Planner::open(plans.first(), &repository.workspace, store, own_path()?)?;
     planner.set_secrets(SecretValues::new(context.home()?.path().join(SECRET_KEY)));
+    let origins = plans.learn(&repository, &args.told, &mut planner);
+    for flags in [&mut wanted, &mut conditions.withheld] {
+        flags.extend(origins.iter().map(|origin| flags[origin.index()]).collect::<Vec<_>>());
+    }
+    let plan = plans.latest();
     let (mut rows, mut text) = (Vec::new(), String::new());
     let (mut hits, mut runs, mut open) = (0, 0, 0);
     let mut problem = None;
@@ -72,6 +78,18 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
                     open += 1;
                     ("wait", None, vec![format!("it reads what `{}` has yet to produce", plan.stage(on).name)])
                 }
+                Ok(Foreseen::Unknown(on)) => {
+                    open += 1;
+                    let list = plan.stage(id).pending().map_or("", |list| list.output.as_str());
+                    (
+                        "list",
+                        None,
+                        vec![format!(
+                            "unknown until `{}` ends: its items are in `{list}` of that",
+                            plan.stage(on).name
+                        )],
+                    )
+                }
                 Err(found) => {
                     let text = found.message.clone();
                     problem.get_or_insert((name.clone(), found));
@@ -93,7 +111,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     context.output.line(format!("{text}{}: {runs} to run, {hits} hits, {open} known later", plan.name));
     context.output.document(&json!({
         "schema": "orgo.plan/1", "pipeline": plan.name, "base": conditions.base,
-        "parameters": parameters(&plan), "stages": rows,
+        "parameters": parameters(plan), "stages": rows,
     }));
     match problem {
         None => Ok(()),

@@ -10,6 +10,7 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
 use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
+use orgo_kernel::expand::KnownList;
 use orgo_spec::ReasonCode;
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
@@ -25,6 +26,7 @@ use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
+use crate::plans::Plans;
 use crate::project::{Repository, own_path};
 use crate::report::Reporter;
 
@@ -34,10 +36,11 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if settled::confirm(context, args, &repository)? {
         return Ok(());
     }
-    let plan = repository.resolve(args.pipeline.as_deref(), &args.told)?;
-    let wanted = wanted(&plan, &args.stages)?;
-    obtainable(&plan, &wanted)?;
-    let conditions = decide(&repository, &plan, args.against.base.as_deref())?;
+    let plans = Plans::new(repository.resolve(args.pipeline.as_deref(), &args.told)?);
+    let plan = plans.first();
+    let wanted = wanted(plan, &args.stages)?;
+    obtainable(plan, &wanted)?;
+    let conditions = decide(&repository, plan, args.against.base.as_deref())?;
     let clock = match &args.clock {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
@@ -68,10 +71,10 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let lane = desk.as_ref().map_or(Lane::Local, |desk| desk.lane);
     let base = base.filter(|_| lane != Lane::Protected);
     if let Some(base) = &base {
-        base.hold(&plan, &wanted, &conditions.withheld)?;
+        base.hold(plan, &wanted, &conditions.withheld)?;
     }
-    secrets_allowed(&plan, &wanted, lane)?;
-    let governance = Governance::read(repository.workspace.root(), &repository.project, &plan, base.as_ref())?;
+    secrets_allowed(plan, &wanted, lane)?;
+    let governance = Governance::read(repository.workspace.root(), &repository.project, plan, base.as_ref())?;
     if let Some(differs) = &governance.differs {
         context.output.note(differs);
     }
@@ -80,7 +83,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(differs);
     }
     let lock = pins::of_run(&repository, args.unlocked, lane == Lane::Protected)?;
-    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, &plan, &wanted))?;
+    let pins = lock.as_ref().map_or(Ok(Pins::UNPINNED), |lock| lock.hold(&repository, plan, &wanted))?;
     let named = |name: &String| args.stages.is_empty() || args.stages.contains(name);
     let force: Vec<bool> =
         plan.stages.iter().map(|s| (args.force || args.repeat.is_some()) && named(&s.name)).collect();
@@ -91,7 +94,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         declared: repository.definition(),
         files: repository.files(),
         base: conditions.base.clone(),
-        plan: &plan,
+        plan,
         wanted: &wanted,
         targets: &args.stages,
         governance: &governance,
@@ -135,19 +138,22 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         }),
         clock: clock.clone(),
         before_work: &before_work,
-        settle: settled::may_settle(&repository, &plan, &governance, args)
+        settle: settled::may_settle(&repository, plan, &governance, args)
             .then(|| pins::settle_key(&repository, pins))
             .transpose()?,
     };
     let store = repository.workspace.open_store()?;
-    let mut reporter = Reporter::new(context.output, &plan, &wanted, &store, args, &repository.project, &options)?;
-    let ended = orgo_host::run::run(&plan, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+    let mut reporter = Reporter::new(context.output, &plans, &wanted, &store, args, &repository.project, &options)?;
+    let grow = |lists: &[KnownList]| plans.grow(&repository, &args.told, lists);
+    let ended = orgo_host::run::run(plan, &grow, &repository.workspace, &options, &mut |notice: Notice<'_>| {
         reporter.notice(&notice);
     });
     if let Some(failure) = refused.take() {
         return Err(failure);
     }
     let outcome = ended?;
+    let plan = plans.latest();
+    let about = about.map(|about| About { plan, wanted: &outcome.wanted, ..about });
     if authority.is_some() {
         orgo_host::approvals::remember(&state, &plan.name, outcome.waiting_for())?;
     }
@@ -187,14 +193,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary::summary(&plan, &outcome, recorded.as_ref());
+        let mut document = summary::summary(plan, &outcome, recorded.as_ref());
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
         context.output.document(&document);
     }
     // The record stands: a store that was not reached is told, and `orgo evidence push` (or the next run) tries again.
     let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable, context.output));
     drop(reporter);
-    std::mem::forget((plan, outcome)); // the process ends here: there is nobody to give the memory back to
+    std::mem::forget((plans, outcome)); // the process ends here: there is nobody to give the memory back to
     ended
 }
 

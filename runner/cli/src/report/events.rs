@@ -16,7 +16,7 @@ use crate::output::without_secrets;
 
 /// Writes events to a file.
 pub(super) struct Events<'p> {
-    plan: &'p Resolved,
+    pub(super) plan: &'p Resolved,
     run: String,
     tenant: String,
     clock: Clock,
@@ -97,7 +97,8 @@ impl<'p> Events<'p> {
             Notice::Unplanned(id, message) => {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))
             }
-            Notice::Begin(_) | Notice::Printed(..) => {}
+            Notice::Listed(stage, items) => self.write("stage.listed", stage, json!({ "items": items })),
+            Notice::Begin(_) | Notice::Printed(..) | Notice::Grown => {}
             Notice::Paused(id, ms) => self.write("stage.paused", &plan.stage(*id).name, json!({ "pause_ms": ms })),
             Notice::Service(service, news) => {
                 let (_, state, message) = super::structured::service_news(*news);

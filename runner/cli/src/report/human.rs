@@ -43,6 +43,13 @@ impl<'p> Human<'p> {
         Self { output, plan, wanted, store, stream, progress, why: vec![None; plan.stages.len()] }
     }
 
+    /// Goes on with a plan that has more stages.
+    pub(super) fn grow(&mut self, plan: &'p Resolved) {
+        self.plan = plan;
+        self.why.resize(plan.stages.len(), None);
+        self.progress.grow(plan);
+    }
+
     fn say(&self, line: &str) {
         if !self.output.quiet {
             self.progress.aside(|| self.output.note(line));
@@ -99,6 +106,8 @@ impl<'p> Human<'p> {
                 self.progress.ended(*id);
                 self.insist(&format!("{RED}FAIL{RESET}  {:<24} {}", self.plan.stage(*id).name, plain(message)));
             }
+            Notice::Listed(stage, items) => self.say(&format!("{DIM}list  {stage:<24} {items} items{RESET}")),
+            Notice::Grown => {}
             Notice::Skipped(id) => {
                 if self.output.verbose || self.plan.stages.len() < 40 {
                     self.say(&format!("{YELLOW}skip{RESET}  {}", self.plan.stage(*id).name));

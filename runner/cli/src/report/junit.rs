@@ -21,18 +21,12 @@ const LINES: usize = 200;
 ///
 /// # Errors
 /// [`Failure`] if it cannot be written.
-pub(super) fn write(
-    path: &Path,
-    plan: &Resolved,
-    wanted: &[bool],
-    outcome: &RunOutcome,
-    store: &Store,
-) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, plan: &Resolved, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
     let cases: Vec<(&ResolvedStage, &StageOutcome)> = plan
         .stages
         .iter()
         .zip(&outcome.stages)
-        .zip(wanted)
+        .zip(&outcome.wanted)
         .filter_map(|(pair, wanted)| wanted.then_some(pair))
         .collect();
     let count = |accept: fn(&State) -> bool| cases.iter().filter(|(_, o)| accept(&o.state)).count();

@@ -52,6 +52,12 @@ impl<'p> Progress<'p> {
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 
+    /// Goes on with a plan that has more stages; nothing is known of how long they take.
+    pub(super) fn grow(&mut self, plan: &'p Resolved) {
+        self.bar.inc_length((plan.stages.len() - self.plan.stages.len()) as u64);
+        self.plan = plan;
+    }
+
     /// A stage runs.
     pub(super) fn started(&mut self, stage: StageId) {
         self.running.insert(stage, Instant::now());

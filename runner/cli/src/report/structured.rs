@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// Reports to programs.
 pub(super) struct Structured<'p> {
-    plan: &'p Resolved,
+    pub(super) plan: &'p Resolved,
     run: String,
     tenant: String,
     clock: Clock,
@@ -56,7 +56,10 @@ impl<'p> Structured<'p> {
             Notice::Unplanned(id, message) => {
                 self.write("ERROR", "STAGE_END", name(id), json!({ "outcome": "failed", "error_message": message }))
             }
-            Notice::Begin(_) | Notice::Printed(..) => {}
+            Notice::Listed(stage, items) => {
+                self.write("INFO", "STAGE_LISTED", Some(stage), json!({ "items": items }));
+            }
+            Notice::Begin(_) | Notice::Printed(..) | Notice::Grown => {}
             Notice::Paused(id, ms) => self.write("INFO", "STAGE_PAUSED", name(id), json!({ "pause_ms": ms })),
             Notice::Service(service, news) => {
                 let (level, state, message) = service_news(*news);

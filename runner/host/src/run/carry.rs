@@ -24,9 +24,8 @@ impl Engine<'_, '_> {
             Command::Decide(stage) => Some(self.decide(stage, notices)?),
             Command::Ask(stage) => self.ask(stage, notices)?,
             Command::Look { stage, admission } => {
-                let mut force = (self.options.force[stage.index()]
-                    || !self.outcomes[stage.index()].attempts.is_empty())
-                .then_some(Why::Forced);
+                let mut force = (self.force[stage.index()] || !self.outcomes[stage.index()].attempts.is_empty())
+                    .then_some(Why::Forced);
                 if self.plan.stage(stage).is_finally() {
                     match self.sum_up() {
                         Ok(worked) => force = force.or(worked.then_some(Why::RunWorked)),
@@ -64,6 +63,8 @@ impl Engine<'_, '_> {
                 self.pause(stage, ms);
                 None
             }
+            // Carried out where commands come from: the answer is more than an event.
+            Command::List(_) => None,
             Command::Serve(service) => self.serve(service, notices)?,
             Command::Dismiss(service) => {
                 self.dismiss(service);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use orgo_kernel::expand::KnownList;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State};
@@ -16,6 +17,7 @@ use crate::workspace::Workspace;
 
 use super::approver::ApprovalOutcome;
 use super::crew::Slot;
+use super::lists::Grow;
 use super::mailbox::{Receiver, Sender, mailbox};
 use super::options::{Notice, RunError, RunOptions};
 use super::outcome::{GateOutcome, RunOutcome, StageOutcome};
@@ -36,13 +38,15 @@ pub(super) enum Message {
     Cancel,
 }
 
-/// Runs a plan.
+/// Runs a plan; where stages write lists that others are repeated for, `grow` makes the plans with their items, and the
+/// outcome is of the last of them.
 ///
 /// # Errors
 /// [`RunError`] if the workspace is busy or the system refuses; failed stages are part of the outcome.
-pub fn run(
-    plan: &Resolved,
-    workspace: &Workspace,
+pub fn run<'p>(
+    plan: &'p Resolved,
+    grow: &Grow<'p>,
+    workspace: &'p Workspace,
     options: &RunOptions<'_>,
     notices: &mut dyn FnMut(Notice<'_>),
 ) -> Result<RunOutcome, RunError> {
@@ -73,6 +77,11 @@ pub fn run(
     scheduler.withhold(plan.graph.stages().filter(|id| options.withheld[id.index()]));
     let engine = Engine {
         plan,
+        grow,
+        lists: Vec::new(),
+        wanted: options.wanted.to_vec(),
+        force: options.force.to_vec(),
+        withheld: options.withheld.to_vec(),
         workspace,
         options,
         executor,
@@ -141,6 +150,7 @@ fn recall(
         approvals: Vec::new(),
         cancelled: false,
         changed_sources: planner.sources().changed()?,
+        wanted: options.wanted.to_vec(),
     };
     journal.flush()?;
     planner.save()?;
@@ -150,6 +160,13 @@ fn recall(
 /// A run under way.
 pub(super) struct Engine<'p, 'r> {
     pub(super) plan: &'p Resolved,
+    pub(super) grow: &'r Grow<'p>,
+    /// What stages wrote that others are repeated for, in the order in which it became known.
+    pub(super) lists: Vec<KnownList>,
+    /// Stages that are part of the run, whose cached results are not used, and whose condition does not hold.
+    pub(super) wanted: Vec<bool>,
+    pub(super) force: Vec<bool>,
+    pub(super) withheld: Vec<bool>,
     pub(super) workspace: &'p Workspace,
     pub(super) options: &'r RunOptions<'r>,
     pub(super) executor: Executor,
@@ -195,7 +212,9 @@ impl Engine<'_, '_> {
         let mut queue: VecDeque<Command> = self.scheduler.begin().into();
         loop {
             while let Some(command) = queue.pop_front() {
-                if let Some(event) = self.carry_out(command, notices)? {
+                if let Command::List(stage) = command {
+                    queue.extend(self.list(stage, notices)?);
+                } else if let Some(event) = self.carry_out(command, notices)? {
                     queue.extend(self.scheduler.step(event));
                 }
                 while let Ok(message) = messages.try_recv() {
@@ -234,7 +253,7 @@ impl Engine<'_, '_> {
                 outcome.files = self.planner.files(id);
             }
             if let State::Skipped(code) = outcome.state
-                && self.options.wanted[i]
+                && self.wanted[i]
             {
                 self.journal.add(&Entry::Skip { stage: self.plan.stage(id).name.clone(), code });
                 notices(Notice::Skipped(id));
@@ -245,7 +264,7 @@ impl Engine<'_, '_> {
                 self.journal.add(&Entry::Skip { stage: self.plan.stage(id).name.clone(), code });
                 notices(Notice::Unplanned(id, "a service that it needs is not there"));
             }
-            if self.options.wanted[i] && !matches!(outcome.state, State::Done { .. }) {
+            if self.wanted[i] && !matches!(outcome.state, State::Done { .. }) {
                 // `out/` shows what this run stands behind, never what an earlier one did.
                 crate::file::remove_tree(&self.planner.shown(id))?;
             }
@@ -263,6 +282,7 @@ impl Engine<'_, '_> {
             approvals: self.approvals,
             cancelled: self.cancelled,
             changed_sources: self.planner.sources().changed()?,
+            wanted: self.wanted,
         };
         self.journal.flush()?;
         let done = |s: &StageOutcome| matches!(s.state, State::Done { .. });

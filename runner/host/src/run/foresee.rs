@@ -20,6 +20,8 @@ pub enum Foreseen {
     Approval(StageKey),
     /// It reads what this stage has yet to produce.
     Waits(StageId),
+    /// It stands for the items of a list that this stage writes.
+    Unknown(StageId),
     /// It runs after everything else, and reads how that ended.
     Last,
 }
@@ -34,6 +36,9 @@ impl Planner<'_> {
         let stage = self.plan.stage(id);
         if stage.is_finally() {
             return Ok(Foreseen::Last);
+        }
+        if let Some(list) = stage.pending() {
+            return Ok(Foreseen::Unknown(list.stage));
         }
         if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
             return Ok(Foreseen::Waits(*needed));

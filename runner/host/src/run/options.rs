@@ -101,6 +101,10 @@ pub enum Notice<'n> {
     Service(&'n str, ServiceNews<'n>),
     /// A stage will not run.
     Skipped(StageId),
+    /// The plan has more stages from now on.
+    Grown,
+    /// The list became known whose items the stage of that name stands for, and how many these are.
+    Listed(&'n str, usize),
 }
 
 /// What there is to tell about a service.

@@ -38,6 +38,8 @@ pub struct RunOutcome {
     pub cancelled: bool,
     /// Source files that changed while the run was under way.
     pub changed_sources: Vec<String>,
+    /// Which stages were part of the run.
+    pub wanted: Vec<bool>,
 }
 
 /// What came of a stage.

@@ -27,7 +27,8 @@ impl Planner<'_> {
         let plan = self.plan;
         let simple = |id: StageId| {
             let stage = plan.stage(id);
-            let whole = stage.extra.as_ref().is_none_or(|e| e.artifacts.is_empty() && e.secrets.is_empty());
+            let whole =
+                stage.extra.as_ref().is_none_or(|e| e.artifacts.is_empty() && e.secrets.is_empty() && e.list.is_none());
             stage.is_plain() && whole && self.memory.get(id.index()).is_some()
         };
         let mut order = plan.graph.topological().expect("`expand` refuses cycles");

@@ -25,7 +25,7 @@ impl Engine<'_, '_> {
         }
         let (mut worked, mut failed, mut waits) = (self.cancelled, None, None);
         let mut stages = Vec::new();
-        let before = self.plan.graph.stages().filter(|s| self.options.wanted[s.index()]);
+        let before = self.plan.graph.stages().filter(|s| self.wanted[s.index()]);
         for id in before.filter(|s| !self.plan.stage(*s).is_finally()) {
             let (stage, outcome, state) = (self.plan.stage(id), &self.outcomes[id.index()], self.scheduler.state(id));
             worked |= state != State::Done { hit: true };

@@ -21,11 +21,9 @@ impl Declared {
             Err(error) => self.errors.push(error),
             Ok((pipelines, whole)) => {
                 for pipeline in pipelines {
-                    self.pipeline(
-                        &whole,
-                        pipeline,
-                        &Given { parameters: &BTreeMap::new(), lenient: true, read: &read },
-                    );
+                    let parameters = &BTreeMap::new();
+                    let given = Given { parameters, lenient: true, read: &read, lists: &[], document: &whole };
+                    self.pipeline(&whole, pipeline, &given);
                 }
             }
         }
@@ -41,7 +39,7 @@ impl Declared {
             problems.push(problem.help("give one of them another name"));
             return self.errors.push(problems.into_error());
         }
-        match expand_with(document, &pipeline, given) {
+        match expand_with(&pipeline, given) {
             Err(error) => self.errors.push(error),
             Ok(plan) => {
                 let declared = DeclaredPipeline { document: document.clone(), pipeline, plan };
@@ -66,7 +64,8 @@ impl Declared {
         let parameters = parameters.iter().filter(|(name, _)| known(name)).cloned().collect();
         let failed = RefCell::new(None);
         let read = |path: &RelativePath| text(files, path, &failed);
-        let plan = expand_with(document, pipeline, &Given { parameters: &parameters, lenient: true, read: &read });
+        let given = Given { parameters: &parameters, lenient: true, read: &read, lists: &[], document };
+        let plan = expand_with(pipeline, &given);
         failed.into_inner().map_or(Ok(plan.ok()), Err)
     }
 

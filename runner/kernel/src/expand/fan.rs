@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use orgo_spec::Name;
-use orgo_spec::document::{Problems, ReadText};
-use orgo_spec::pipeline::{Matrix, Stage};
+use orgo_spec::document::Problems;
+use orgo_spec::pipeline::{ItemList, Pipeline, Stage};
 
+use super::Given;
 use super::items::{self, Items};
+use super::text::{Names, Text};
 
 /// The children of a stage: combinations of its own axes, each for every item of its list, the item moving fastest.
 pub(super) struct Fan<'p> {
@@ -16,18 +18,47 @@ pub(super) struct Fan<'p> {
     items: Option<Items>,
     /// What names stand for values in its texts: the pipeline's axes, its own, columns of its item.
     pub(super) slots: Vec<String>,
+    /// The list that an earlier stage writes, if its items come from one.
+    pub(super) list: Option<Written<'p>>,
+}
+
+/// A list that a stage of the pipeline writes.
+pub(super) struct Written<'p> {
+    /// What an item is called.
+    pub(super) item: &'p str,
+    /// The position of the stage.
+    pub(super) stage: usize,
+    /// The path of the output.
+    pub(super) output: String,
+    /// The list's place among those that are known; nothing while it is not.
+    pub(super) known: Option<usize>,
 }
 
 impl<'p> Fan<'p> {
     /// Expands a stage; what is wrong with its list is reported.
-    pub(super) fn new(outer: &Matrix, stage: &'p Stage, read: &ReadText<'_>, problems: &mut Problems) -> Self {
-        let items = stage.for_each.as_ref().map(|list| items::read(list, read, problems));
+    pub(super) fn new(
+        pipeline: &'p Pipeline,
+        stage: &'p Stage,
+        given: &Given<'_>,
+        parameters: &[(String, String)],
+        problems: &mut Problems,
+    ) -> Self {
+        let outer = &pipeline.matrix;
+        let list = written(pipeline, stage, given, parameters);
+        let items = stage.for_each.as_ref().map(|each| match (&each.list, &list) {
+            (ItemList::File(path), _) => items::read(each.item.as_str(), path, given.read, problems),
+            (ItemList::Output { stage, .. }, Some(Written { item, output, known: Some(known), .. })) => {
+                let path = format!("{output}` of `{}", **stage);
+                items::of_text(item, output, &path, &given.lists[*known].text, stage.span, problems)
+            }
+            (ItemList::Output { .. }, _) => Items::default(),
+        });
         let mut axes: Vec<&str> = stage.matrix.axes.iter().map(|a| a.name.as_str()).collect();
         let mut slots: Vec<String> = outer.axes.iter().map(|a| a.name.value.clone()).collect();
         slots.extend(axes.iter().map(|a| (*a).to_owned()));
         slots.extend(items.iter().flat_map(|i| i.names.iter().cloned()));
         axes.extend(stage.for_each.as_ref().map(|f| f.item.as_str()));
-        Self { axes, combinations: stage.matrix.combinations(), items, slots }
+        Self { axes, combinations: stage.matrix.combinations(), items, slots, list }
     }
 
     /// Whether the stage has axes or a list of its own.
@@ -37,7 +68,17 @@ impl<'p> Fan<'p> {
 
     /// Whether it has a list that could not be read.
     pub(super) fn is_unread(&self) -> bool {
-        self.items.as_ref().is_some_and(|i| i.items.is_empty())
+        self.pending().is_none() && self.items.as_ref().is_some_and(|i| i.items.is_empty())
+    }
+
+    /// Its list, while nobody knows what is in it: then it has one child in place of all items.
+    pub(super) fn pending(&self) -> Option<&Written<'p>> {
+        self.list.as_ref().filter(|list| list.known.is_none())
+    }
+
+    /// How many children it has while its list is not known; all of them if its list is not one that a stage writes.
+    pub(super) fn places(&self) -> usize {
+        if self.list.is_some() { self.combinations.len() } else { self.len() }
     }
 
     /// How many children there are.
@@ -45,9 +86,9 @@ impl<'p> Fan<'p> {
         self.combinations.len() * self.width()
     }
 
-    /// How many items there are; one if there is no list.
-    fn width(&self) -> usize {
-        self.items.as_ref().map_or(1, |i| i.items.len())
+    /// How many items there are; one if there is no list, or nothing is known of it.
+    pub(super) fn width(&self) -> usize {
+        self.items.as_ref().map_or(1, |i| if self.pending().is_some() { 1 } else { i.items.len() })
     }
 
     /// The values of a child, in the order of the slots.
@@ -56,7 +97,7 @@ impl<'p> Fan<'p> {
         let mut values = Vec::with_capacity(self.slots.len());
         values.extend(outer.iter().map(|n| n.as_str()));
         values.extend(self.combinations[child / width].iter().map(|n| n.as_str()));
-        if let Some(items) = &self.items {
+        if let (Some(items), None) = (&self.items, self.pending()) {
             values.extend(items.items[child % width].values.iter().map(String::as_str));
         }
         values
@@ -67,15 +108,39 @@ impl<'p> Fan<'p> {
         let width = self.width();
         match (self.combinations[child / width].get(axis), &self.items) {
             (Some(value), _) => value.as_str(),
-            (None, Some(items)) => &items.items[child % width].label,
-            (None, None) => "",
+            (None, Some(items)) if self.pending().is_none() => &items.items[child % width].label,
+            (None, Some(_) | None) => "",
         }
     }
 
     /// What a child's own axes and item add to its name.
     pub(super) fn labels(&self, child: usize) -> Vec<&str> {
-        (0..self.axes.len()).map(|axis| self.label(child, axis)).collect()
+        self.known_axes().map(|axis| self.label(child, axis)).collect()
     }
+
+    /// Positions of the axes whose values are known.
+    fn known_axes(&self) -> std::ops::Range<usize> {
+        0..self.axes.len() - usize::from(self.pending().is_some())
+    }
+}
+
+/// The list that an earlier stage writes for a stage.
+fn written<'p>(
+    pipeline: &Pipeline,
+    stage: &'p Stage,
+    given: &Given<'_>,
+    parameters: &[(String, String)],
+) -> Option<Written<'p>> {
+    let item = stage.for_each.as_ref()?.item.as_str();
+    let (name, artifact) = stage.listed_by()?;
+    let at = pipeline.stages.iter().position(|s| *s.name == **name)?;
+    let writer = &pipeline.stages[at];
+    let out = &writer.outs[writer.artifacts.iter().find(|a| *a.name == **artifact)?.out];
+    // What is wrong with the text is told where the writer is looked at.
+    let names = Names { fixed: parameters, slots: Vec::new(), pending: None, open: false };
+    let output = Text::new(out.as_str(), out.span, &names, &mut Problems::new(given.document)).apply(&[]);
+    let known = given.lists.iter().position(|l| l.stage == name.as_str() && l.output == output);
+    Some(Written { item, stage: at, output, known })
 }
 
 /// `name`, with the values of the pipeline's axes behind it, then its own.
@@ -137,7 +202,8 @@ impl<'f> Join<'f> {
     /// Where the outputs of a child appear: at `at`, or in a folder of its own there if several are gathered.
     pub(super) fn place(&self, at: &str, needed: &Fan<'_>, child: usize) -> String {
         let mut place = at.to_owned();
-        for (i, axis) in self.gathered.iter().enumerate() {
+        let known = needed.known_axes();
+        for (i, axis) in self.gathered.iter().filter(|axis| known.contains(axis)).enumerate() {
             place.push(if i == 0 { '/' } else { '.' });
             place.push_str(needed.label(child, *axis));
         }

@@ -1,10 +1,9 @@
-//! Committed lists, item by item: lines of text, rows of CSV, rows of JSON.
+//! Lists, item by item: lines of text, rows of CSV, rows of JSON.
 
 use std::collections::BTreeMap;
 
 use orgo_spec::canonical::{self, Profile, Value};
-use orgo_spec::document::{Problem, Problems, ReadText};
-use orgo_spec::pipeline::ForEach;
+use orgo_spec::document::{Problem, Problems, ReadText, RelativePath, Span, Spanned};
 use orgo_spec::{Digest, ReasonCode};
 
 /// The longest part of an item that its name repeats, in bytes.
@@ -28,23 +27,26 @@ pub(super) struct Item {
     pub(super) values: Vec<String>,
 }
 
-/// Reads the list of a stage; what is wrong with it is reported.
-pub(super) fn read(list: &ForEach, read: &ReadText<'_>, problems: &mut Problems) -> Items {
-    let text = match read(&list.list) {
-        Ok(text) => text,
+/// Reads a committed list; what is wrong with it is reported.
+pub(super) fn read(item: &str, path: &Spanned<RelativePath>, read: &ReadText<'_>, problems: &mut Problems) -> Items {
+    match read(path) {
+        Ok(text) => of_text(item, path.as_str(), path.as_str(), &text, path.span, problems),
         Err(refused) => {
-            problems.push(Problem::new(refused.code, refused.message, list.list.span).help(refused.help));
-            return Items::default();
+            problems.push(Problem::new(refused.code, refused.message, path.span).help(refused.help));
+            Items::default()
         }
+    }
+}
+
+/// The items of a list whose text is known; what is wrong with it is reported. The ending of its name says what it is;
+/// `path` is what problems call it.
+pub(super) fn of_text(item: &str, name: &str, path: &str, text: &str, span: Span, problems: &mut Problems) -> Items {
+    let read = match name.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("csv") => csv(item, text),
+        Some("jsonl") => jsonl(item, text),
+        Some(_) | None => Ok(lines(item, text)),
     };
-    let item = list.item.as_str();
-    let path = list.list.as_str();
-    let read = match path.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("csv") => csv(item, &text),
-        Some("jsonl") => jsonl(item, &text),
-        Some(_) | None => Ok(lines(item, &text)),
-    };
-    let invalid = |message: String| Problem::new(ReasonCode::ListInvalid, message, list.list.span);
+    let invalid = |message: String| Problem::new(ReasonCode::ListInvalid, message, span);
     let (items, at) = match read {
         Ok(read) => read,
         Err((line, why)) => {

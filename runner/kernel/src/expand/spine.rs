@@ -135,8 +135,11 @@ impl<'p> Spine<'p> {
             }
             Work::Run(_) | Work::Tool(_) => None,
         };
-        let reads =
-            |stage: &Stage| stage.from.iter().filter_map(|f| find(f.stage.as_str())).chain(gate(stage)).collect();
+        let reads = |stage: &Stage| {
+            let list = stage.listed_by().map(|(stage, _)| stage);
+            let names = stage.from.iter().map(|f| &f.stage).chain(list);
+            names.filter_map(|name| find(name.as_str())).chain(gate(stage)).collect()
+        };
         let waits = |stage: &Stage| stage.after.iter().filter_map(|name| find(name.as_str())).collect();
         Self {
             pipeline,

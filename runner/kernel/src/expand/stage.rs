@@ -62,19 +62,26 @@ impl<'p> Compiled<'p> {
     pub(super) fn new(
         pipeline: &'p Pipeline,
         stage: &'p Stage,
-        fan: &Fan<'_>,
+        fan: &Fan<'p>,
         index: &Index<'_>,
         parameters: &'p [(String, String)],
         problems: &mut Problems,
     ) -> Self {
-        let names = Names { fixed: parameters, slots: fan.slots.clone() };
+        let pending = fan.pending().map(|list| list.item);
+        let names = Names { fixed: parameters, slots: fan.slots.clone(), pending, open: true };
+        // What has to be known before the run.
+        let closed = Names { slots: fan.slots.clone(), open: false, ..names };
         let text = |t: &Spanned<String>, problems: &mut Problems| Text::of(t, &names, problems);
+        let early = |t: &Spanned<String>, problems: &mut Problems| Text::of(t, &closed, problems);
         let mut outs: Vec<Text> =
             stage.outs.iter().map(|out| Text::new(out.as_str(), out.span, &names, problems)).collect();
         let mut files: Vec<Text> = stage.files.iter().map(|f| text(f, problems)).collect();
         let action = match &stage.work {
             Work::Run(run) | Work::Gated { action: GatedAction::Run(run), .. } => {
-                CompiledAction::Run(run.argv.iter().map(|a| text(a, problems)).collect())
+                let (program, arguments) = run.argv.split_at(1);
+                let program = program.iter().map(|a| early(a, problems)).collect::<Vec<_>>();
+                let arguments = arguments.iter().map(|a| text(a, problems)).collect::<Vec<_>>();
+                CompiledAction::Run(program.into_iter().chain(arguments).collect())
             }
             Work::Tool(tool) => {
                 outs.push(Text::literal(tool.output().to_owned(), stage.name.span));
@@ -107,13 +114,13 @@ impl<'p> Compiled<'p> {
         let froms: Vec<CompiledFrom<'p>> =
             stage.from.iter().filter_map(|from| compile_from(from, pipeline, index, &names, problems)).collect();
         let after = stage.after.iter().filter_map(|name| Some((index.stage(name)?, name))).collect();
-        let mut tools: Vec<Text> = stage.tools.iter().map(|t| text(t, problems)).collect();
+        let mut tools: Vec<Text> = stage.tools.iter().map(|t| early(t, problems)).collect();
         tools.sort_by(|a, b| a.fixed().cmp(&b.fixed()));
         tools.dedup_by(|a, b| a.fixed().is_some() && a.fixed() == b.fixed());
         let mut changed = Vec::new();
         for condition in &stage.when {
             if let Condition::Changed(patterns) = condition {
-                changed.push(List::new(patterns.iter().map(|p| text(p, problems)).collect(), false));
+                changed.push(List::new(patterns.iter().map(|p| early(p, problems)).collect(), false));
             }
         }
         let extra = extra(stage, parameters);

@@ -1,5 +1,6 @@
 //! What pipelines expand to, and what is refused.
 
+mod lists;
 mod shown;
 
 use orgo_spec::pipeline::parse_pipelines;
@@ -104,7 +105,10 @@ fn with(text: &str, given: &[(&str, &str)]) -> Result<Resolved, DocumentError> {
             help: "write it".to_owned(),
         })
     };
-    expand_with(&document, &pipelines[0], &Given { parameters: &parameters, lenient: false, read: &read })
+    expand_with(
+        &pipelines[0],
+        &Given { parameters: &parameters, lenient: false, read: &read, lists: &[], document: &document },
+    )
 }
 
 fn names(plan: &Resolved) -> Vec<&str> {

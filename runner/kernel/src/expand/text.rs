@@ -11,6 +11,18 @@ pub(super) struct Names<'p> {
     pub(super) fixed: &'p [(String, String)],
     /// Axes and columns of items, in the order of their values.
     pub(super) slots: Vec<String>,
+    /// The item whose list is not known yet. The texts of such a stage stay as they would be written: `${item}` stays,
+    /// and `${` stands for itself only as `$${`.
+    pub(super) pending: Option<&'p str>,
+    /// Whether the item may stand here before its list is known.
+    pub(super) open: bool,
+}
+
+impl Names<'_> {
+    fn is_pending(&self, name: &str) -> bool {
+        self.pending
+            .is_some_and(|item| name.strip_prefix(item).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -43,7 +55,7 @@ impl Text {
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
                 literal.push_str(before);
-                literal.push_str("${");
+                literal.push_str(if names.pending.is_some() { "$${" } else { "${" });
                 rest = after;
                 continue;
             }
@@ -57,7 +69,12 @@ impl Text {
                 break;
             };
             if let Some((_, value)) = names.fixed.iter().find(|(known, _)| known == name) {
-                literal.push_str(value);
+                match names.pending {
+                    Some(_) => literal.push_str(&value.replace("${", "$${")),
+                    None => literal.push_str(value),
+                }
+            } else if names.is_pending(name) && names.open {
+                literal.extend(["${", name, "}"]);
             } else if let Some(slot) = names.slots.iter().position(|known| known == name) {
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal)));
@@ -128,6 +145,11 @@ fn unknown(name: &str, span: Span, names: &Names<'_>) -> Problem {
     let known = || names.fixed.iter().map(|(n, _)| n.as_str()).chain(names.slots.iter().map(String::as_str));
     let message = format!("`${{{}}}` stands for nothing here", name.escape_debug());
     let problem = Problem::new(ReasonCode::DocumentInvalid, message, span);
+    if names.is_pending(name) {
+        return problem
+            .label("its list is not known before the run")
+            .help("programs, tools and conditions are known before the run: hand the item on as an argument");
+    }
     match closest(name, known()) {
         Some(near) => problem.label(format!("did you mean `${{{near}}}`?")).help(format!("write `${{{near}}}`")),
         None => {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use orgo_spec::canonical::{self, Value};
 use orgo_spec::document::kdl_text as quoted;
 
-use super::{Action, Resolved, ResolvedStage};
+use super::{Action, PendingList, Resolved, ResolvedStage};
 use crate::graph::StageId;
 
 impl Resolved {
@@ -51,6 +51,10 @@ impl Resolved {
     fn named_outputs(&self) -> BTreeMap<(StageId, &str), String> {
         let mut named = BTreeMap::new();
         for stage in &self.stages {
+            if let Some(list) = stage.pending() {
+                let next = format!("output-{}", named.len());
+                named.entry((list.stage, list.output.as_str())).or_insert(next);
+            }
             for (at, path) in stage.extra.iter().flat_map(|e| &e.artifacts) {
                 let next = format!("output-{}", named.len());
                 named.entry((stage.from[*at as usize].0, path.as_str())).or_insert(next);
@@ -62,6 +66,7 @@ impl Resolved {
     fn stage_kdl(&self, id: StageId, named: &BTreeMap<(StageId, &str), String>, out: &mut String) {
         let stage = self.stage(id);
         let _ = write!(out, "    stage {}", quoted(&stage.name));
+        let escaped = if stage.pending().is_some() { quoted } else { escaped };
         let gate = stage.gate.map(|g| &self.gates[g as usize]);
         let tool = match &stage.action {
             Action::Run(_) => None,
@@ -75,6 +80,11 @@ impl Resolved {
             }
         }
         out.push_str(" {\n");
+        if let Some(PendingList { item, stage: writer, output }) = stage.pending() {
+            let artifact = &named[&(*writer, output.as_str())];
+            let (item, writer) = (quoted(item), quoted(&self.stage(*writer).name));
+            let _ = writeln!(out, "        for-each {item} from={writer} artifact={}", quoted(artifact));
+        }
         if let Some(step) = stage.extra.as_ref().and_then(|e| e.step) {
             let _ = writeln!(out, "        step {}", quoted(step.as_str()));
         }
@@ -92,7 +102,9 @@ impl Resolved {
             stage.tools.iter().for_each(|tool| line("tool", &[tool]));
         }
         for after in self.graph.dependencies(id) {
-            let read = stage.from.iter().any(|(needed, _)| needed == after) || gate.is_some_and(|g| g.on == *after);
+            let read = stage.from.iter().any(|(needed, _)| needed == after)
+                || gate.is_some_and(|g| g.on == *after)
+                || stage.pending().is_some_and(|list| list.stage == *after);
             if !read {
                 line("after", &[&self.stage(*after).name]);
             }

@@ -24,8 +24,8 @@ pub(super) enum InKey {
 /// What a field does to the stage key, see the table in [`crate::key`].
 pub(super) fn in_key(field: &str) -> InKey {
     match field {
-        // Other patterns may match the same files; another level may need another view, or a result of its own.
-        "files" | "isolation" => InKey::Perhaps,
+        // Other patterns may match the same files, another list may have the same items; another level may need another view, or a result of its own.
+        "files" | "for-each" | "isolation" => InKey::Perhaps,
         // Which value is passed is not known before the run; a secret may have a digest of its value in the key.
         other if other.starts_with("env-pass ") || other.starts_with("secret ") => InKey::Perhaps,
         "run" | "uses" | "from" | "out" | "tool" | "timeout" | "needs" => InKey::Yes,
@@ -79,6 +79,9 @@ pub(super) fn fields(plan: &Resolved, id: StageId) -> Fields {
         None => format!("{} at {at}", name(*needed)),
     };
     set("from", from.iter().enumerate().map(edge).collect::<Vec<_>>().join(", "));
+    if let Some(list) = plan.stage(id).pending() {
+        set("for-each", format!("{} from {} of {}", list.item, list.output, name(list.stage)));
+    }
     let read =
         |id: &&StageId| !from.iter().any(|(s, _)| s == *id) && gate.is_none_or(|g| plan.gates[g as usize].on != **id);
     let after: Vec<&str> = plan.graph.dependencies(id).iter().filter(read).map(|s| name(*s)).collect();
@@ -104,7 +107,7 @@ pub(super) fn fields(plan: &Resolved, id: StageId) -> Fields {
 
 /// What few stages say; the outputs of edges are told with the edges.
 fn set_extra(extra: &Extra, set: &mut impl FnMut(&str, String)) {
-    let Extra { artifacts: _, env_pass, secrets, changed, params, step } = extra;
+    let Extra { artifacts: _, env_pass, secrets, changed, params, step, list: _ } = extra;
     set("step", step.map_or_else(String::new, |s| s.as_str().to_owned()));
     for variable in env_pass {
         set(&format!("env-pass {variable}"), "as the runner has it".to_owned());

@@ -111,9 +111,14 @@ fn own(
             because.push(Because::New);
         }
     }
-    let paths = touched.by(&stage.files);
+    // Which files its items name is not known, nor which items a list will have.
+    let list = stage.pending().map(|list| list.stage);
+    let paths = match list {
+        None => touched.by(&stage.files),
+        Some(_) => touched.by(&stage.files.iter().map(|pattern| of_any_item(pattern)).collect::<Vec<_>>()),
+    };
     if !paths.is_empty() {
-        certain = true;
+        certain |= list.is_none();
         because.push(Because::Files { paths });
     }
     let changed = |at: &u32| services.get(plan.services[*at as usize].name.as_str()).map(|s| (*s).to_owned());
@@ -123,7 +128,7 @@ fn own(
         because.push(Because::Services { services: needed });
     }
     let mut stages: Vec<String> = Vec::new();
-    for (needed, _) in &stage.from {
+    for needed in stage.from.iter().map(|(needed, _)| needed).chain(&list) {
         let name = &plan.stage(*needed).name;
         if again[needed.index()].is_some() && !stages.contains(name) {
             stages.push(name.clone());
@@ -133,6 +138,12 @@ fn own(
         because.push(Because::Upstream { stages });
     }
     (!because.is_empty()).then_some(Rerun { certain, because })
+}
+
+/// A pattern that matches whatever `pattern` does for any item: a value may have several parts.
+fn of_any_item(pattern: &str) -> String {
+    let part = |part| if str::contains(part, "${") { "**" } else { part };
+    pattern.split('/').map(part).collect::<Vec<_>>().join("/")
 }
 
 /// Services that are not what they were.

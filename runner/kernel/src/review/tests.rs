@@ -50,6 +50,16 @@ fn a_changed_file_runs_its_readers_in_any_case_and_what_reads_from_them_perhaps(
 }
 
 #[test]
+fn whatever_an_item_may_read_counts_before_its_list_is_known() {
+    let text = r#"pipeline "p" { stage "list" { files "items.txt"; run "x"; out "l" as="l" }
+        stage "each" { for-each "i" from="list" artifact="l"; files "data/${i}.csv"; run "x" "${i}"; out "o" }
+        stage "all" { from "each"; run "x" } }"#;
+    assert_eq!(again(text, text, &["items.txt"]), ["list!", "each", "all"]);
+    // Here a pattern matches what it is.
+    assert_eq!(again(text, text, &["data/**"]), ["each", "all"]);
+}
+
+#[test]
 fn only_what_is_in_the_key_runs_a_stage_again() {
     for (change, expected) in [
         ("run \"cc\" \"-O2\"", vec!["a!", "b", "c"]),

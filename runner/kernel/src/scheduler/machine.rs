@@ -113,7 +113,9 @@ impl<'p> Scheduler<'p> {
                 self.decided(stage, verdict, &mut out)
             }
             Event::Asked { stage, grant } if self.is(stage, State::Asking) => self.asked(stage, grant, &mut out),
-            Event::Looked { stage, hit, admission } if self.is(stage, State::Looking) => {
+            Event::Looked { stage, hit, admission }
+                if self.is(stage, State::Looking) && self.plan.stage(stage).pending().is_none() =>
+            {
                 if hit {
                     self.done(stage, true, &mut out);
                 } else if let Some(code) = self.stopped(stage) {
@@ -156,10 +158,15 @@ impl<'p> Scheduler<'p> {
             | Event::Ended { .. }
             | Event::Elapsed(_) => {}
         }
-        self.fill(&mut out);
-        self.release_last(&mut out);
-        out.extend(self.services.dismissed().map(Command::Dismiss));
+        self.follow_up(&mut out);
         out
+    }
+
+    /// What may follow from any change.
+    pub(super) fn follow_up(&mut self, out: &mut Vec<Command>) {
+        self.fill(out);
+        self.release_last(out);
+        out.extend(self.services.dismissed().map(Command::Dismiss));
     }
 
     /// Whether nothing is left to do.
@@ -202,7 +209,10 @@ impl<'p> Scheduler<'p> {
     }
 
     pub(super) fn ready_to_look(&mut self, stage: StageId, out: &mut Vec<Command>) {
-        if self.plan.stage(stage).gate.is_some() {
+        if self.plan.stage(stage).pending().is_some() {
+            self.states[stage.index()] = State::Looking;
+            out.push(Command::List(stage));
+        } else if self.plan.stage(stage).gate.is_some() {
             self.states[stage.index()] = State::Deciding;
             out.push(Command::Decide(stage));
         } else {

@@ -96,6 +96,11 @@ impl Services {
         std::mem::take(&mut self.waiting[service as usize]).into_iter().map(|(_, Reverse(stage))| stage).collect()
     }
 
+    /// One more stage of the run needs its services.
+    pub(super) fn enter(&mut self, stage: &ResolvedStage) {
+        stage.services().iter().for_each(|service| self.users[*service as usize] += 1);
+    }
+
     /// A stage ended for good.
     pub(super) fn leave(&mut self, stage: &ResolvedStage) {
         for service in stage.services() {

@@ -2,6 +2,7 @@
 
 mod approve;
 mod last;
+mod lists;
 mod order;
 mod retry;
 mod taking;
@@ -11,7 +12,7 @@ use orgo_spec::document::Document;
 use orgo_spec::pipeline::parse_pipelines;
 
 use super::*;
-use crate::expand::expand;
+use crate::expand::{Given, KnownList, expand, grow};
 use crate::plan::Resolved;
 
 const RUN: &str = "run";

@@ -3,7 +3,7 @@
 use crate::document::{Fields, Node, Problem, Problems, RelativePath, Span, Spanned};
 use crate::pipeline::matrix::Matrix;
 use crate::pipeline::param::{Param, Written};
-use crate::pipeline::stage::{Artifact, Condition, ForEach, From, Stage};
+use crate::pipeline::stage::{Artifact, Condition, ForEach, From, ItemList, Stage};
 use crate::{Name, ReasonCode};
 
 /// The program and its arguments; one line says it.
@@ -76,7 +76,10 @@ pub(super) fn outs(nodes: Vec<&Node>, problems: &mut Problems) -> (Vec<Spanned<R
 pub(super) fn for_each(node: &Node, problems: &mut Problems) -> Option<ForEach> {
     let mut fields = Fields::new(node);
     let item = fields.arg::<Name>("a name for an item", problems);
-    let list = fields.required::<RelativePath>("in", problems);
+    let said = ["in", "from", "artifact"].map(|name| fields.has(name));
+    let file = fields.one::<RelativePath>("in", problems);
+    let stage = fields.one::<Name>("from", problems);
+    let artifact = fields.one::<Name>("artifact", problems);
     fields.finish(problems);
     if let Some(item) = item.as_ref().filter(|i| i.as_str().contains('.')) {
         problems.push(
@@ -84,7 +87,21 @@ pub(super) fn for_each(node: &Node, problems: &mut Problems) -> Option<ForEach> 
                 .help("the dot stands before a column: `${item.column}`"),
         );
     }
-    Some(ForEach { item: item?, list: list? })
+    let list = match (file, stage, artifact) {
+        (Some(file), None, None) => ItemList::File(file),
+        (None, Some(stage), Some(artifact)) => ItemList::Output { stage, artifact },
+        // What is wrong with a value was told.
+        (_, _, _) if matches!(said, [true, false, false] | [false, true, true]) => return None,
+        (_, _, _) => {
+            problems.push(
+                Problem::new(ReasonCode::DocumentInvalid, "`for-each` names one list", node.span).help(
+                    "write `in=\"list.txt\"` for a committed file, or `from=\"stage\" artifact=\"name\"` for an output that has a name",
+                ),
+            );
+            return None;
+        }
+    };
+    Some(ForEach { item: item?, list })
 }
 
 /// What must hold for a stage to be part of a run.

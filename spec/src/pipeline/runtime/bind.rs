@@ -67,7 +67,7 @@ fn last(stages: &[Stage], gates: &[Gate], problems: &mut Problems) {
     }
     for stage in stages {
         let is_last = stage.runtime.is_finally();
-        for edge in stage.from.iter().map(|f| &f.stage).chain(&stage.after) {
+        for edge in stage.needed() {
             if let (false, Some(span)) = (is_last, finals.get(edge.as_str())) {
                 problems.push(
                     Problem::new(
@@ -128,7 +128,7 @@ fn optional(stages: &[Stage], gates: &[Gate], problems: &mut Problems) {
         }
         let stage = &stages[i];
         let report = if let Work::Gated { gate, .. } = &stage.work { on.get(gate.as_str()).copied() } else { None };
-        for needed in stage.from.iter().map(|f| &f.stage).chain(&stage.after).chain(report) {
+        for needed in stage.needed().chain(report) {
             let Some(next) = at.get(needed.as_str()) else { continue };
             if let Some(span) = stages[*next].runtime.optional.as_ref().filter(|o| o.value) {
                 problems.push(

@@ -54,6 +54,7 @@ fn plan_json(plan: &Resolved) -> Value {
                 "gate": stage.gate.map(|g| &plan.gates[g as usize].name),
                 "approval": stage.approval.map(|a| &plan.approvals[a as usize].name),
                 "step": stage.extra.as_ref().and_then(|e| e.step),
+                "for_each": stage.pending().map(|l| json!({ "item": l.item, "stage": plan.stage(l.stage).name, "output": l.output })),
                 "files": &*stage.files,
                 "from": from,
                 "out": &*stage.outs,

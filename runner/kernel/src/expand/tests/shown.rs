@@ -38,6 +38,10 @@ fn the_expanded_form_decodes_to_the_same_plan() {
            stage "report" { run "x"; out "report" }; gate "g" on="report"
            stage "e" gate="g" approval="any" { run "x"; retry { times 2; backoff "10ms" } }
            stage "f" { run "x"; finally #true; mutex "n" }; stage "h" { run "x"; finally #true; after "f" } }"#,
+        r#"pipeline "p" { param "x" default="${case}"; stage "list" { run "x"; out "l.csv" as="l" }
+           stage "a" { matrix { cc "1" "2" }; for-each "case" from="list" artifact="l"; run "x" "${case.n}" "$${case}" "${x}" "${cc}"; out "o/${case.m}" as="o"; out "z" }
+           stage "b" { for-each "case" from="list" artifact="l"; from "a" artifact="o"; run "x"; env "A" "${case.n}" }
+           stage "c" { from "a"; after "b" "list"; run "x" } }"#,
         include_str!("../../../../../pipelines/knowledge.kdl"),
         include_str!("../../../../../pipelines/ci.kdl"),
     ] {
@@ -68,10 +72,10 @@ fn documents(folder: &Path, found: &mut Vec<Resolved>) {
                 help: String::new(),
             })
         };
-        let given = Given { parameters: &BTreeMap::new(), lenient: true, read: &read };
         let document = Document::new(name.as_ref(), text);
         let Ok((pipelines, whole)) = orgo_spec::pipeline::parse_pipelines_with(&document, &read) else { continue };
-        found.extend(pipelines.iter().filter_map(|p| expand_with(&whole, p, &given).ok()));
+        let given = Given { parameters: &BTreeMap::new(), lenient: true, read: &read, lists: &[], document: &whole };
+        found.extend(pipelines.iter().filter_map(|p| expand_with(p, &given).ok()));
     }
 }
 

@@ -1,5 +1,7 @@
 //! A world that carries out commands in any order and checks every promise at every turn.
 
+use orgo_spec::pipeline::Pipeline;
+
 use super::*;
 use crate::plan::ResolvedStage;
 
@@ -69,6 +71,9 @@ pub(super) struct World<'p> {
     cancels: u32,
     /// Per service: 0 never asked for, 1 running, 2 gone.
     services: Vec<u8>,
+    /// The pipeline, if stages of it write lists.
+    source: Option<&'p (Document, Pipeline)>,
+    lists: Vec<KnownList>,
 }
 
 impl<'p> World<'p> {
@@ -77,12 +82,49 @@ impl<'p> World<'p> {
         let pending = scheduler.begin();
         let (refused, services) = (vec![false; plan.stages.len()], vec![0; plan.services.len()]);
         let granted = refused.clone();
-        Self { plan, scheduler, pending, refused, granted, cancels: 0, services }
+        Self { plan, scheduler, pending, refused, granted, cancels: 0, services, source: None, lists: Vec::new() }
+    }
+
+    /// A world in which stages of this pipeline write lists.
+    pub(super) fn listing(source: &'p (Document, Pipeline), plan: &'p Resolved, options: Options) -> Self {
+        Self { source: Some(source), ..Self::new(plan, options) }
+    }
+
+    /// Writes the list that a stage stands for, and goes on with its items; or refuses it.
+    fn list(&mut self, stage: StageId, dice: u8) {
+        let Some(pending) = self.plan.stage(stage).pending() else { return };
+        if dice.is_multiple_of(7) {
+            return self.feed(Event::Refused { stage, code: ReasonCode::ListInvalid });
+        }
+        if self.scheduler.state(stage) != State::Looking {
+            return;
+        }
+        assert!(matches!(self.scheduler.state(pending.stage), State::Done { .. }), "a list is read when it is written");
+        let text = ["one", "one\ntwo", "one\ntwo\nthree\nfour"][usize::from(dice % 3)].to_owned();
+        let writer = self.plan.stage(pending.stage).name.clone();
+        self.lists.push(KnownList { stage: writer, output: pending.output.clone(), text });
+        let (document, pipeline) = self.source.expect("only such pipelines have lists");
+        let refuse = |_: &orgo_spec::document::RelativePath| unreachable!("it has no committed list");
+        let parameters = &std::collections::BTreeMap::new();
+        let given = Given { parameters, lenient: false, read: &refuse, lists: &self.lists, document };
+        let growth = Box::leak(Box::new(grow(pipeline, &given).expect("the list is sound")));
+        for (before, now) in self.plan.stages.iter().zip(&growth.plan.stages) {
+            let same = before.name == now.name;
+            assert_eq!(same, before.pending().is_none() || now.pending().is_some(), "{} {}", before.name, now.name);
+        }
+        self.plan = &growth.plan;
+        self.refused.resize(self.plan.stages.len(), false);
+        self.granted.resize(self.plan.stages.len(), false);
+        let more = self.scheduler.grow(self.plan, &growth.origins);
+        self.take(more);
     }
 
     /// Carries out one pending command in the way that `dice` says, and checks the promises.
     pub(super) fn turn(&mut self, dice: u8) {
         let command = self.pending.swap_remove(usize::from(dice) % self.pending.len());
+        if let Command::List(stage) = command {
+            return self.list(stage, dice);
+        }
         if let Some(event) = self.event(command, dice) {
             self.feed(event);
         }
@@ -95,6 +137,11 @@ impl<'p> World<'p> {
 
     fn feed(&mut self, event: Event) {
         let more = self.scheduler.step(event);
+        self.take(more);
+    }
+
+    /// Checks what may be done now.
+    fn take(&mut self, more: Vec<Command>) {
         for command in &more {
             if let Command::Start { stage, admission, .. } = command {
                 self.check_start(*stage, admission.is_some());
@@ -119,6 +166,7 @@ impl<'p> World<'p> {
     fn check_start(&self, stage: StageId, admitted: bool) {
         self.admitted(stage, admitted);
         let declared = self.plan.stage(stage);
+        assert!(declared.pending().is_none(), "a stage whose items are not known does not start");
         assert!(self.cancels == 0 || declared.is_finally() && self.cancels == 1, "nothing starts after a cancel");
         for need in self.plan.graph.dependencies(stage) {
             assert!(matches!(self.scheduler.state(*need), State::Done { .. }), "{stage:?} before {need:?}");
@@ -174,6 +222,7 @@ impl<'p> World<'p> {
             }
             Command::Kill(stage) => Event::Ended { stage, end: Err(ReasonCode::RunCancelled.into()) },
             Command::Pause { stage, .. } => Event::Elapsed(stage),
+            Command::List(_) => return None, // carried out by `list`
             Command::Serve(service) => {
                 let state = &mut self.services[service as usize];
                 if *state == 2 {
