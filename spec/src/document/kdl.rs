@@ -4,7 +4,7 @@ use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
 use super::format;
-use super::nesting::{MAX_DEPTH, too_deep};
+use super::nesting::{MAX_DEPTH, MAX_OPENERS, openers, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
@@ -17,11 +17,22 @@ pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<N
     if let Some(nodes) = super::plain::parse(document.text()) {
         return Ok(nodes);
     }
-    if let Some(problem) = nests_too_deep(document.text()) {
-        problems.push(problem);
-        return Err(problems.into_error());
-    }
-    match parse_with_crate(document.text()) {
+    let read = match nests_too_deep(document.text()) {
+        None => parse_with_crate(document.text()),
+        Some(problem) if problem.code() != ReasonCode::InputTooDeep || openers(document.text()) > MAX_OPENERS => {
+            problems.push(problem);
+            return Err(problems.into_error());
+        }
+        // It may be that only another reading nests so deep, such as one in which a pattern begins a comment.
+        Some(problem) => match parse_on_a_large_stack(document.text()) {
+            Some(read) => read,
+            None => {
+                problems.push(problem);
+                return Err(problems.into_error());
+            }
+        },
+    };
+    match read {
         Ok(nodes) => Ok(nodes),
         Err(error) => {
             // The parser recovers from these late, and says much that is not the point.
@@ -82,6 +93,24 @@ fn nests_too_deep(text: &str) -> Option<Problem> {
     }
 }
 
+/// Reads KDL 2 that some reading nests deep, at most [`MAX_OPENERS`]; none if it really nests deeper than [`MAX_DEPTH`].
+/// The parser takes some 6 KiB of stack a level.
+fn parse_on_a_large_stack(text: &str) -> Option<Result<Vec<Node>, KdlError>> {
+    const STACK_BYTES: usize = MAX_OPENERS * (32 << 10);
+    std::thread::scope(|scope| {
+        let read = move || match parse_with_crate(text) {
+            Ok(nodes) if depth(&nodes) > MAX_DEPTH => None,
+            read => Some(read),
+        };
+        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, read).ok()?;
+        thread.join().ok()?
+    })
+}
+
+fn depth(nodes: &[Node]) -> usize {
+    nodes.iter().map(|node| if node.children.is_empty() { 0 } else { 1 + depth(&node.children) }).max().unwrap_or(0)
+}
+
 /// Reads any KDL 2.
 pub(super) fn parse_with_crate(text: &str) -> Result<Vec<Node>, KdlError> {
     Ok(KdlDocument::parse_v2(text)?.nodes().iter().map(|n| node(n, text)).collect())
@@ -134,5 +163,34 @@ fn scalar(entry: &KdlEntry) -> Scalar {
         }
         KdlValue::Bool(b) => Scalar::Bool(*b),
         KdlValue::Null => Scalar::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Vec<Node>, ReasonCode> {
+        let document = Document::new("a.kdl", text);
+        parse(&document, Problems::new(&document)).map_err(|e| e.problems().next().expect("a problem").code())
+    }
+
+    #[test]
+    fn patterns_and_braces_in_texts_do_not_nest() {
+        // The letter and the escape keep the fast reader away.
+        let block = "stage \"é\" { files \"src/**\" \"{a,b}/*\" \"\\u{7b}\"; run \"x\" \"{\"; }\n";
+        assert_eq!(read(&block.repeat(200)).map(|nodes| nodes.len()), Ok(200));
+    }
+
+    #[test]
+    fn what_really_nests_deep_is_refused_and_so_is_too_much_that_might() {
+        let nested = |n: usize| format!("a \"\\u{{e9}}/**\" {{ {}{} }}", "b {\n".repeat(n), "}\n".repeat(n));
+        assert_eq!(read(&nested(MAX_DEPTH - 1)).map(|nodes| nodes.len()), Ok(1));
+        assert_eq!(read(&nested(MAX_DEPTH + 1)).map(drop), Err(ReasonCode::InputTooDeep));
+        assert_eq!(read(&nested(1000)).map(drop), Err(ReasonCode::InputTooDeep));
+        assert_eq!(read(&nested(100_000)).map(drop), Err(ReasonCode::InputTooDeep));
+        for hidden in ["a \"\\q/**\"\n", "\" \"/*\" ", "/* ", "a {\n", "( "] {
+            assert!(read(&hidden.repeat(4000)).is_err() && read(&hidden.repeat(100_000)).is_err(), "{hidden}");
+        }
     }
 }

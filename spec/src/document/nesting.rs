@@ -7,6 +7,8 @@ use super::tree::Span;
 
 /// Deepest accepted nesting of braces, of parentheses and of comments.
 pub(super) const MAX_DEPTH: usize = 64;
+/// So many may be open at a time in some reading of a text that is followed on a large stack.
+pub(super) const MAX_OPENERS: usize = 4096;
 
 /// Where a text nests too deep; none if it does not. `Err` if that is behind a quote that is not closed.
 pub(super) fn too_deep(text: &str) -> Result<Option<Span>, Span> {
@@ -64,6 +66,13 @@ pub(super) fn too_deep(text: &str) -> Result<Option<Span>, Span> {
         at += step;
     }
     Ok(None)
+}
+
+/// How many braces, parentheses and comments the text opens, wherever they stand: no reading of it nests deeper.
+pub(super) fn openers(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    let comments = bytes.windows(2).filter(|two| two == b"/*").count();
+    comments + bytes.iter().filter(|b| matches!(b, b'{' | b'(')).count()
 }
 
 #[cfg(test)]
