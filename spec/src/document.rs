@@ -24,6 +24,7 @@ mod yaml;
 pub use convert::{Converted, convert, kdl_text};
 pub use fields::Fields;
 pub use format::format_kdl;
+pub use nesting::opens_little;
 pub use problem::{Document, DocumentError, NotRead, Problem, Problems, ReadText, closest};
 pub use scalar::{ByteSize, DurationMs, FromScalar, Literal, RelativePath};
 pub use syntax::{Syntax, parse};

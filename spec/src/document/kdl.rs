@@ -4,7 +4,7 @@ use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
 use super::format;
-use super::nesting::{MAX_DEPTH, MAX_OPENERS, openers, too_deep};
+use super::nesting::{MAX_DEPTH, MAX_OPENERS, opens_little, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
@@ -19,7 +19,7 @@ pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<N
     }
     let read = match nests_too_deep(document.text()) {
         None => parse_with_crate(document.text()),
-        Some(problem) if problem.code() != ReasonCode::InputTooDeep || openers(document.text()) > MAX_OPENERS => {
+        Some(problem) if problem.code() != ReasonCode::InputTooDeep || !opens_little(document.text()) => {
             problems.push(problem);
             return Err(problems.into_error());
         }

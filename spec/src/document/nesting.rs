@@ -68,11 +68,13 @@ pub(super) fn too_deep(text: &str) -> Result<Option<Span>, Span> {
     Ok(None)
 }
 
-/// How many braces, parentheses and comments the text opens, wherever they stand: no reading of it nests deeper.
-pub(super) fn openers(text: &str) -> usize {
+/// Whether a text of KDL opens so few braces, parentheses and comments, between quotes or not, that it is read whatever
+/// they are: no reading of it nests deeper than it opens.
+#[must_use]
+pub fn opens_little(text: &str) -> bool {
     let bytes = text.as_bytes();
     let comments = bytes.windows(2).filter(|two| two == b"/*").count();
-    comments + bytes.iter().filter(|b| matches!(b, b'{' | b'(')).count()
+    comments + bytes.iter().filter(|b| matches!(b, b'{' | b'(')).count() <= MAX_OPENERS
 }
 
 #[cfg(test)]

@@ -97,7 +97,9 @@ impl Resolved {
         files.iter().for_each(|file| line("files", &[file]));
         if let Action::Run(argv) = &stage.action {
             line("run", &argv.iter().map(String::as_str).collect::<Vec<_>>());
-            stage.env.iter().for_each(|(name, value)| line("env", &[name, value]));
+            // What is passed replaces the default.
+            let own = stage.env.iter().filter(|(name, _)| !stage.env_pass().contains(name));
+            own.for_each(|(name, value)| line("env", &[name, value]));
             stage.env_pass().iter().for_each(|name| line("env-pass", &[name]));
             stage.tools.iter().for_each(|tool| line("tool", &[tool]));
         }
