@@ -1,27 +1,28 @@
 //! A run's outcome as a build record and its evidence.
 
+mod headline;
+mod stages;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use orgo_host::clock::{Clock, rfc3339};
-use orgo_host::isolation::unpinned;
 use orgo_host::process::Exit;
 use orgo_host::run::{RunOutcome, StageOutcome};
 use orgo_host::store::Store;
-use orgo_kernel::key::{Output, OutputKind};
-use orgo_kernel::plan::{Action, Resolved, ResolvedStage};
-use orgo_kernel::scheduler::State;
+use orgo_kernel::plan::Resolved;
 use orgo_spec::blueprint::Blueprint;
 use orgo_spec::canonical::{self, Object, Value};
 use orgo_spec::project::Project;
 use orgo_spec::record::{
-    Actor, Artifact, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Identity, Lane,
-    Outcome, Outputs, Pins, PipelineRef, Program, Snapshot, Source, StageCounts, StageError, StageFacts, StagePage,
-    StageRun, StageStatus, Statement, Status,
+    Actor, AttemptRun, BuildFacts, BuildRecord, BuildRun, Compiler, Decision, GateFacts, Lane, Outcome, Outputs, Pins,
+    PipelineRef, Program, Snapshot, Source, StageRun, Statement,
 };
-use orgo_spec::{Digest, Name, ReasonCode};
+use orgo_spec::{Digest, Name};
 
+use self::headline::headline;
+use self::stages::{last_outputs, stages};
 use super::governance::Governance;
 use super::kristal;
 use super::lane::Desk;
@@ -211,111 +212,9 @@ fn authoritative(plan: &Resolved, outcome: &RunOutcome) -> BTreeMap<String, u32>
     retried.map(|(s, o)| (s.name.clone(), count(o))).collect()
 }
 
-fn stages(
-    about: &About<'_>,
-    outcome: &RunOutcome,
-    store: &Store,
-) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
-    let mut all = Vec::new();
-    let mut counts = StageCounts::default();
-    for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
-        let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
-        // What a record names by digest can be had by digest.
-        for output in outcome.stages[id.index()].outputs.iter() {
-            if let (OutputKind::Link(target), StageStatus::Pass) = (&output.kind, facts.status) {
-                store.put(target.as_bytes())?;
-            }
-        }
-        counts.add(&facts);
-        all.push(facts);
-    }
-    if all.len() <= BuildRecord::MAX_LISTED_STAGES {
-        return Ok((all, counts, Vec::new()));
-    }
-    let mut pages = Vec::new();
-    for page in all.chunks(BuildRecord::MAX_LISTED_STAGES) {
-        let bytes = canonical::bytes_of(&page).expect("stage facts have small numbers");
-        let blob = store.put(&bytes)?;
-        pages.push(StagePage { digest: blob.digest, stages: page.len() as u64 });
-    }
-    all.retain(|s| matches!(s.status, StageStatus::Fail | StageStatus::Wait));
-    all.truncate(BuildRecord::MAX_LISTED_STAGES);
-    Ok((all, counts, pages))
-}
-
-fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Digest)]) -> StageFacts {
-    let (status, code) = match o.state {
-        State::Done { .. } => (StageStatus::Pass, None),
-        State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
-        State::Skipped(code @ ReasonCode::ConditionNotMet) => (StageStatus::Skip, Some(code)),
-        State::Unapproved(code) => (StageStatus::Wait, Some(code)),
-        State::Skipped(_)
-        | State::Waiting
-        | State::Deciding
-        | State::Asking
-        | State::Looking
-        | State::Ready
-        | State::Running
-        | State::Paused(_) => (StageStatus::Skip, None),
-    };
-    let message = o.attempts.last().and_then(|a| a.message.as_deref()).map(one_line);
-    let name = match &stage.action {
-        Action::Run(argv) => argv[0].clone(),
-        Action::Tool { name, .. } => name.clone(),
-        Action::Compile(compiler) => compiler.tool().name().to_owned(),
-    };
-    let passed = status == StageStatus::Pass;
-    StageFacts {
-        artifacts_in: inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
-        artifacts_out: if passed { o.outputs.iter().map(artifact).collect() } else { Vec::new() },
-        errors: code.map(|code| StageError { code, message }).into_iter().collect(),
-        identity: Identity {
-            config_hash: o.keyed.as_ref().map(|k| k.command.digest),
-            name: plain(&name),
-            version: match (&stage.action, &o.keyed) {
-                (Action::Run(_), Some(keyed)) => keyed.tools.to_string(),
-                (Action::Run(_), None) => "unknown".to_owned(),
-                (Action::Tool { .. } | Action::Compile(_), _) => env!("CARGO_PKG_VERSION").to_owned(),
-            },
-        },
-        isolation: o.isolation.filter(|_| passed),
-        key: o.keyed.as_ref().map(|k| k.key.0),
-        optional: stage.is_optional(),
-        stage: stage.name.clone(),
-        status,
-        unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),
-    }
-}
-
-fn artifact(output: &Output) -> Artifact {
-    let digest = match &output.kind {
-        OutputKind::File { blob, .. } => blob.digest,
-        OutputKind::Link(target) => Digest::of(target.as_bytes()),
-        OutputKind::EmptyFolder => Digest::EMPTY,
-    };
-    Artifact { digest, name: plain(&output.path) }
-}
-
 /// Records carry plain text only. A name that is not plain is escaped, not changed: two names stay two.
 pub(super) fn plain(text: &str) -> String {
     if canonical::is_plain(text) { text.to_owned() } else { text.escape_default().to_string() }
-}
-
-fn one_line(text: &str) -> String {
-    canonical::plain(&text.replace(['\n', '\r', '\t'], " "), 500)
-}
-
-/// Output trees of the stages that nothing else in the run needs.
-fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
-    let plan = about.plan;
-    let last = plan
-        .graph
-        .stages()
-        .filter(|id| about.wanted[id.index()] && !plan.graph.dependents(*id).iter().any(|d| about.wanted[d.index()]));
-    let tree = |id: orgo_kernel::graph::StageId| {
-        outcome.stages[id.index()].tree.map(|tree| Artifact { digest: tree.digest, name: plan.stage(id).name.clone() })
-    };
-    last.filter_map(tree).collect()
 }
 
 /// Repository files that stages read, each once, by path.
@@ -371,61 +270,5 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
         started: about.started.get(),
         started_at: rfc3339(outcome.started_ms),
         workflow_id: outcome.run.clone(),
-    }
-}
-
-/// `elements FAIL validate: 27 FUNCTIONAL_CONFLICT main@abc123`.
-fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFacts, gates: &[GateFacts]) -> String {
-    let branch = facts.source.reference.as_deref().map_or("detached", |r| r.strip_prefix("refs/heads/").unwrap_or(r));
-    let at = format!("{branch}@{}", facts.source.commit.chars().take(7).collect::<String>());
-    let word = match facts.status() {
-        Status::Succeeded => "PASS",
-        Status::Failed => "FAIL",
-        Status::Cancelled => "CANCELLED",
-        Status::Waiting => "WAITING",
-    };
-    let refusing = outcome.gates.iter().zip(gates).find(|(g, _)| g.record.decision == Decision::Fail);
-    let what = match (facts.status(), refusing) {
-        (Status::Succeeded, _) => format!(": {} ran, {} hits", outcome.ran(), outcome.hits()),
-        (_, Some((gate, facts))) => {
-            format!(" gate {}: {}", gate.record.gate, refusal(&gate.record.reason_codes, facts))
-        }
-        (_, None) => {
-            let waits = facts.status() == Status::Waiting;
-            let required = |s: &ResolvedStage, o: &StageOutcome| match o.state {
-                State::Unapproved(_) => waits,
-                State::Failed(_) => !s.is_optional(),
-                State::Waiting
-                | State::Deciding
-                | State::Asking
-                | State::Looking
-                | State::Ready
-                | State::Running
-                | State::Paused(_)
-                | State::Done { .. }
-                | State::Refused(_)
-                | State::Skipped(_) => false,
-            };
-            let failed = about.plan.stages.iter().zip(&outcome.stages).find(|(s, o)| required(s, o));
-            let code = facts.terminal_reason_code().map_or(String::new(), |c| c.to_string());
-            failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
-        }
-    };
-    format!("{} {word}{what} {at}", about.plan.name)
-}
-
-/// Why a gate refused, in a few words: `27 FUNCTIONAL_CONFLICT` if the report has errors, otherwise the first reason.
-fn refusal(codes: &[ReasonCode], facts: &GateFacts) -> String {
-    let reason = codes.first().map_or(String::new(), ToString::to_string);
-    let Some(report) = facts.report.as_ref().filter(|r| r.errors > 0) else { return reason };
-    if codes.first() != Some(&ReasonCode::ValidationFailed) {
-        return reason;
-    }
-    // Counts are of errors and warnings together; a code that is counted more often than there are errors is none.
-    let errors = report.counts.iter().filter(|(_, n)| **n <= report.errors);
-    match errors.max_by_key(|(_, n)| **n) {
-        Some((code, n)) if *n == report.errors => format!("{n} {code}"),
-        Some((code, n)) => format!("{} errors, {n} of them {code}", report.errors),
-        None => format!("{} errors", report.errors),
     }
 }

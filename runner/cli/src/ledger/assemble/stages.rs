@@ -1,0 +1,116 @@
+//! What a record says of each stage.
+
+use orgo_host::isolation::unpinned;
+use orgo_host::run::{RunOutcome, StageOutcome};
+use orgo_host::store::Store;
+use orgo_kernel::key::{Output, OutputKind};
+use orgo_kernel::plan::{Action, ResolvedStage};
+use orgo_kernel::scheduler::State;
+use orgo_spec::record::{Artifact, BuildRecord, Identity, StageCounts, StageError, StageFacts, StagePage, StageStatus};
+use orgo_spec::{Digest, ReasonCode, canonical};
+
+use super::{About, plain};
+use crate::failure::Failure;
+
+/// Every stage that was asked for, counted; on pages in the store, where they are too many to list.
+pub(super) fn stages(
+    about: &About<'_>,
+    outcome: &RunOutcome,
+    store: &Store,
+) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
+    let mut all = Vec::new();
+    let mut counts = StageCounts::default();
+    for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
+        let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
+        // What a record names by digest can be had by digest.
+        for output in outcome.stages[id.index()].outputs.iter() {
+            if let (OutputKind::Link(target), StageStatus::Pass) = (&output.kind, facts.status) {
+                store.put(target.as_bytes())?;
+            }
+        }
+        counts.add(&facts);
+        all.push(facts);
+    }
+    if all.len() <= BuildRecord::MAX_LISTED_STAGES {
+        return Ok((all, counts, Vec::new()));
+    }
+    let mut pages = Vec::new();
+    for page in all.chunks(BuildRecord::MAX_LISTED_STAGES) {
+        let bytes = canonical::bytes_of(&page).expect("stage facts have small numbers");
+        let blob = store.put(&bytes)?;
+        pages.push(StagePage { digest: blob.digest, stages: page.len() as u64 });
+    }
+    all.retain(|s| matches!(s.status, StageStatus::Fail | StageStatus::Wait));
+    all.truncate(BuildRecord::MAX_LISTED_STAGES);
+    Ok((all, counts, pages))
+}
+
+fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Digest)]) -> StageFacts {
+    let (status, code) = match o.state {
+        State::Done { .. } => (StageStatus::Pass, None),
+        State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
+        State::Skipped(code @ ReasonCode::ConditionNotMet) => (StageStatus::Skip, Some(code)),
+        State::Unapproved(code) => (StageStatus::Wait, Some(code)),
+        State::Skipped(_)
+        | State::Waiting
+        | State::Deciding
+        | State::Asking
+        | State::Looking
+        | State::Ready
+        | State::Running
+        | State::Paused(_) => (StageStatus::Skip, None),
+    };
+    let message = o.attempts.last().and_then(|a| a.message.as_deref()).map(one_line);
+    let name = match &stage.action {
+        Action::Run(argv) => argv[0].clone(),
+        Action::Tool { name, .. } => name.clone(),
+        Action::Compile(compiler) => compiler.tool().name().to_owned(),
+    };
+    let passed = status == StageStatus::Pass;
+    StageFacts {
+        artifacts_in: inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
+        artifacts_out: if passed { o.outputs.iter().map(artifact).collect() } else { Vec::new() },
+        errors: code.map(|code| StageError { code, message }).into_iter().collect(),
+        identity: Identity {
+            config_hash: o.keyed.as_ref().map(|k| k.command.digest),
+            name: plain(&name),
+            version: match (&stage.action, &o.keyed) {
+                (Action::Run(_), Some(keyed)) => keyed.tools.to_string(),
+                (Action::Run(_), None) => "unknown".to_owned(),
+                (Action::Tool { .. } | Action::Compile(_), _) => env!("CARGO_PKG_VERSION").to_owned(),
+            },
+        },
+        isolation: o.isolation.filter(|_| passed),
+        key: o.keyed.as_ref().map(|k| k.key.0),
+        optional: stage.is_optional(),
+        stage: stage.name.clone(),
+        status,
+        unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),
+    }
+}
+
+fn artifact(output: &Output) -> Artifact {
+    let digest = match &output.kind {
+        OutputKind::File { blob, .. } => blob.digest,
+        OutputKind::Link(target) => Digest::of(target.as_bytes()),
+        OutputKind::EmptyFolder => Digest::EMPTY,
+    };
+    Artifact { digest, name: plain(&output.path) }
+}
+
+fn one_line(text: &str) -> String {
+    canonical::plain(&text.replace(['\n', '\r', '\t'], " "), 500)
+}
+
+/// Output trees of the stages that nothing else in the run needs.
+pub(super) fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
+    let plan = about.plan;
+    let last = plan
+        .graph
+        .stages()
+        .filter(|id| about.wanted[id.index()] && !plan.graph.dependents(*id).iter().any(|d| about.wanted[d.index()]));
+    let tree = |id: orgo_kernel::graph::StageId| {
+        outcome.stages[id.index()].tree.map(|tree| Artifact { digest: tree.digest, name: plan.stage(id).name.clone() })
+    };
+    last.filter_map(tree).collect()
+}
