@@ -4,7 +4,7 @@ use kdl::{KdlDocument, KdlEntry, KdlError, KdlNode, KdlValue};
 use miette::SourceSpan;
 
 use super::format;
-use super::nesting::{MAX_DEPTH, MAX_OPENERS, opens_little, too_deep};
+use super::nesting::{MAX_DEPTH, MAX_OPENERS, opens_little, seems_too_deep, too_deep};
 use super::problem::{Document, DocumentError, Problem, Problems};
 use super::tree::{Node, Scalar, Span, Spanned};
 use crate::ReasonCode;
@@ -19,7 +19,7 @@ pub(super) fn parse(document: &Document, mut problems: Problems) -> Result<Vec<N
     }
     let read = match nests_too_deep(document.text()) {
         None => parse_with_crate(document.text()),
-        Some(problem) if problem.code() != ReasonCode::InputTooDeep || !opens_little(document.text()) => {
+        Some(problem) if seems_too_deep(document.text()) || !opens_little(document.text()) => {
             problems.push(problem);
             return Err(problems.into_error());
         }
@@ -93,22 +93,14 @@ fn nests_too_deep(text: &str) -> Option<Problem> {
     }
 }
 
-/// Reads KDL 2 that some reading nests deep, at most [`MAX_OPENERS`]; none if it really nests deeper than [`MAX_DEPTH`].
-/// The parser takes some 6 KiB of stack a level.
+/// Reads KDL 2 that some reading nests deep, at most [`MAX_OPENERS`]; none if there is no such stack. The parser takes some
+/// 6 KiB a level.
 fn parse_on_a_large_stack(text: &str) -> Option<Result<Vec<Node>, KdlError>> {
     const STACK_BYTES: usize = MAX_OPENERS * (32 << 10);
     std::thread::scope(|scope| {
-        let read = move || match parse_with_crate(text) {
-            Ok(nodes) if depth(&nodes) > MAX_DEPTH => None,
-            read => Some(read),
-        };
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, read).ok()?;
-        thread.join().ok()?
+        let stack = std::thread::Builder::new().stack_size(STACK_BYTES);
+        stack.spawn_scoped(scope, || parse_with_crate(text)).ok()?.join().ok()
     })
-}
-
-fn depth(nodes: &[Node]) -> usize {
-    nodes.iter().map(|node| if node.children.is_empty() { 0 } else { 1 + depth(&node.children) }).max().unwrap_or(0)
 }
 
 /// Reads any KDL 2.

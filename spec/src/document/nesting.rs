@@ -12,6 +12,16 @@ pub(super) const MAX_OPENERS: usize = 4096;
 
 /// Where a text nests too deep; none if it does not. `Err` if that is behind a quote that is not closed.
 pub(super) fn too_deep(text: &str) -> Result<Option<Span>, Span> {
+    scan(text, true)
+}
+
+/// Whether a text nests too deep to who takes quotes for what they seem to be.
+pub(super) fn seems_too_deep(text: &str) -> bool {
+    !matches!(scan(text, false), Ok(None))
+}
+
+/// `between` says whether what stands between quotes counts.
+fn scan(text: &str, between: bool) -> Result<Option<Span>, Span> {
     let bytes = text.as_bytes();
     let starts = |at: usize, what: &[u8]| bytes[at..].starts_with(what);
     let (mut depth, mut round, mut comments, mut at) = (0usize, 0usize, 0usize, 0usize);
@@ -20,13 +30,14 @@ pub(super) fn too_deep(text: &str) -> Result<Option<Span>, Span> {
     let mut unclosed: Option<usize> = None;
     while at < bytes.len() {
         let mut step = 1;
+        let counts = between || quoted.is_none();
         match (&quoted, bytes[at]) {
-            (_, b'{') => depth += 1,
+            (_, b'{') if counts => depth += 1,
             (Some((_, floor, _)), b'}') if unclosed.is_none() && depth > *floor => depth -= 1,
             (None, b'}') if unclosed.is_none() && comments == 0 => depth = depth.saturating_sub(1),
             (None, b'(') if comments == 0 => round += 1,
             (None, b')') if unclosed.is_none() => round = round.saturating_sub(1),
-            (_, b'/') if starts(at, b"/*") => {
+            (_, b'/') if counts && starts(at, b"/*") => {
                 comments += 1;
                 step = 2;
             }

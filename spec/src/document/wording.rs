@@ -1,5 +1,6 @@
 //! What messages propose to write: said once, in KDL, and shown in the syntax of the document.
 
+use super::nesting::too_deep;
 use super::yaml::write;
 use super::{kdl, plain};
 
@@ -23,7 +24,8 @@ fn snippet(text: &str) -> Option<String> {
     if !text.contains(['"', '=', '{', '#', ' ']) || text.len() > 400 {
         return None;
     }
-    let read = |text: &str| plain::parse(text).or_else(|| kdl::parse_with_crate(text).ok());
+    let shallow = |text: &str| matches!(too_deep(text), Ok(None));
+    let read = |text: &str| plain::parse(text).or_else(|| shallow(text).then(|| kdl::parse_with_crate(text).ok())?);
     if let Some(nodes) = read(text)
         && let [node] = nodes.as_slice()
     {
