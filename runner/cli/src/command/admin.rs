@@ -2,12 +2,13 @@
 
 use clap::{Args, Subcommand};
 use orgo_host::clock::{Clock, rfc3339};
-use orgo_host::key::Role;
-use orgo_host::ledger::{Append, Entry, Signers};
-use orgo_spec::Name;
+use orgo_host::key::{PrivateKey, Role};
+use orgo_host::ledger::{Append, Entry, Head, Signers};
 use orgo_spec::record::{Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, Statement};
+use orgo_spec::{Digest, Name};
 use serde_json::json;
 
+use super::ledger::Opened;
 use super::{Context, ledger};
 use crate::failure::{Class, Failure};
 use crate::output::plain;
@@ -89,42 +90,84 @@ pub(super) fn run(context: &Context, args: &Admin) -> Result<(), Failure> {
         }
     };
     let object = Name::new(object).map_err(|e| Failure::usage(e.to_string(), Name::RULE))?;
-    let home = context.home()?;
-    let (runner, git, log) = (home.key(Role::Runner)?, home.key(Role::Git)?, home.key(Role::Log)?);
-    let now_ms = Clock::system().now_ms();
-    let record = AdminRecord {
-        facts: AdminFacts {
-            action,
-            after,
-            before,
-            object: object.clone(),
-            reason: reason.clone(),
-            schema_version: AdminRecord::SCHEMA_VERSION.to_owned(),
-            tenant_id: head.trust.tenant().clone(),
-        },
-        run: AdminRun {
-            actor: Actor { id: runner.public().id().to_string(), kind: "person".to_owned() },
-            created_at: rfc3339(now_ms),
-        },
-    };
-    let statement = Statement::new(record).to_bytes().map_err(|e| {
-        Failure::message(Class::Declared, Some(e.code()), format!("the change is not possible: {e}"), e.code().remedy())
-    })?;
     let word = match action {
         AdminAction::Change => "changes",
         AdminAction::Hold => "holds",
         AdminAction::Release => "releases",
     };
-    let append = Append {
-        entries: vec![Entry::new::<AdminRecord>(statement, Vec::new())],
-        subject: format!("{} {word} {object}: {reason}", head.trust.tenant()),
-        trailers: Vec::new(),
-        seconds: now_ms / 1000,
-    };
-    let signers = Signers { runner: &runner, git: &git, log: &log, roots: &[] };
-    let appended = opened.ledger.append(&append, &signers)?;
-    let (number, id) = appended.records[0];
+    let change = Change { action, object: object.clone(), before, after, reason };
+    let (number, id) = Pen::take(context)?.write(&opened, &head, change, &format!("{word} {object}"))?;
     context.output.line(format!("record {number} {id} on {}: {word} {object}", opened.branch));
     context.output.document(&json!({ "schema": "orgo.admin/1", "number": number, "id": id }));
     Ok(())
+}
+
+/// An administrative change, as it is put on record.
+pub(super) struct Change<'c> {
+    pub(super) action: AdminAction,
+    pub(super) object: Name,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) reason: &'c str,
+}
+
+/// The keys that put administrative changes on record.
+pub(super) struct Pen {
+    runner: PrivateKey,
+    git: PrivateKey,
+    log: PrivateKey,
+}
+
+impl Pen {
+    /// Takes the user's keys.
+    ///
+    /// # Errors
+    /// [`Failure`] if one of them cannot be used.
+    pub(super) fn take(context: &Context) -> Result<Self, Failure> {
+        let home = context.home()?;
+        Ok(Self { runner: home.key(Role::Runner)?, git: home.key(Role::Git)?, log: home.key(Role::Log)? })
+    }
+
+    /// Puts a change on record; `says` is what the subject of the commit says of it. Returns number and id.
+    ///
+    /// # Errors
+    /// [`Failure`] if the change is not possible, or is refused.
+    pub(super) fn write(
+        &self,
+        opened: &Opened,
+        head: &Head,
+        change: Change<'_>,
+        says: &str,
+    ) -> Result<(u64, Digest), Failure> {
+        let now_ms = Clock::system().now_ms();
+        let Change { action, object, before, after, reason } = change;
+        let tenant_id = head.trust.tenant().clone();
+        let record = AdminRecord {
+            facts: AdminFacts {
+                action,
+                after,
+                before,
+                object,
+                reason: reason.to_owned(),
+                schema_version: AdminRecord::SCHEMA_VERSION.to_owned(),
+                tenant_id,
+            },
+            run: AdminRun {
+                actor: Actor { id: self.runner.public().id().to_string(), kind: "person".to_owned() },
+                created_at: rfc3339(now_ms),
+            },
+        };
+        let statement = Statement::new(record).to_bytes().map_err(|e| {
+            let message = format!("the change is not possible: {e}");
+            Failure::message(Class::Declared, Some(e.code()), message, e.code().remedy())
+        })?;
+        let append = Append {
+            entries: vec![Entry::new::<AdminRecord>(statement, Vec::new())],
+            subject: format!("{} {says}: {reason}", head.trust.tenant()),
+            trailers: Vec::new(),
+            seconds: now_ms / 1000,
+        };
+        let signers = Signers { runner: &self.runner, git: &self.git, log: &self.log, roots: &[] };
+        Ok(opened.ledger.append(&append, &signers)?.records[0])
+    }
 }

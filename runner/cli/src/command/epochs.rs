@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use orgo_host::clock::{Clock, rfc3339};
-use orgo_host::key::Role;
-use orgo_host::ledger::{Append, Entry, Signers};
-use orgo_spec::record::{Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, Statement};
+use orgo_spec::record::AdminAction;
 use serde_json::json;
 
+use super::admin::{Change, Pen};
 use super::{Context, ledger};
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::output::plain;
 
 #[derive(Debug, Args)]
@@ -59,38 +57,18 @@ pub(super) fn run(context: &Context, args: &LedgerArgs) -> Result<(), Failure> {
         context.output.document(&json!({ "schema": "orgo.epochs/1", "epochs": told }));
         return Ok(());
     };
-    let home = context.home()?;
-    let (runner, git, log) = (home.key(Role::Runner)?, home.key(Role::Git)?, home.key(Role::Log)?);
+    // The keys first: an archive that nobody can put on record is of no use.
+    let pen = Pen::take(context)?;
     let archive = opened.ledger.archive(&head, *until, to)?;
-    let now_ms = Clock::system().now_ms();
-    let record = AdminRecord {
-        facts: AdminFacts {
-            action: AdminAction::Change,
-            after: Some(archive.epoch.to_string()),
-            before: None,
-            object: archive.epoch.object(),
-            reason: reason.clone(),
-            schema_version: AdminRecord::SCHEMA_VERSION.to_owned(),
-            tenant_id: head.trust.tenant().clone(),
-        },
-        run: AdminRun {
-            actor: Actor { id: runner.public().id().to_string(), kind: "person".to_owned() },
-            created_at: rfc3339(now_ms),
-        },
-    };
-    let statement = Statement::new(record).to_bytes().map_err(|e| {
-        Failure::message(Class::Declared, Some(e.code()), format!("the epoch cannot be sealed: {e}"), e.code().remedy())
-    })?;
     let (first, last) = (archive.epoch.first, archive.epoch.end - 1);
-    let append = Append {
-        entries: vec![Entry::new::<AdminRecord>(statement, Vec::new())],
-        subject: format!("{} seals records {first}-{last}: {reason}", head.trust.tenant()),
-        trailers: Vec::new(),
-        seconds: now_ms / 1000,
+    let change = Change {
+        action: AdminAction::Change,
+        object: archive.epoch.object(),
+        before: None,
+        after: Some(archive.epoch.to_string()),
+        reason,
     };
-    let signers = Signers { runner: &runner, git: &git, log: &log, roots: &[] };
-    let appended = opened.ledger.append(&append, &signers)?;
-    let (number, id) = appended.records[0];
+    let (number, id) = pen.write(&opened, &head, change, &format!("seals records {first}-{last}"))?;
     let out = context.output;
     out.line(format!("record {number} {id} on {}: records {first}-{last} are sealed", opened.branch));
     out.line(plain(&format!(

@@ -64,18 +64,7 @@ proptest! {
         let plan = expand(&source.0, &source.1).unwrap_or_else(|e| panic!("{:?}\n{}", e.problems().collect::<Vec<_>>(), source.0.text()));
         let options = Options { jobs, keep_going, run: RUN.to_owned(), memory_bytes: None };
         let mut world = World::listing(&source, &plan, options);
-        let mut turns = 0;
-        while !world.scheduler.is_finished() {
-            if cancels.contains(&turns) {
-                world.cancel();
-            } else {
-                prop_assert!(!world.pending.is_empty(), "stages are open and nothing is under way: {:?}", world.scheduler.states());
-                world.turn(dice[turns % dice.len()]);
-            }
-            turns += 1;
-            prop_assert!(turns < 20_000, "the run does not end");
-        }
-        world.over();
+        world.play(&dice, &cancels, 20_000)?;
     }
 }
 

@@ -22,18 +22,7 @@ proptest! {
         let plan = random_plan(&edges, Traits { gates, last });
         let options = Options { jobs, keep_going, run: RUN.to_owned(), memory_bytes: memory_mib.map(|m| m << 20) };
         let mut world = World::new(&plan, options);
-        let mut turns = 0;
-        while !world.scheduler.is_finished() {
-            if cancels.contains(&turns) {
-                world.cancel();
-            } else {
-                prop_assert!(!world.pending.is_empty(), "stages are open and nothing is under way: {:?}", world.scheduler.states());
-                world.turn(dice[turns % dice.len()]);
-            }
-            turns += 1;
-            prop_assert!(turns < 6000, "the run does not end");
-        }
-        world.over();
+        world.play(&dice, &cancels, 6000)?;
     }
 }
 

@@ -1,6 +1,7 @@
 //! A world that carries out commands in any order and checks every promise at every turn.
 
 use orgo_spec::pipeline::Pipeline;
+use proptest::prelude::{TestCaseError, prop_assert};
 
 use super::*;
 use crate::plan::ResolvedStage;
@@ -128,6 +129,24 @@ impl<'p> World<'p> {
         if let Some(event) = self.event(command, dice) {
             self.feed(event);
         }
+    }
+
+    /// Plays the run to its end: turn by turn as the dice say, cancelled at the given turns, in fewer than `most` of them.
+    pub(super) fn play(&mut self, dice: &[u8], cancels: &[usize], most: usize) -> Result<(), TestCaseError> {
+        let mut turns = 0;
+        while !self.scheduler.is_finished() {
+            if cancels.contains(&turns) {
+                self.cancel();
+            } else {
+                let states = self.scheduler.states();
+                prop_assert!(!self.pending.is_empty(), "stages are open and nothing is under way: {states:?}");
+                self.turn(dice[turns % dice.len()]);
+            }
+            turns += 1;
+            prop_assert!(turns < most, "the run does not end");
+        }
+        self.over();
+        Ok(())
     }
 
     pub(super) fn cancel(&mut self) {
