@@ -21,6 +21,7 @@ mod keys;
 mod language;
 mod ledger;
 mod mandate;
+mod overriding;
 mod pins;
 mod reports;
 mod runner;

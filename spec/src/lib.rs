@@ -8,6 +8,7 @@
 //! * [`lock`]: `orgo.lock`, what floats resolved to digests.
 //! * [`log`]: the Merkle log of the ledger: tree, tiles, proofs, checkpoints.
 //! * [`Decimal`]: exact numbers.
+//! * [`overriding`]: what people sign to lift a policy once.
 //! * [`project`], [`pipeline`]: what engineers write.
 //! * [`record`]: signed facts about runs and trust.
 //! * [`review`]: what a change does to what a repository declares.
@@ -31,6 +32,7 @@ pub mod lock;
 pub mod log;
 pub mod mandate;
 mod name;
+pub mod overriding;
 pub mod pipeline;
 pub mod project;
 mod reason;

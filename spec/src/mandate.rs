@@ -12,7 +12,7 @@ mod settings;
 mod table;
 
 pub use bundle::{Bundle, MAX_FILE_BYTES, MAX_FILES, Terms};
-pub use settings::{Distribution, Downgrade, Execution, Rendering, TrustSettings};
+pub use settings::{Distribution, Downgrade, Execution, Overridable, Rendering, TrustSettings};
 pub use table::{Case, Expected, Table};
 
 use schemars::JsonSchema;
@@ -66,6 +66,12 @@ pub struct Mandate {
     /// What tasks may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub execution: Option<Execution>,
+    /// Policies that people may lift once, sorted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Overridable>,
+    /// Where these are named.
+    #[serde(skip)]
+    pub override_spans: Vec<Span>,
     /// Its policies, sorted by file name; only a [`Bundle`] knows them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub policies: Vec<PolicyFile>,
@@ -199,8 +205,10 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
     let pipelines = fields.list::<Name>("pipeline", problems).into_iter().map(|name| name.value).collect();
     let mut section = |name| fields.child(name, problems);
     let (trust, distribution) = (section("trust"), section("distribution"));
-    let (rendering, execution) = (section("rendering"), section("execution"));
+    let (rendering, execution, overrides) = (section("rendering"), section("execution"), section("overrides"));
     fields.finish(problems);
+    let overrides = overrides.map(|node| settings::overrides(node, problems)).unwrap_or_default();
+    let (overrides, override_spans) = overrides.into_iter().unzip();
     Some(Mandate {
         schema_version: "1.0.0",
         name: name?,
@@ -218,6 +226,8 @@ fn decode(node: &Node, problems: &mut Problems) -> Option<Mandate> {
         distribution: distribution.map(|node| settings::distribution(node, problems)),
         rendering: rendering.map(|node| settings::rendering(node, problems)),
         execution: execution.map(|node| settings::execution(node, problems)),
+        overrides,
+        override_spans,
         policies: Vec::new(),
         policy_engine: None,
     })

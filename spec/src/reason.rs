@@ -168,6 +168,9 @@ registry! {
     ApprovalStale "APPROVAL_STALE" Security "an approval has expired, is not in force yet, or lasts longer than its pipeline allows" "approve again: `orgo approve PIPELINE STAGE`"
     ApprovalWithdrawn "APPROVAL_WITHDRAWN" Security "whoever approved this has withdrawn it" "ask why; a newer approval of the same key counts again"
     ApprovalByRunner "APPROVAL_BY_RUNNER" Security "the key that signs for the run approves what the run is to do" "let somebody else approve"
+    OverrideNotAllowed "OVERRIDE_NOT_ALLOWED" Security "an override lifts a policy that the mandate does not let anybody lift" "meet what the policy asks, or change the mandate"
+    OverrideSpent "OVERRIDE_SPENT" Security "an override was used before; it counts for one run" "have another one signed: `orgo override new`"
+    OverrideStale "OVERRIDE_STALE" Security "an override has expired, is not in force yet, or lasts longer than its mandate allows" "have another one signed: `orgo override new`"
     ApprovalRepeated "APPROVAL_REPEATED" Security "a person approves the same thing twice; it counts once" "have another person approve"
     IsolationTooWeak "ISOLATION_TOO_WEAK" Security "a stage runs at less isolation than the mandate demands" "declare more isolation, or change the mandate"
     // Knowledge.

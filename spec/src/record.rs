@@ -16,6 +16,7 @@ mod epoch;
 mod gate;
 mod mandate;
 mod named;
+mod overriding;
 mod revocation;
 mod slsa;
 mod stage;
@@ -35,6 +36,7 @@ pub use epoch::Epoch;
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
 pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};
 pub use named::{Named, named_by};
+pub use overriding::{OverrideFacts, OverrideRecord, OverrideRecordFacts, OverrideRun};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
 pub use slsa::{
     BuildDefinition, BuildMetadata, Builder, ExternalParameters, ParametersExpect, Provenance, ProvenanceExpect,

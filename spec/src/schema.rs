@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::canonical::{self, Value};
 use crate::record::{
-    AbandonedRecord, AdminRecord, ApprovalFacts, ApprovalRecord, BuildRecord, GateFacts, MandateRecord,
+    AbandonedRecord, AdminRecord, ApprovalFacts, ApprovalRecord, BuildRecord, GateFacts, MandateRecord, OverrideRecord,
     RevocationRecord, StartedRecord, Statement, TrustRecord,
 };
 use crate::{Digest, ReasonCode, artifact};
@@ -82,6 +82,8 @@ fn schemas() -> Vec<(&'static str, Schema)> {
         ("approval", schema_for!(crate::approval::ApprovalDocument)),
         ("approval-facts", schema_for!(ApprovalFacts)),
         ("approval-record", statement::<ApprovalRecord>()),
+        ("override", schema_for!(crate::overriding::OverrideDocument)),
+        ("override-record", statement::<OverrideRecord>()),
     ]);
     schemas
 }

@@ -10,8 +10,8 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, proof, record, trust,
-    verify,
+    admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, overriding, proof,
+    record, trust, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -107,6 +107,8 @@ pub(crate) enum Command {
     Approve(approve::Approve),
     /// Show what waits for approvals, who approved it, and until when
     Approvals(approve::Approvals),
+    /// Lift a policy once, where the mandate lets people do that: write, sign and list overrides
+    Override(overriding::OverrideArgs),
     /// Hold things back, and put administrative changes on record
     Admin(admin::Admin),
     /// Seal old records, so that clones stay small

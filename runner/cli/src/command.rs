@@ -21,6 +21,7 @@ mod ledger;
 pub(crate) mod lock;
 mod log;
 pub(crate) mod mandate;
+pub(crate) mod overriding;
 mod plan;
 pub(crate) mod proof;
 mod query;
@@ -98,6 +99,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Evidence(args)) => evidence::run(&context, &args),
         Some(Command::Gc(args)) => gc::run(&context, &args),
         Some(Command::Approve(args)) => approve::run(&context, &args),
+        Some(Command::Override(args)) => overriding::run(&context, &args),
         Some(Command::Approvals(args)) => approve::list(&context, &args),
         Some(Command::Admin(args)) => admin::run(&context, &args),
         Some(Command::Ledger(args)) => epochs::run(&context, &args),

@@ -152,6 +152,14 @@ impl PrivateKey {
         self.approve(Namespace::Approval, document)
     }
 
+    /// Signs the document of an override (SSHSIG, namespace `orgo-override`). For the role approver.
+    ///
+    /// # Errors
+    /// [`KeyError::Role`] for a key of another role, [`KeyError::Source`] if an agent refuses.
+    pub fn sign_override(&self, document: &[u8]) -> Result<SshSignature, KeyError> {
+        self.approve(Namespace::Override, document)
+    }
+
     fn approve(&self, namespace: Namespace, message: &[u8]) -> Result<SshSignature, KeyError> {
         match self.role {
             Role::Approver => {

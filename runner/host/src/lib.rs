@@ -5,7 +5,7 @@
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage; [`isolation`]: what is kept away from it.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
-//! * [`approvals`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
+//! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
 //! * [`declared`]: what a commit or a folder declares.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
@@ -28,6 +28,7 @@ pub mod ledger;
 pub mod machine;
 pub mod mandate;
 pub mod memory;
+pub mod overrides;
 pub mod process;
 pub mod run;
 pub mod sandbox;

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::rc::Rc;
 
 use orgo_kernel::policy::Policies;
-use orgo_spec::document::{Document, DocumentError};
+use orgo_spec::document::{Document, DocumentError, Problem, Problems, closest};
 use orgo_spec::mandate::{Bundle, MAX_FILE_BYTES, MAX_FILES, Terms};
 use orgo_spec::record::Approval;
-use orgo_spec::{Digest, Name};
+use orgo_spec::signature::Namespace;
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use crate::file::{At, read_if_there};
 use crate::git::{Entry, Git, GitError, MODE_FILE, ObjectId};
@@ -50,8 +51,33 @@ impl Loaded {
         }
         let bundle = Bundle::read(name, files).map_err(MandateError::Documents)?;
         let policies = Policies::load(bundle.id(), bundle.policies()).map_err(MandateError::Documents)?;
+        liftable(&bundle, &policies).map_err(|error| MandateError::Documents(vec![error]))?;
         Ok(Some(Self { bundle, policies }))
     }
+}
+
+/// Whether everything that people may lift is a policy of the mandate, one that forbids.
+fn liftable(bundle: &Bundle, policies: &Policies) -> Result<(), DocumentError> {
+    let mut problems = Problems::new(bundle.document());
+    let mandate = bundle.mandate();
+    for (named, span) in mandate.overrides.iter().zip(&mandate.override_spans) {
+        let id = named.policy.as_str();
+        let ids = || policies.list().iter().filter(|p| p.forbids).map(|p| p.id.as_str());
+        let problem = match policies.list().iter().find(|p| p.id == id) {
+            Some(policy) if policy.forbids => continue,
+            Some(_) => Problem::new(ReasonCode::MandateInvalid, format!("the policy `{id}` permits"), *span)
+                .help("an override takes a prohibition away; name a policy that forbids"),
+            None => {
+                let problem = Problem::new(ReasonCode::MandateInvalid, format!("there is no policy `{id}`"), *span);
+                match closest(id, ids()) {
+                    Some(near) => problem.help(format!("did you mean `{near}`?")),
+                    None => problem.help(format!("policies that forbid: {}", ids().collect::<Vec<_>>().join(", "))),
+                }
+            }
+        };
+        problems.push(problem);
+    }
+    problems.check(Some(()))
 }
 
 /// The mandate `name` of the working folder at `root`; none if it has no settings.
@@ -131,8 +157,8 @@ pub fn approvals(root: &Path, name: &Name, manifest: &[u8]) -> Result<(Vec<Appro
     let (mut found, mut others) = (Vec::new(), 0);
     for file in list(&folder)?.into_iter().filter(|f| f.ends_with(".sig")) {
         let bytes = read_if_there(&folder.join(&file))?.unwrap_or_default();
-        let approval = std::str::from_utf8(&bytes).ok().and_then(|text| Approval::parse(text).ok());
-        match approval.filter(|a| a.covers(manifest)) {
+        let approval = std::str::from_utf8(&bytes).ok().and_then(|text| Approval::parse(Namespace::Mandate, text).ok());
+        match approval.filter(|a| a.covers(Namespace::Mandate, manifest)) {
             Some(approval) => found.push(approval),
             None => others += 1,
         }

@@ -35,7 +35,7 @@ mod worker;
 pub use approver::{ApprovalOutcome, Approving, Standing, facts as approval_facts};
 pub use engine::run;
 pub use foresee::Foreseen;
-pub use gatekeeper::{GatePolicy, InForce};
+pub use gatekeeper::{GatePolicy, InForce, Overriding};
 pub use lists::Grow;
 pub use look::Lookup;
 pub use options::{Notice, RunError, RunOptions, ServiceNews};

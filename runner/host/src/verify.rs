@@ -17,6 +17,7 @@ mod epoch;
 mod judgement;
 mod log;
 mod marks;
+mod overriding;
 mod parallel;
 mod proof;
 mod record;

@@ -14,6 +14,7 @@ mod ledger {
     mod threats_envelope;
     mod threats_log;
     mod threats_mandate;
+    mod threats_override;
     mod threats_present;
     mod threats_scope;
     mod threats_trust;

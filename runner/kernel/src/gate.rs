@@ -6,18 +6,21 @@
 //! elsewhere. Deciding again ([`replay`]) yields a [`ReplayedVerdict`], which starts nothing.
 //!
 //! The built-in rules are the floor: what they refuse, nothing permits. Where a mandate governs, its policies
-//! are asked as well ([`crate::policy`]), and can only refuse more.
+//! are asked as well ([`crate::policy`]), and can only refuse more. What they refuse people may lift, once and where the
+//! mandate says so; what the floor refuses nobody may.
 //!
 //! Everything that cannot be read, is missing, or contradicts itself refuses.
 
 mod excerpt;
+mod overriding;
 mod report;
 
 pub use excerpt::{MAX_REPORT_BYTES, excerpt};
+pub use overriding::{Signer, count as count_signers, terms as override_terms};
 pub use report::read_report;
 
 use orgo_spec::canonical::{self, Profile};
-use orgo_spec::record::{Decision, Engine, GateFacts, GateRecord};
+use orgo_spec::record::{Decision, Engine, GateFacts, GateRecord, OverrideFacts};
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::policy::{self, Policies};
@@ -79,6 +82,10 @@ pub struct ReplayedVerdict {
     pub reason_codes: Vec<ReasonCode>,
     /// The policies that determined it.
     pub policies: Vec<String>,
+    /// Whether the same policies were lifted, by the same override.
+    pub same_override: bool,
+    /// What the gate saw of an override.
+    pub overriding: Option<OverrideFacts>,
     /// Whether the record was made by the same rules.
     pub same_engine: bool,
     /// Whether the gate had a report that is not at hand: the verdict rests on what was recorded of it.
@@ -124,7 +131,7 @@ pub fn decide(
     let bytes = canonical::bytes_of(&facts).expect("facts have no numbers beyond 2^53");
     let mut assessed = assess(&facts, policies);
     if bytes.len() > MAX_FACTS_BYTES {
-        assessed = Assessed { codes: vec![ReasonCode::InputTooLarge], by: Vec::new() };
+        assessed = Assessed { codes: vec![ReasonCode::InputTooLarge], ..Assessed::default() };
     }
     let pass = match (assessed.codes.is_empty(), facts.subject, facts.report_digest) {
         (true, Some(subject), Some(report)) => {
@@ -141,6 +148,10 @@ pub fn decide(
         engine: engine(&facts),
         evidence_refs,
         gate: facts.gate,
+        override_ref: (!assessed.lifted.is_empty())
+            .then(|| facts.overriding.as_ref().map(|o| o.signed.document.id()))
+            .flatten(),
+        lifted: assessed.lifted,
         policies: assessed.by,
         reason_codes: assessed.codes,
         stage: facts.stage,
@@ -214,26 +225,31 @@ pub fn replay(
     }
     let policies_absent = !builtin && read.mandate.is_some() && policies.is_none();
     let mut assessed = if builtin || policies_absent {
-        Assessed { codes: floor(&read), by: Vec::new() }
+        Assessed { codes: floor(&read), ..Assessed::default() }
     } else {
         assess(&read, policies)
     };
     if policies_absent {
-        assessed.rest_on(record);
+        assessed.rest_on(record, &read);
     }
     if report.is_some_and(|report| read.report != read_report(report)) {
         // The recorded reading is not what the report says.
-        assessed = Assessed { codes: vec![ReasonCode::ReportUnreadable], by: Vec::new() };
+        assessed = Assessed { codes: vec![ReasonCode::ReportUnreadable], ..Assessed::default() };
     }
     let decision = if assessed.codes.is_empty() { Decision::Pass } else { Decision::Fail };
     let known = if builtin { ENGINE_VERSION.to_owned() } else { policy::engine_version() };
     let same_engine = (builtin || record.engine.name == policy::ENGINE) && record.engine.version == known;
     let report_absent = report.is_none() && read.report_digest.is_some();
-    let same = decision == record.decision && assessed.codes == record.reason_codes && assessed.by == record.policies;
+    let used = read.overriding.as_ref().filter(|_| !assessed.lifted.is_empty()).map(|o| o.signed.document.id());
+    let same_override = assessed.lifted == record.lifted && used == record.override_ref;
+    let same_reasons = assessed.codes == record.reason_codes && assessed.by == record.policies;
+    let same = decision == record.decision && same_reasons && same_override;
     Ok(ReplayedVerdict {
         decision,
         reason_codes: assessed.codes,
         policies: assessed.by,
+        same_override,
+        overriding: read.overriding,
         same_engine,
         report_absent,
         policies_absent,
@@ -241,18 +257,27 @@ pub fn replay(
     })
 }
 
-/// What rules and policies say: every reason to refuse, sorted (none is a pass), and which policies determined it.
+/// What rules and policies say: every reason to refuse, sorted (none is a pass), which policies determined it, and which
+/// an override lifted.
+#[derive(Default)]
 struct Assessed {
     codes: Vec<ReasonCode>,
     by: Vec<String>,
+    lifted: Vec<String>,
 }
 
 impl Assessed {
     /// Takes from the record what only absent policies could say.
-    fn rest_on(&mut self, record: &GateRecord) {
+    fn rest_on(&mut self, record: &GateRecord, facts: &GateFacts) {
         let of_policies = [ReasonCode::PolicyError, ReasonCode::PolicyRefused];
         self.codes.extend(record.reason_codes.iter().filter(|code| of_policies.contains(code)));
         self.by.clone_from(&record.policies);
+        if !record.lifted.is_empty() {
+            // What an override is worth is known without them.
+            let objections = |over| overriding::objections(facts, over);
+            self.codes.extend(facts.overriding.as_ref().map_or_else(|| vec![ReasonCode::PolicyRefused], objections));
+            self.lifted.clone_from(&record.lifted);
+        }
         sort(&mut self.codes);
     }
 }
@@ -265,20 +290,31 @@ fn sort(codes: &mut Vec<ReasonCode>) {
 /// The floor, and where a mandate governs, its policies.
 fn assess(facts: &GateFacts, policies: Option<&Policies>) -> Assessed {
     let mut codes = floor(facts);
-    let Some(mandate) = facts.mandate else { return Assessed { codes, by: Vec::new() } };
-    let mut by = Vec::new();
+    let Some(mandate) = facts.mandate else { return Assessed { codes, ..Assessed::default() } };
+    let (mut by, mut lifted) = (Vec::new(), Vec::new());
     match policies.filter(|p| p.mandate() == mandate) {
         None => codes.push(ReasonCode::PolicyError),
         // Without a report there is nothing that policies could be asked about; the floor refuses.
         Some(_) if facts.report.is_none() || facts.subject.is_none() => {}
         Some(policies) => {
-            let answer = policies.ask(facts);
+            let mut answer = policies.ask(facts);
+            // What the floor refuses is never lifted, nor what could not be evaluated.
+            if let Some(over) = facts.overriding.as_ref().filter(|_| codes.is_empty() && answer.is_forbidden()) {
+                let objections = overriding::objections(facts, over);
+                codes.extend(objections);
+                if codes.is_empty() {
+                    let named = &over.signed.document.scope.policies;
+                    let again = policies.without(named).ask(facts);
+                    lifted = if again.permits() { answer.by } else { Vec::new() };
+                    answer = again;
+                }
+            }
             codes.extend(answer.codes);
             by = answer.by;
         }
     }
     sort(&mut codes);
-    Assessed { codes, by }
+    Assessed { codes, by, lifted }
 }
 
 /// Every reason of the built-in rules to refuse, sorted.

@@ -18,7 +18,7 @@ pub use schema::schema_text;
 
 use cedar_policy::{Authorizer, Decision, Effect, Entities, PolicySet};
 use orgo_spec::record::GateFacts;
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::{Digest, Name, ReasonCode};
 
 /// The engine that decides where policies are asked, as it stands in records.
 pub const ENGINE: &str = "orgo-cedar";
@@ -69,6 +69,12 @@ impl Answer {
         self.codes.is_empty()
     }
 
+    /// Whether policies forbid it, all of which could be evaluated; that none permits it is another refusal.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.codes == [ReasonCode::PolicyRefused] && !self.by.is_empty()
+    }
+
     fn error(message: impl Into<String>) -> Self {
         Self { by: Vec::new(), codes: vec![ReasonCode::PolicyError], errors: vec![message.into()] }
     }
@@ -85,6 +91,16 @@ impl Policies {
     #[must_use]
     pub fn list(&self) -> &[Policy] {
         &self.list
+    }
+
+    /// The same policies without those that forbid and are named; whatever permits stays.
+    #[must_use]
+    pub fn without(&self, named: &[Name]) -> Self {
+        let is_named = |id: &str| named.iter().any(|n| n.as_str() == id);
+        let kept = self.set.policies().filter(|p| !(forbids(p) && is_named(p.id().as_ref()))).cloned();
+        let set = PolicySet::from_policies(kept).expect("a part of a set is a set");
+        let list = self.list.iter().filter(|p| !(p.forbids && is_named(&p.id))).cloned().collect();
+        Self { mandate: self.mandate, set, list }
     }
 
     /// Asks whether what a gate saw may be compiled.

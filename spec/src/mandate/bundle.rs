@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::{Mandate, PolicyEngine, PolicyFile, Table, TrustSettings, Validation};
+use super::{Mandate, Overridable, PolicyEngine, PolicyFile, Table, TrustSettings, Validation};
 use crate::canonical::{self, JsonError, Profile};
 use crate::document::{Document, DocumentError, Problem, Problems, Span};
 use crate::record::Accepts;
@@ -21,6 +21,7 @@ pub const MAX_FILE_BYTES: usize = 256 * 1024;
 /// A mandate with its policies and their tests.
 #[derive(Debug, Clone)]
 pub struct Bundle {
+    settings: Document,
     mandate: Mandate,
     policies: Vec<Document>,
     tables: Vec<Table>,
@@ -98,7 +99,7 @@ impl Bundle {
                 };
                 mandate.policies = policies.iter().map(file).collect();
                 mandate.policy_engine = (!policies.is_empty()).then(PolicyEngine::cedar);
-                Ok(Self { mandate, policies, tables: read })
+                Ok(Self { settings, mandate, policies, tables: read })
             }
             Ok(_) => Err(errors),
             Err(error) => {
@@ -112,6 +113,12 @@ impl Bundle {
     #[must_use]
     pub fn mandate(&self) -> &Mandate {
         &self.mandate
+    }
+
+    /// The document of the settings.
+    #[must_use]
+    pub fn document(&self) -> &Document {
+        &self.settings
     }
 
     /// The texts of the policies, sorted by file name.
@@ -171,6 +178,9 @@ pub struct Terms {
     /// Who must approve it.
     #[serde(default)]
     pub trust: TrustSettings,
+    /// What people may lift once.
+    #[serde(default)]
+    pub overrides: Vec<Overridable>,
     /// Its policies.
     #[serde(default)]
     pub policies: Vec<PolicyFile>,

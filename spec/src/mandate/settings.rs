@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::document::{DurationMs, Fields, FromScalar, Node, Problem, Problems, Scalar};
+use crate::document::{DurationMs, Fields, FromScalar, Node, Problem, Problems, Scalar, Span};
 use crate::pipeline::Network;
 use crate::{Name, ReasonCode};
 
@@ -30,6 +30,18 @@ impl TrustSettings {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A policy that people may lift once, in an emergency (see [`crate::overriding`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Overridable {
+    /// The longest time that an override counts, in seconds.
+    pub expires_s: u64,
+    /// The policy, by its id: it forbids.
+    pub policy: Name,
+    /// How many people must sign, at least two.
+    pub signers: u32,
 }
 
 /// How releases travel.
@@ -112,6 +124,37 @@ pub(super) fn trust(node: &Node, problems: &mut Problems) -> TrustSettings {
     let revocation_age_ms = fields.one("revocation-age", problems).map(|age| age.value);
     fields.finish(problems);
     TrustSettings { approvals, revocation_age_ms }
+}
+
+/// What may be lifted, sorted by policy, and where each stands.
+pub(super) fn overrides(node: &Node, problems: &mut Problems) -> Vec<(Overridable, Span)> {
+    let mut fields = Fields::new(node);
+    let mut overrides: Vec<(Overridable, Span)> = Vec::new();
+    for child in fields.children("policy") {
+        let mut fields = Fields::new(child);
+        let policy = fields.arg::<Name>("the id of a policy", problems);
+        let signers = fields.one::<u32>("signers", problems);
+        let expires_s = fields.one::<DurationMs>("expires", problems).map_or(24 * 3600, |d| d.value.0 / 1000);
+        fields.finish(problems);
+        if let Some(few) = signers.as_ref().filter(|s| !(2..=32).contains(&s.value)) {
+            let message = format!("`signers` is {}; it may be from 2 to 32", few.value);
+            let problem = Problem::new(ReasonCode::MandateInvalid, message, few.span);
+            problems.push(problem.help("nobody lifts a policy alone"));
+        }
+        let Some(policy) = policy else { continue };
+        if expires_s == 0 {
+            let message = "an override counts for at least a second";
+            problems.push(Problem::new(ReasonCode::MandateInvalid, message, child.span));
+        }
+        if overrides.iter().any(|(o, _)| o.policy == policy.value) {
+            problems.push(Problem::new(ReasonCode::FieldDuplicate, "this policy is listed twice", policy.span));
+        }
+        let signers = signers.map_or(2, |s| s.value);
+        overrides.push((Overridable { expires_s, policy: policy.value, signers }, policy.span));
+    }
+    fields.finish(problems);
+    overrides.sort_unstable_by(|(a, _), (b, _)| a.policy.cmp(&b.policy));
+    overrides
 }
 
 pub(super) fn distribution(node: &Node, problems: &mut Problems) -> Distribution {

@@ -134,6 +134,7 @@ fn case(node: &Node, problems: &mut Problems) -> Option<Case> {
         gate,
         mandate: None,
         mandate_required: true,
+        overriding: None,
         report: Some(report?),
         report_digest: Some(Digest::EMPTY),
         request: Some(RequestFacts { lane, pipeline, produces }),

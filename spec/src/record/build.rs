@@ -3,7 +3,7 @@
 mod parts;
 mod run;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use parts::{
     Artifact, Class, Compiler, KristalOutputs, Lane, Outputs, PinState, Pins, PipelineRef, Snapshot, Source, Status,
@@ -240,6 +240,26 @@ impl BuildRecord {
 }
 
 impl BuildRecord {
+    /// What was overridden is said of the run as a whole, and only protected runs rest on overrides.
+    fn check_overrides(&self) -> Result<(), (ReasonCode, String)> {
+        let facts = &self.facts;
+        let refused = |why: &str| Err((ReasonCode::SchemaInvalid, why.to_owned()));
+        let used: BTreeSet<Digest> = facts.gates.iter().filter_map(|g| g.override_ref).collect();
+        if !used.iter().eq(&facts.overrides) {
+            return refused("the overrides of the run are not those of its gates, sorted");
+        }
+        if !used.is_empty() && facts.lane != Lane::Protected {
+            return refused("only a protected run rests on an override");
+        }
+        for gate in &facts.gates {
+            let passed = gate.decision == Decision::Pass;
+            if gate.lifted.is_empty() == gate.override_ref.is_some() || !gate.lifted.is_empty() && !passed {
+                return refused("an override lifts policies of a gate that passed, and nothing else does");
+            }
+        }
+        Ok(())
+    }
+
     /// What must hold between approvals and the rest; `failed` says whether a stage failed.
     fn check_approvals(&self, failed: bool) -> Result<(), (ReasonCode, String)> {
         let facts = &self.facts;
@@ -319,6 +339,7 @@ impl Predicate for BuildRecord {
         if facts.gates.iter().any(|g| refusing(g) == g.reason_codes.is_empty()) {
             return refused(ReasonCode::SchemaInvalid, "a refusal has reasons, and only a refusal");
         }
+        self.check_overrides()?;
         self.check_approvals(failed)
     }
 

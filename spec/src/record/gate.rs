@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Lane;
+use super::overriding::OverrideFacts;
 use crate::{Digest, ReasonCode};
 
 /// A verdict.
@@ -43,6 +44,9 @@ pub struct GateFacts {
     pub mandate: Option<Digest>,
     /// Whether the pipeline may not run without a mandate.
     pub mandate_required: bool,
+    /// An override that somebody signed; absent unless policies of the mandate refused what it is about.
+    #[serde(default, rename = "override", skip_serializing_if = "Option::is_none")]
+    pub overriding: Option<OverrideFacts>,
     /// The report; absent if there is none that can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report: Option<ReportFacts>,
@@ -140,6 +144,12 @@ pub struct GateRecord {
     pub evidence_refs: Vec<Digest>,
     /// The gate's name.
     pub gate: String,
+    /// The policies that the override lifted, by id, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifted: Vec<String>,
+    /// The override that the verdict rests on: the digest of what was signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_ref: Option<Digest>,
     /// The policies that determined the verdict, by id, sorted: those that permitted, or those that forbade or
     /// could not be evaluated. Empty where no policy was asked, and where none permitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

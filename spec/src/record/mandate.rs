@@ -44,13 +44,13 @@ pub struct MandateFacts {
     pub version: u32,
 }
 
-/// An approval.
+/// That somebody signed something: a mandate, or an override.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
     /// The approver's key.
     pub key: PublicKey,
-    /// The armored SSH signature over the manifest.
+    /// The armored SSH signature: over the manifest of a mandate, or over the document of an override.
     pub signature: String,
 }
 
@@ -58,17 +58,16 @@ impl Approval {
     /// Reads an armored signature.
     ///
     /// # Errors
-    /// The reason code and what is wrong, for a text that is none of the namespace `orgo-mandate`.
-    pub fn parse(armored: &str) -> Result<Self, (ReasonCode, String)> {
-        let signature = SshSignature::parse(armored, Namespace::Mandate).map_err(|e| (e.code(), e.to_string()))?;
+    /// The reason code and what is wrong, for a text that is none of the namespace.
+    pub fn parse(namespace: Namespace, armored: &str) -> Result<Self, (ReasonCode, String)> {
+        let signature = SshSignature::parse(armored, namespace).map_err(|e| (e.code(), e.to_string()))?;
         Ok(Self { key: *signature.key(), signature: armored.to_owned() })
     }
 
-    /// Whether the key signed this manifest.
+    /// Whether the key signed these bytes in the namespace.
     #[must_use]
-    pub fn covers(&self, manifest: &[u8]) -> bool {
-        SshSignature::parse(&self.signature, Namespace::Mandate)
-            .is_ok_and(|s| *s.key() == self.key && s.verifies(manifest))
+    pub fn covers(&self, namespace: Namespace, bytes: &[u8]) -> bool {
+        SshSignature::parse(&self.signature, namespace).is_ok_and(|s| *s.key() == self.key && s.verifies(bytes))
     }
 }
 
@@ -104,7 +103,7 @@ impl Predicate for MandateRecord {
             return wrong("the approvals are not sorted, or one key approves twice".to_owned());
         }
         for approval in &facts.approvals {
-            let read = Approval::parse(&approval.signature)?;
+            let read = Approval::parse(Namespace::Mandate, &approval.signature)?;
             if read.key != approval.key {
                 return wrong(format!("the approval of {} is signed by another key", approval.key.id().short()));
             }

@@ -75,6 +75,8 @@ fn gate(decision: Decision, reason_codes: Vec<ReasonCode>) -> GateRecord {
         engine: Engine { name: "orgo-builtin".into(), version: "1".into() },
         evidence_refs: vec![],
         gate: "accept".into(),
+        lifted: vec![],
+        override_ref: None,
         policies: vec![],
         reason_codes,
         stage: "canon".into(),

@@ -29,6 +29,8 @@ pub enum Namespace {
     Approval,
     /// Approvals of mandates.
     Mandate,
+    /// Overrides of policies.
+    Override,
 }
 
 impl Namespace {
@@ -39,6 +41,7 @@ impl Namespace {
             Self::Git => "git",
             Self::Approval => "orgo-approval",
             Self::Mandate => "orgo-mandate",
+            Self::Override => "orgo-override",
         }
     }
 }

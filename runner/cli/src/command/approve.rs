@@ -63,7 +63,7 @@ pub(crate) struct Approvals {
     told: Told,
 }
 
-fn duration(text: &str) -> Result<DurationMs, String> {
+pub(super) fn duration(text: &str) -> Result<DurationMs, String> {
     let read = DurationMs::from_scalar(&Scalar::Text(text.to_owned())).filter(|d| d.0 >= 1000);
     read.ok_or_else(|| format!("expected {}", DurationMs::EXPECTED))
 }

@@ -147,6 +147,7 @@ fn facts(numbers: &mut Numbers) -> GateFacts {
         gate: numbers.one_of(&["accept", "elements"]).to_owned(),
         mandate: None,
         mandate_required: true,
+        overriding: None,
         report: Some(report),
         report_digest: Some(Digest::EMPTY),
         request: Some(RequestFacts {

@@ -129,7 +129,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         secret_key: home.path().join(SECRET_KEY),
         binary: own_path()?,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        gates: governance.policy(lane),
+        gates: governance.policy(&repository, desk.as_ref())?,
         approvals: Some(Approving {
             tenant: repository.project.tenant.clone(),
             runner: desk.as_ref().map(|d| *d.runner.public()),

@@ -115,6 +115,8 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.keys = keys(plan, outcome);
     facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
     facts.mandate_ref = mandate_ref;
+    let overrides: BTreeSet<Digest> = facts.gates.iter().filter_map(|g| g.override_ref).collect();
+    facts.overrides = overrides.into_iter().collect();
     facts.pages = pages;
     facts.pins = Some(about.pins);
     if pinned {

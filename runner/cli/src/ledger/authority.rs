@@ -1,15 +1,18 @@
 //! Who may approve, what people have signed, and what waits for them: the project's ledger and the folder `approvals/`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
 use orgo_host::approvals;
 use orgo_host::git::{Git, GitError};
 use orgo_host::ledger::{Head, Ledger, Record};
-use orgo_host::run::Standing;
+use orgo_host::overrides::{self, Found};
+use orgo_host::run::{Overriding, Standing};
 use orgo_spec::approval::ApprovalSubject;
-use orgo_spec::record::{StageStatus, Status};
-use orgo_spec::signature::Unverified;
+use orgo_spec::canonical::{self, Profile};
+use orgo_spec::record::{BuildFacts, GateFacts, GateRecord, StageStatus, Status};
+use orgo_spec::signature::{PublicKey, Unverified};
 use orgo_spec::{Name, ReasonCode};
 
 use crate::failure::Failure;
@@ -74,6 +77,59 @@ impl Authority {
         Ok(papers)
     }
 
+    /// The overrides that lie here, and what there is to judge them by: the approvers of the trust in force, and which
+    /// were used.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger or the folder cannot be read.
+    pub(crate) fn overrides(&self, tenant: &Name, runner: Option<PublicKey>) -> Result<(Found, Overriding), Failure> {
+        let found = overrides::read(&self.root)?;
+        let mut known = Overriding {
+            allowed: Vec::new(),
+            approvers: Vec::new(),
+            signed: found.overrides.clone(),
+            spent: BTreeSet::new(),
+            runner,
+            tenant: tenant.clone(),
+        };
+        if let (Some(ledger), Some(head)) = (&self.ledger, self.head()?) {
+            known.approvers.clone_from(&head.trust.facts().keys.approver);
+            known.approvers.sort_unstable_by_key(|a| a.key);
+            known.spent = ledger.spent(&head, &found.overrides)?;
+        }
+        Ok((found, known))
+    }
+
+    /// What the gates of the newest record of a pipeline decided, on the branch that is checked out, and what they saw.
+    /// The record's signature is verified.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger cannot be read.
+    pub(crate) fn newest_gates(&self, pipeline: &Name, tenant: &Name) -> Result<Vec<(GateRecord, GateFacts)>, Failure> {
+        let (Some(ledger), Some(record)) = (&self.ledger, self.newest(pipeline, tenant)?) else {
+            return Ok(Vec::new());
+        };
+        let mut gates = Vec::new();
+        for gate in record.gates {
+            let Some(digest) = gate.evidence_refs.first() else { continue };
+            let Some(bytes) = ledger.evidence(digest)? else { continue };
+            gates.extend(canonical::from_slice(&bytes, Profile::RECORD).ok().map(|facts| (gate, facts)));
+        }
+        Ok(gates)
+    }
+
+    /// What the newest record of a pipeline says, on the branch that is checked out; its signature is verified.
+    fn newest(&self, pipeline: &Name, tenant: &Name) -> Result<Option<BuildFacts>, Failure> {
+        let (Some(ledger), Some(head)) = (&self.ledger, self.head()?) else { return Ok(None) };
+        let reference = ledger.git().source().ok().and_then(|source| source.reference);
+        let Some(stored) = ledger.latest(pipeline, reference.as_deref())? else { return Ok(None) };
+        let Some(envelope) = stored.envelope else { return Ok(None) };
+        let unverified = Unverified::<Record>::new(stored.statement, envelope);
+        let Ok(verified) = unverified.verify(std::slice::from_ref(head.trust.runners())) else { return Ok(None) };
+        let Ok(Record::Build(build)) = Record::parse(stored.kind.as_str(), verified.bytes()) else { return Ok(None) };
+        Ok(Some(build.predicate.facts).filter(|facts| facts.tenant_id == *tenant))
+    }
+
     /// What waits for approvals in a pipeline: as the last run here left it, else as the newest record says.
     ///
     /// # Errors
@@ -87,20 +143,10 @@ impl Authority {
         if !here.is_empty() {
             return Ok(here);
         }
-        let (Some(ledger), Some(head)) = (&self.ledger, self.head()?) else { return Ok(Vec::new()) };
         let pipeline = Name::new(&plan.name).expect("pipelines have names");
-        let reference = ledger.git().source().ok().and_then(|source| source.reference);
-        let Some(stored) = ledger.latest(&pipeline, reference.as_deref())? else { return Ok(Vec::new()) };
-        let Some(envelope) = stored.envelope else { return Ok(Vec::new()) };
-        let unverified = Unverified::<Record>::new(stored.statement, envelope);
-        let Ok(verified) = unverified.verify(std::slice::from_ref(head.trust.runners())) else { return Ok(Vec::new()) };
-        let Ok(Record::Build(build)) = Record::parse(stored.kind.as_str(), verified.bytes()) else {
+        let Some(facts) = self.newest(&pipeline, tenant)?.filter(|facts| facts.status() == Status::Waiting) else {
             return Ok(Vec::new());
         };
-        let facts = &build.predicate.facts;
-        if facts.status() != Status::Waiting || facts.tenant_id != *tenant {
-            return Ok(Vec::new());
-        }
         let waits = facts.stages.iter().filter(|s| s.status == StageStatus::Wait);
         let subject = |s: &orgo_spec::record::StageFacts| {
             let declared = plan.approval(plan.find(&s.stage)?)?;

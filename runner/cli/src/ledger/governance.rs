@@ -5,7 +5,7 @@ use std::path::Path;
 use orgo_host::file::{At, read_if_there};
 use orgo_host::ledger::Ledger;
 use orgo_host::mandate::{self, Loaded};
-use orgo_host::run::{GatePolicy, InForce};
+use orgo_host::run::{GatePolicy, InForce, Overriding};
 use orgo_kernel::blueprint::check;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::policy::may_govern;
@@ -17,10 +17,11 @@ use orgo_spec::project::Project;
 use orgo_spec::record::{Class as RecordClass, Lane};
 use orgo_spec::{Digest, Name, ReasonCode, canonical};
 
+use super::authority::Authority;
 use super::lane::Desk;
 use crate::base::Base;
 use crate::failure::{Class, Failure};
-use crate::project::document_name;
+use crate::project::{Repository, document_name};
 
 /// What governs a run.
 #[derive(Default)]
@@ -123,11 +124,29 @@ impl Governance {
         self.mandate.as_ref().map(|m| m.policies.mandate())
     }
 
-    /// What gates read.
-    pub(crate) fn policy(&self, lane: Lane) -> GatePolicy {
-        let in_force =
-            |m: &Loaded| InForce { accepts: m.bundle.mandate().accepts(), lane, policies: m.policies.clone() };
-        GatePolicy { mandate: self.mandate.as_ref().map(in_force), required: self.mandate.is_some() }
+    /// What gates read. Overrides count where the record of the run goes straight to the ledger of the protected lane,
+    /// which shows whether one was used.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger or the folder of overrides cannot be read.
+    pub(crate) fn policy(&self, repository: &Repository, desk: Option<&Desk>) -> Result<GatePolicy, Failure> {
+        let Some(mandate) = &self.mandate else { return Ok(GatePolicy::default()) };
+        let allowed = &mandate.bundle.mandate().overrides;
+        let overriding = match desk.filter(|desk| !allowed.is_empty() && desk.uses_overrides()) {
+            None => None,
+            Some(desk) => {
+                let authority = Authority::open(repository)?;
+                let (_, known) = authority.overrides(&repository.project.tenant, Some(*desk.runner.public()))?;
+                Some(Overriding { allowed: allowed.clone(), ..known })
+            }
+        };
+        let in_force = InForce {
+            accepts: mandate.bundle.mandate().accepts(),
+            lane: desk.map_or(Lane::Local, |desk| desk.lane),
+            policies: mandate.policies.clone(),
+            overriding,
+        };
+        Ok(GatePolicy { mandate: Some(in_force), required: true })
     }
 
     /// Whether a run that repeats the last one adds a record all the same.

@@ -8,7 +8,7 @@ use orgo_host::key::{PrivateKey, Role, UserDir};
 use orgo_host::ledger::{Append, Ledger, Signers, Spool, Trust};
 use orgo_spec::ReasonCode;
 use orgo_spec::project::{LOCAL_LEDGER, Project};
-use orgo_spec::record::{Class as RecordClass, Lane};
+use orgo_spec::record::{Class as RecordClass, Lane, OverrideRecord, Predicate as _};
 
 use super::begin_development;
 use crate::failure::{Class, Failure};
@@ -45,6 +45,15 @@ impl Desk {
                 Ok(None)
             }
         }
+    }
+}
+
+impl Desk {
+    /// Whether runs may use overrides: the ledger here shows which were used, and the runner may sign that.
+    pub(crate) fn uses_overrides(&self) -> bool {
+        let direct = matches!(self.target, Target::Ledger { .. });
+        let runner = self.trust.facts().keys.runner.iter().find(|k| k.key == *self.runner.public());
+        direct && self.lane == Lane::Protected && runner.is_some_and(|k| k.covers(OverrideRecord::KIND))
     }
 }
 

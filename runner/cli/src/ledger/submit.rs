@@ -1,5 +1,7 @@
 //! From a finished run to the ledger: a new record, or the confirmation of one.
 
+use std::collections::BTreeMap;
+
 use orgo_host::clock::{moment, rfc3339};
 use orgo_host::file::read_if_there;
 use orgo_host::git::Git;
@@ -8,9 +10,10 @@ use orgo_host::run::RunOutcome;
 use orgo_host::store::{ObjectError, Store};
 use orgo_kernel::key::SourceFile;
 use orgo_kernel::scheduler::State;
+use orgo_spec::overriding::SignedOverride;
 use orgo_spec::record::{
-    Actor, ApprovalRecord, ApprovalRecordFacts, ApprovalRun, BuildRecord, Class as RecordClass, Lane, Predicate,
-    Statement,
+    Actor, ApprovalRecord, ApprovalRecordFacts, ApprovalRun, BuildRecord, Class as RecordClass, Lane, OverrideRecord,
+    OverrideRecordFacts, OverrideRun, Predicate, Statement,
 };
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
@@ -78,6 +81,7 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
     ];
     let id = Digest::of(&statement);
     let mut entries = signed(about, outcome)?;
+    entries.extend(used(about, outcome));
     entries.push(Entry::new::<BuildRecord>(statement, assembly.evidence));
     let append = Append { entries, subject: assembly.headline, trailers, seconds: outcome.ended_ms / 1000 };
     let number = desk.put(append)?;
@@ -120,6 +124,27 @@ fn signed(about: &About<'_>, outcome: &RunOutcome) -> Result<Vec<Entry>, Failure
         }
     }
     Ok(entries)
+}
+
+/// The overrides that gates of the run rest on, as records of their own: from there on they are spent.
+fn used(about: &About<'_>, outcome: &RunOutcome) -> Vec<Entry> {
+    let used: BTreeMap<Digest, &SignedOverride> =
+        outcome.gates.iter().filter_map(|g| g.overriding.as_ref()).map(|o| (o.document.id(), o)).collect();
+    let record = |signed: &SignedOverride| OverrideRecord {
+        facts: OverrideRecordFacts {
+            schema_version: OverrideRecord::SCHEMA_VERSION.to_owned(),
+            signed: signed.clone(),
+            tenant_id: about.project.tenant.clone(),
+        },
+        run: OverrideRun {
+            actor: Actor { id: about.desk.runner.public().id().to_string(), kind: "runner".to_owned() },
+            build_id: outcome.run.clone(),
+            created_at: rfc3339(outcome.ended_ms),
+        },
+    };
+    let statements = used.into_values().map(|signed| Statement::new(record(signed)).to_bytes());
+    let entry = |statement: Vec<u8>| Entry::new::<OverrideRecord>(statement, Vec::new());
+    statements.map(|statement| entry(statement.expect("an override has no numbers"))).collect()
 }
 
 /// Holds every repository file that the run read to the tree that the record will name: tracked, and with

@@ -82,7 +82,7 @@ impl<'p> Events<'p> {
                 );
             }
             Notice::Gate(gate) => {
-                let data = json!({ "gate": gate.record.gate, "decision": if gate.record.decision == Decision::Pass { "PASS" } else { "FAIL" }, "reason_codes": gate.record.reason_codes });
+                let data = json!({ "gate": gate.record.gate, "decision": if gate.record.decision == Decision::Pass { "PASS" } else { "FAIL" }, "reason_codes": gate.record.reason_codes, "lifted": gate.record.lifted, "override": gate.record.override_ref });
                 self.write(
                     if gate.record.decision == Decision::Pass { "gate.passed" } else { "gate.failed" },
                     &gate.record.stage,

@@ -95,10 +95,20 @@ impl<'p> Human<'p> {
             Notice::Gate(gate) => {
                 let codes: Vec<_> = gate.record.reason_codes.iter().map(|c| c.as_str()).collect();
                 let (name, stage) = (&gate.record.gate, &gate.record.stage);
-                if gate.record.decision == Decision::Pass {
+                if let Some(id) = gate.record.override_ref {
+                    let lifted = plain(&gate.record.lifted.join(", "));
+                    let text = format!("gate {name} before {stage}: {lifted} lifted by the override {}", id.short());
+                    self.insist(&format!("{YELLOW}PASS{RESET}  {text}"));
+                } else if gate.record.decision == Decision::Pass {
                     self.say(&format!("{GREEN}PASS{RESET}  gate {name} before {stage}"));
                 } else {
                     self.insist(&format!("{RED}FAIL{RESET}  gate {name} before {stage}: {}", codes.join(", ")));
+                    if gate.liftable {
+                        let pipeline = &self.plan.name;
+                        self.insist(&format!(
+                            "      people may lift it: orgo override new {pipeline} {name} --reason …"
+                        ));
+                    }
                 }
             }
             Notice::Approval(outcome) => self.approval(outcome),

@@ -44,8 +44,7 @@ impl<'p> Structured<'p> {
             Notice::Gate(gate) => {
                 let (level, outcome) =
                     if gate.record.decision == Decision::Pass { ("INFO", "PASS") } else { ("ERROR", "FAIL") };
-                let more =
-                    json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes });
+                let more = json!({ "gate": gate.record.gate, "outcome": outcome, "reason_codes": gate.record.reason_codes, "lifted": gate.record.lifted, "override": gate.record.override_ref });
                 self.write(level, "GATE_DECIDED", Some(&gate.record.stage), more);
             }
             Notice::Approval(outcome) => {

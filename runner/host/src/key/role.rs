@@ -16,7 +16,7 @@ pub enum Role {
     Root,
     /// Signs the checkpoints of the ledger (signed notes).
     Log,
-    /// Signs approvals (SSHSIG, namespaces `orgo-mandate` and `orgo-approval`).
+    /// Signs approvals (SSHSIG, namespaces `orgo-mandate`, `orgo-approval` and `orgo-override`).
     Approver,
 }
 

@@ -1,6 +1,9 @@
 //! What people signed, as a ledger holds it: `approvals/<subject>/<key>.<action>.json` shows the newest record of each.
 
+use std::collections::BTreeSet;
+
 use orgo_spec::approval::SignedApproval;
+use orgo_spec::overriding::SignedOverride;
 use orgo_spec::record::{ApprovalRecord, Statement};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
@@ -28,6 +31,22 @@ impl Ledger {
             }
         }
         Ok(found)
+    }
+}
+
+impl Ledger {
+    /// Which of these overrides were used, by id.
+    ///
+    /// # Errors
+    /// [`LedgerError`] if the tree cannot be read.
+    pub fn spent(&self, head: &Head, overrides: &[SignedOverride]) -> Result<BTreeSet<Digest>, LedgerError> {
+        let mut spent = BTreeSet::new();
+        for id in overrides.iter().map(|o| o.document.id()) {
+            if self.git.entry(head.tree, &layout::override_path(&id))?.is_some() {
+                spent.insert(id);
+            }
+        }
+        Ok(spent)
     }
 }
 

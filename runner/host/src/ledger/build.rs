@@ -11,7 +11,7 @@ use super::append::{Append, Built, Files, Signers};
 use super::epoch::removed;
 use super::layout::{self, Part};
 use super::log::{Log, grow, leaf};
-use super::record::Mark;
+use super::record::{Mark, is_used_by};
 use super::seal::{Sealed, SealedRecord};
 use super::{Head, LedgerError, Moment, Trust, read_evidence, read_record};
 use crate::clock::moment;
@@ -81,7 +81,7 @@ impl Build<'_> {
             if let Some(path) = &record.latest {
                 files.insert(path.clone(), Some(record.statement));
             }
-            if let Some(mark) = &record.mark {
+            for mark in &record.marks {
                 self.mark(mark, record, &mut files)?;
             }
             if let Some(epoch) = &record.epoch {
@@ -159,13 +159,23 @@ impl Build<'_> {
 
     /// Changes the file that shows the present state, unless the record contradicts what it shows.
     fn mark(&self, mark: &Mark, record: &SealedRecord, files: &mut Files) -> Result<(), LedgerError> {
-        let (Mark::Set(path) | Mark::Clear(path) | Mark::ClearIfThere(path) | Mark::Follow(path, _)) = mark;
+        let path = mark.path();
         let before = self.shown(path)?;
+        if let Mark::Use(_, build_id) = mark {
+            let shown = files.get(path).copied().unwrap_or(before);
+            let bytes = shown.map(|id| self.git.blob(id)).transpose()?;
+            if !bytes.is_some_and(|bytes| is_used_by(&bytes, build_id)) {
+                let message = format!("`{path}` does not show an override of this run");
+                return Err(LedgerError::Refused { code: ReasonCode::RecordMissing, message });
+            }
+            files.insert(path.to_owned(), Some(record.statement));
+            return Ok(());
+        }
         if let Mark::Follow(_, succession) = mark {
             let shown = files.get(path).copied().unwrap_or(before);
             let bytes = shown.map(|id| self.git.blob(id)).transpose()?;
             succession.follows(bytes.as_deref()).map_err(|(code, message)| LedgerError::Refused { code, message })?;
-            files.insert(path.clone(), Some(record.statement));
+            files.insert(path.to_owned(), Some(record.statement));
             return Ok(());
         }
         let fits = match (mark, files.get(path).copied().unwrap_or(before)) {
@@ -174,10 +184,14 @@ impl Build<'_> {
             (_, None) => false,
             (_, Some(id)) => record.start.is_none_or(|start| self.git.blob(id).is_ok_and(|b| Digest::of(&b) == start)),
         };
+        if !fits && path.starts_with("overrides/") {
+            let message = format!("the override of `{path}` was used before");
+            return Err(LedgerError::Refused { code: ReasonCode::OverrideSpent, message });
+        }
         if !fits && path.starts_with("holds/") {
             let (code, what) = match mark {
                 Mark::Set(_) => (ReasonCode::HoldInForce, "is in force already"),
-                Mark::Clear(_) | Mark::ClearIfThere(_) | Mark::Follow(..) => {
+                Mark::Clear(_) | Mark::ClearIfThere(_) | Mark::Follow(..) | Mark::Use(..) => {
                     (ReasonCode::RecordMissing, "is not in force")
                 }
             };
@@ -190,7 +204,7 @@ impl Build<'_> {
         let next = matches!(mark, Mark::Set(_)).then_some(record.statement);
         // What is set and cleared within one commit was never there.
         if next.or(before).is_some() {
-            files.insert(path.clone(), next);
+            files.insert(path.to_owned(), next);
         } else {
             files.remove(path);
         }
@@ -202,25 +216,22 @@ impl Build<'_> {
         let mut shown: BTreeMap<&str, bool> = BTreeMap::new();
         let mut live = Vec::with_capacity(records.len());
         for record in records {
-            let settled = match &record.mark {
-                Some(Mark::Set(path)) => {
-                    shown.insert(path, true);
-                    false
+            let mut settled = false;
+            for mark in &record.marks {
+                match mark {
+                    Mark::Set(path) => drop(shown.insert(path, true)),
+                    Mark::ClearIfThere(path) => drop(shown.insert(path, false)),
+                    Mark::Clear(path) if path.starts_with("open/") => {
+                        let open = match shown.get(path.as_str()) {
+                            Some(open) => *open,
+                            None => self.is_there(path)?,
+                        };
+                        shown.insert(path, false);
+                        settled |= !open;
+                    }
+                    Mark::Clear(_) | Mark::Follow(..) | Mark::Use(..) => {}
                 }
-                Some(Mark::ClearIfThere(path)) => {
-                    shown.insert(path, false);
-                    false
-                }
-                Some(Mark::Clear(path)) if path.starts_with("open/") => {
-                    let open = match shown.get(path.as_str()) {
-                        Some(open) => *open,
-                        None => self.is_there(path)?,
-                    };
-                    shown.insert(path, false);
-                    !open
-                }
-                Some(Mark::Clear(_) | Mark::Follow(..)) | None => false,
-            };
+            }
             if !settled {
                 live.push(record);
             }

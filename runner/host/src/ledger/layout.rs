@@ -56,6 +56,8 @@ pub(crate) enum Place {
     Hold(Name),
     /// An active mandate.
     Mandate(Name),
+    /// An override that was used.
+    Override,
     /// A sealed epoch, by the number of the first record after it.
     Epoch,
 }
@@ -124,6 +126,11 @@ pub(crate) fn mandate_path(name: &Name) -> String {
     format!("mandates/{name}.json")
 }
 
+/// The file that shows which run used the override of that id.
+pub(crate) fn override_path(id: &Digest) -> String {
+    format!("overrides/{}.json", id.hex())
+}
+
 /// The folder of what people signed about a subject.
 pub(crate) fn approval_folder(subject: &Digest) -> String {
     format!("approvals/{}", subject.hex())
@@ -186,6 +193,7 @@ pub(crate) fn place(path: &str) -> Option<Place> {
         ["open", file] => file.strip_suffix(".json").map(|id| Place::Open(id.to_owned())),
         ["holds", file] => Some(Place::Hold(Name::new(file.strip_suffix(".json")?).ok()?)),
         ["mandates", file] => Some(Place::Mandate(Name::new(file.strip_suffix(".json")?).ok()?)),
+        ["overrides", file] => Digest::from_hex(file.strip_suffix(".json")?).ok().map(|_| Place::Override),
         [EPOCHS, file] => decimal(file.strip_suffix(".json")?, u64::MAX).map(|_| Place::Epoch),
         ["approvals", subject, file] => {
             Digest::from_hex(subject).ok()?;

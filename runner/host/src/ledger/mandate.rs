@@ -1,7 +1,7 @@
 //! Mandates in a ledger: which are active, and which may follow which.
 
 use orgo_spec::record::{MandateFacts, MandateRecord, Statement};
-use orgo_spec::signature::PublicKey;
+use orgo_spec::signature::{Namespace, PublicKey};
 use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::approval::may_approve;
@@ -103,7 +103,7 @@ pub(crate) fn judge<E>(
         judged.missing.push(("the mandate", facts.mandate_id));
         return Ok(judged);
     };
-    for approval in facts.approvals.iter().filter(|a| !a.covers(&manifest)) {
+    for approval in facts.approvals.iter().filter(|a| !a.covers(Namespace::Mandate, &manifest)) {
         let message = format!("the approval of {} is about something else", approval.key.id().short());
         judged.invalid.push((ReasonCode::SigInvalid, message));
     }

@@ -1,8 +1,8 @@
 //! The kinds of records that a ledger may hold.
 
 use orgo_spec::record::{
-    AbandonedRecord, AdminAction, AdminRecord, ApprovalRecord, BuildRecord, Epoch, MandateRecord, Predicate,
-    RecordError, RevocationRecord, StartedRecord, Statement, TrustRecord,
+    AbandonedRecord, AdminAction, AdminRecord, ApprovalRecord, BuildRecord, Epoch, MandateRecord, OverrideRecord,
+    Predicate, RecordError, RevocationRecord, StartedRecord, Statement, TrustRecord,
 };
 use orgo_spec::{Digest, Name, ReasonCode};
 
@@ -57,6 +57,8 @@ kinds! {
     Mandate(MandateRecord),
     /// What somebody signed about a stage.
     Approval(ApprovalRecord),
+    /// An override that a run used.
+    Override(OverrideRecord),
 }
 
 /// Why bytes are not a record of a kind.
@@ -92,6 +94,26 @@ pub(crate) enum Mark {
     ClearIfThere(String),
     /// The file shows this record from now on, in the place of the one that it may follow.
     Follow(String, Succession),
+    /// The file shows this record from now on, in the place of the override that the run of that id put on record.
+    Use(String, String),
+}
+
+impl Mark {
+    /// The file.
+    pub(crate) fn path(&self) -> &str {
+        match self {
+            Self::Set(path)
+            | Self::Clear(path)
+            | Self::ClearIfThere(path)
+            | Self::Follow(path, _)
+            | Self::Use(path, _) => path,
+        }
+    }
+}
+
+/// Whether a statement is the record of an override that the run of that id used.
+pub(crate) fn is_used_by(statement: &[u8], build_id: &str) -> bool {
+    Statement::<OverrideRecord>::parse(statement).is_ok_and(|s| s.predicate.run.build_id == build_id)
 }
 
 impl Record {
@@ -123,29 +145,36 @@ impl Record {
             | Self::Revocation(_)
             | Self::Admin(_)
             | Self::Mandate(_)
-            | Self::Approval(_) => None,
+            | Self::Approval(_)
+            | Self::Override(_) => None,
         }
     }
 
     /// What it does to the files that show the present state.
-    pub(crate) fn mark(&self) -> Option<Mark> {
+    pub(crate) fn marks(&self) -> Vec<Mark> {
         match self {
-            Self::Started(s) => Some(Mark::Set(layout::open_path(&s.predicate.run.build_id))),
-            // A run may still end after somebody gave it up.
-            Self::Build(s) if s.predicate.run.started.is_some() => {
-                Some(Mark::ClearIfThere(layout::open_path(&s.predicate.run.build_id)))
+            Self::Started(s) => vec![Mark::Set(layout::open_path(&s.predicate.run.build_id))],
+            Self::Build(s) => {
+                let BuildRecord { facts, run } = &s.predicate;
+                // A run may still end after somebody gave it up.
+                let open = run.started.map(|_| Mark::ClearIfThere(layout::open_path(&run.build_id)));
+                let uses = |id| Mark::Use(layout::override_path(id), run.build_id.clone());
+                open.into_iter().chain(facts.overrides.iter().map(uses)).collect()
             }
-            Self::Abandoned(s) => Some(Mark::Clear(layout::open_path(&s.predicate.facts.build_id))),
+            Self::Abandoned(s) => vec![Mark::Clear(layout::open_path(&s.predicate.facts.build_id))],
             Self::Admin(s) => match s.predicate.facts.action {
-                AdminAction::Change => self.epoch().map(|epoch| Mark::Set(layout::epoch_path(epoch.end))),
-                AdminAction::Hold => Some(Mark::Set(layout::hold_path(&s.predicate.facts.object))),
-                AdminAction::Release => Some(Mark::Clear(layout::hold_path(&s.predicate.facts.object))),
+                AdminAction::Change => {
+                    self.epoch().map(|epoch| Mark::Set(layout::epoch_path(epoch.end))).into_iter().collect()
+                }
+                AdminAction::Hold => vec![Mark::Set(layout::hold_path(&s.predicate.facts.object))],
+                AdminAction::Release => vec![Mark::Clear(layout::hold_path(&s.predicate.facts.object))],
             },
             Self::Mandate(s) => {
                 let facts = &s.predicate.facts;
-                Some(Mark::Follow(layout::mandate_path(&facts.name), Succession::of(facts)))
+                vec![Mark::Follow(layout::mandate_path(&facts.name), Succession::of(facts))]
             }
-            Self::Build(_) | Self::Trust(_) | Self::Revocation(_) | Self::Approval(_) => None,
+            Self::Override(s) => vec![Mark::Set(layout::override_path(&s.predicate.facts.signed.document.id()))],
+            Self::Trust(_) | Self::Revocation(_) | Self::Approval(_) => Vec::new(),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct SealedRecord {
     pub(super) envelope_digest: Digest,
     pub(super) evidence: Vec<Digest>,
     pub(super) latest: Option<String>,
-    pub(super) mark: Option<Mark>,
+    pub(super) marks: Vec<Mark>,
     /// The id of the start that it ends.
     pub(super) start: Option<Digest>,
     /// The epoch that it seals.
@@ -134,7 +134,7 @@ impl Sealed {
             envelope_digest: Digest::of(&envelope),
             evidence,
             latest: record.latest_path(),
-            mark: record.mark(),
+            marks: record.marks(),
             start: record.start(),
             epoch: record.epoch(),
         });

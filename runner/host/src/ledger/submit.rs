@@ -280,7 +280,8 @@ fn refuse_local(waiting: &Waiting) -> Result<(), LedgerError> {
         | Record::Revocation(_)
         | Record::Admin(_)
         | Record::Mandate(_)
-        | Record::Approval(_) => Lane::Protected,
+        | Record::Approval(_)
+        | Record::Override(_) => Lane::Protected,
     };
     if lane != Lane::Protected {
         let message = format!("`{}` is the record of a local run, which is never submitted", waiting.path.display());

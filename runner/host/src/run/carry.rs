@@ -4,6 +4,7 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::scheduler::{Command, Event, Verdict};
 use orgo_kernel::why::Why;
 
+use crate::clock::moment;
 use crate::journal::Entry;
 
 use super::engine::Engine;
@@ -82,8 +83,9 @@ impl Engine<'_, '_> {
     }
 
     pub(super) fn decide(&mut self, stage: StageId, notices: &mut dyn FnMut(Notice<'_>)) -> Result<Event, RunError> {
-        let (verdict, outcome) =
-            super::gatekeeper::decide(self.plan, stage, &self.planner, &self.options.gates, &self.options.run);
+        let now = moment(self.options.clock.now_ms() / 1000);
+        let (gates, run) = (&self.options.gates, &self.options.run);
+        let (verdict, outcome) = super::gatekeeper::decide(self.plan, stage, &self.planner, gates, run, &now);
         if matches!(verdict, Verdict::Fail(_)) {
             self.begin_work()?;
             let key = self.planner.prepare(stage).ok().map(|prepared| {

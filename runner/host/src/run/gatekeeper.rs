@@ -1,5 +1,7 @@
 //! Collects what a gate decides on, from verified objects, and lets the kernel decide.
 
+use std::collections::BTreeSet;
+
 use orgo_kernel::gate::{self, FACTS_VERSION};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Blob, Output, OutputKind};
@@ -7,8 +9,11 @@ use orgo_kernel::plan::{Action, Compiler, Resolved};
 use orgo_kernel::policy::Policies;
 use orgo_kernel::scheduler::Verdict;
 use orgo_spec::canonical::{self, Profile, Value};
-use orgo_spec::record::{Accepts, GateFacts, Lane, Produces, RequestFacts, ValidatorFacts};
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::mandate::Overridable;
+use orgo_spec::overriding::SignedOverride;
+use orgo_spec::record::{Accepts, GateFacts, Lane, OverrideFacts, Produces, RequestFacts, TrustedKey, ValidatorFacts};
+use orgo_spec::signature::PublicKey;
+use orgo_spec::{Digest, Name, ReasonCode};
 
 use super::outcome::GateOutcome;
 use super::planner::Planner;
@@ -31,6 +36,57 @@ pub struct InForce {
     pub lane: Lane,
     /// Its policies, which know its id.
     pub policies: Policies,
+    /// What people signed to lift some of them; none where the run may use no override.
+    pub overriding: Option<Overriding>,
+}
+
+/// What a run knows of overrides.
+#[derive(Debug, Clone)]
+pub struct Overriding {
+    /// What the mandate lets be lifted.
+    pub allowed: Vec<Overridable>,
+    /// The keys that the trust in force lists as approvers, sorted.
+    pub approvers: Vec<TrustedKey>,
+    /// What people signed.
+    pub signed: Vec<SignedOverride>,
+    /// Those that the ledger shows to be used, by id.
+    pub spent: BTreeSet<Digest>,
+    /// The key that signs the run's record: it signs no override.
+    pub runner: Option<PublicKey>,
+    /// Whose pipeline it is.
+    pub tenant: Name,
+}
+
+impl Overriding {
+    /// What the gate would be decided on with the override that fits best: one that is not used, the newest of those.
+    fn fitting(&self, facts: &GateFacts, now: &str) -> Option<OverrideFacts> {
+        let pipeline = &facts.request.as_ref()?.pipeline;
+        let fits = |signed: &&SignedOverride| {
+            let scope = &signed.document.scope;
+            scope.pipeline.as_str() == pipeline
+                && scope.gate.as_str() == facts.gate
+                && Some(scope.mandate) == facts.mandate
+                && Some(scope.subject) == facts.subject
+        };
+        let is_spent = |signed: &SignedOverride| self.spent.contains(&signed.document.id());
+        let rank =
+            |signed: &&SignedOverride| (!is_spent(signed), signed.document.requested_at.clone(), signed.document.id());
+        let best = self.signed.iter().filter(fits).max_by_key(rank)?;
+        Some(OverrideFacts {
+            allowed: self.allowed.clone(),
+            approvers: self.approvers.clone(),
+            at: now.to_owned(),
+            signed: best.clone(),
+            runner: self.runner,
+            spent: is_spent(best),
+            tenant_id: self.tenant.clone(),
+        })
+    }
+
+    /// Whether all of these policies may be lifted.
+    fn lifts(&self, policies: &[String]) -> bool {
+        policies.iter().all(|id| self.allowed.iter().any(|o| o.policy.as_str() == id))
+    }
 }
 
 /// Decides the gate in front of `stage` from what the stages before it produced in this run.
@@ -43,16 +99,18 @@ pub(super) fn decide(
     planner: &Planner<'_>,
     policy: &GatePolicy,
     run: &str,
+    now: &str,
 ) -> (Verdict, GateOutcome) {
     let gated = plan.stage(stage);
     let gate = &plan.gates[gated.gate.expect("only gated stages are decided") as usize];
     let report = report(planner, gate.on);
     let subject = subject(plan, stage, planner, gate.on, report.as_deref());
-    let facts = GateFacts {
+    let mut facts = GateFacts {
         accepts: policy.mandate.as_ref().map(|m| m.accepts.clone()),
         gate: gate.name.clone(),
         mandate: policy.mandate.as_ref().map(|m| m.policies.mandate()),
         mandate_required: policy.required,
+        overriding: None,
         report: None,
         report_digest: None,
         request: policy.mandate.as_ref().map(|m| RequestFacts {
@@ -73,9 +131,24 @@ pub(super) fn decide(
         },
     };
     let policies = policy.mandate.as_ref().map(|m| &m.policies);
-    let (verdict, pass) = gate::decide(facts, report.as_deref(), policies, run);
+    let (mut verdict, mut pass) = gate::decide(facts.clone(), report.as_deref(), policies, run);
+    // Overrides are about what policies forbid, and are looked for only then.
+    let forbidden = verdict.record.reason_codes == [ReasonCode::PolicyRefused] && !verdict.record.policies.is_empty();
+    let overriding = policy.mandate.as_ref().and_then(|m| m.overriding.as_ref()).filter(|_| forbidden);
+    let liftable = overriding.is_some_and(|o| o.lifts(&verdict.record.policies));
+    if let Some(over) = overriding.and_then(|o| o.fitting(&facts, now)) {
+        facts.overriding = Some(over);
+        (verdict, pass) = gate::decide(facts.clone(), report.as_deref(), policies, run);
+    }
     let codes = verdict.record.reason_codes.clone();
-    let outcome = GateOutcome { record: verdict.record, facts: verdict.facts, report, excerpt: verdict.excerpt };
+    let outcome = GateOutcome {
+        overriding: facts.overriding.map(|o| o.signed).filter(|_| verdict.record.override_ref.is_some()),
+        liftable,
+        record: verdict.record,
+        facts: verdict.facts,
+        report,
+        excerpt: verdict.excerpt,
+    };
     let verdict = match (pass, subject) {
         (Some(pass), Some(input)) => Verdict::Pass { pass, input },
         _ => Verdict::Fail(leading(&codes)),

@@ -8,6 +8,7 @@ use orgo_kernel::plan::{Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
 use orgo_kernel::why::Why;
 use orgo_spec::approval::ApprovalSubject;
+use orgo_spec::overriding::SignedOverride;
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::record::{ApprovalDecision, GateRecord};
 use orgo_spec::{Digest, ReasonCode};
@@ -133,6 +134,10 @@ pub struct GateOutcome {
     pub report: Option<Vec<u8>>,
     /// What stands for a report that is too large for a ledger: evidence in its place.
     pub excerpt: Option<Vec<u8>>,
+    /// The override that the verdict rests on.
+    pub overriding: Option<SignedOverride>,
+    /// Whether an override could lift all that refuses.
+    pub liftable: bool,
 }
 
 impl RunOutcome {

@@ -34,7 +34,7 @@ pub(super) struct RecordJudged {
     /// Who signed it, if that verified.
     pub(super) signers: Vec<PublicKey>,
     /// What it does to the files that show the present state.
-    pub(super) mark: Option<(Mark, Option<Digest>)>,
+    pub(super) marks: Vec<(Mark, Option<Digest>)>,
     /// The path under `latest/` that must show it.
     pub(super) latest: Option<String>,
     /// The epoch that it seals.
@@ -198,7 +198,7 @@ impl Judgement<'_> {
                 self.counts.add(&judged.counts);
                 Ok(RecordJudged {
                     latest: judged.latest,
-                    mark: judged.mark,
+                    marks: judged.marks,
                     epoch: judged.epoch,
                     complete: judged.readable,
                     signers,

@@ -1,4 +1,4 @@
-//! The files that show the present state, `open/`, `holds/` and `mandates/`: each change of them follows from a record.
+//! The files that show the present state, `open/`, `holds/`, `mandates/` and `overrides/`: each change of them follows from a record.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use orgo_spec::{Digest, ReasonCode};
 use super::judgement::Judgement;
 use super::report::Finding;
 use crate::git::ObjectId;
-use crate::ledger::record::Mark;
+use crate::ledger::record::{Mark, is_used_by};
 use crate::ledger::{LedgerError, MAX_RECORD_BYTES};
 
 /// A record's number, what it does, the start that it is about, and its blob.
@@ -20,9 +20,10 @@ impl Judgement<'_> {
     pub(super) fn marks(&mut self, marked: &[Marked], complete: bool) -> Result<(), LedgerError> {
         let mut expected: BTreeMap<String, Option<ObjectId>> = BTreeMap::new();
         for (number, (mark, start), blob) in marked {
-            let (path, next) = match mark {
-                Mark::Set(path) | Mark::Follow(path, _) => (path, *blob),
-                Mark::Clear(path) | Mark::ClearIfThere(path) => (path, None),
+            let path = mark.path();
+            let next = match mark {
+                Mark::Set(_) | Mark::Follow(..) | Mark::Use(..) => *blob,
+                Mark::Clear(_) | Mark::ClearIfThere(_) => None,
             };
             let before = match expected.get(path) {
                 Some(id) => *id,
@@ -34,11 +35,21 @@ impl Judgement<'_> {
                     None => None,
                 };
                 if let Err((code, message)) = succession.follows(shown.as_deref()) {
-                    self.push(Finding::invalid(code, message).at_record(*number).at_path(path.as_str()));
+                    self.push(Finding::invalid(code, message).at_record(*number).at_path(path));
                 }
             }
             let wrong = match (mark, before) {
+                (Mark::Set(_), Some(_)) if path.starts_with("overrides/") => {
+                    let message = "the override was used before";
+                    self.push(Finding::invalid(ReasonCode::OverrideSpent, message).at_record(*number).at_path(path));
+                    None
+                }
                 (Mark::Set(_), Some(_)) => Some("it sets what is set already"),
+                (Mark::Use(_, build_id), shown) => {
+                    let bytes = shown.map(|id| self.blob(id, MAX_RECORD_BYTES, path)).transpose()?.flatten();
+                    let is_own = bytes.is_some_and(|bytes| is_used_by(&bytes, build_id));
+                    (!is_own).then_some("it rests on an override that the run did not put on record, or that was used")
+                }
                 (Mark::Clear(_), None) => Some("it clears what is not there"),
                 (Mark::ClearIfThere(_), None) => continue,
                 (Mark::Set(_), None) | (Mark::Follow(..), _) => None,
@@ -50,9 +61,9 @@ impl Judgement<'_> {
                 },
             };
             if let Some(wrong) = wrong {
-                self.push(Finding::invalid(ReasonCode::RecordAltered, wrong).at_record(*number).at_path(path.as_str()));
+                self.push(Finding::invalid(ReasonCode::RecordAltered, wrong).at_record(*number).at_path(path));
             }
-            expected.insert(path.clone(), next);
+            expected.insert(path.to_owned(), next);
         }
         let found = self.step.marks.clone();
         for (path, next) in &expected {

@@ -26,7 +26,7 @@ pub(crate) struct Judged {
     /// The path under `latest/` that must show this record.
     pub(crate) latest: Option<String>,
     /// What it does to the files that show the present state, and the id of the start that it is about.
-    pub(crate) mark: Option<(Mark, Option<Digest>)>,
+    pub(crate) marks: Vec<(Mark, Option<Digest>)>,
     /// The epoch that it seals.
     pub(crate) epoch: Option<Epoch>,
     /// Who approved what it is about.
@@ -65,7 +65,7 @@ pub(crate) fn judge(
     judged.readable = true;
     judged.latest = record.latest_path();
     judged.epoch = record.epoch();
-    judged.mark = record.mark().map(|mark| (mark, record.start()));
+    judged.marks = record.marks().into_iter().map(|mark| (mark, record.start())).collect();
     match record {
         Record::Build(build) => judged.build(&build, trust, evidence)?,
         // The first trust record judges itself.
@@ -81,6 +81,7 @@ pub(crate) fn judge(
             }
             judged.approvers.push(facts.approver);
         }
+        Record::Override(used) => judged.override_record(&used.predicate, trust, at),
         Record::Abandoned(_) | Record::Admin(_) => {}
     }
     Ok(judged)
@@ -145,7 +146,7 @@ impl Judged {
             _ => Governed::default(),
         };
         for gate in &facts.gates {
-            self.gate(gate, facts.mandate_ref, &governed, evidence)?;
+            self.gate(gate, &statement.predicate, &governed, trust, evidence)?;
         }
         self.approvals(&statement.predicate, trust, evidence)
     }
@@ -197,10 +198,12 @@ impl Judged {
     fn gate(
         &mut self,
         record: &GateRecord,
-        mandate: Option<Digest>,
+        build: &BuildRecord,
         governed: &Governed,
+        trust: &Trust,
         evidence: &Evidence<'_>,
     ) -> Result<(), LedgerError> {
+        let mandate = build.facts.mandate_ref;
         let Some(first) = record.evidence_refs.first() else {
             self.invalid(ReasonCode::GateNotReproduced, format!("the gate `{}` names no evidence", record.gate));
             return Ok(());
@@ -246,7 +249,11 @@ impl Judged {
             let message = format!("the gate `{}` decided under another mandate than the record names", record.gate);
             self.invalid(ReasonCode::GateNotReproduced, message);
         }
-        match gate::replay(record, facts, report.as_deref(), excerpt.as_deref(), governed.policies.as_deref()) {
+        let again = gate::replay(record, facts, report.as_deref(), excerpt.as_deref(), governed.policies.as_deref());
+        if let Some(over) = again.as_ref().ok().and_then(|again| again.overriding.as_ref()) {
+            self.override_facts(&record.gate, over, build, governed.terms.as_ref(), trust);
+        }
+        match again {
             Err(error) => self.invalid(ReasonCode::GateNotReproduced, error.to_string()),
             Ok(again) if again.confirmed => {
                 self.counts.gates += 1;
@@ -256,7 +263,8 @@ impl Judged {
                 if (again.report_absent || again.policies_absent)
                     && again.decision == record.decision
                     && again.reason_codes == record.reason_codes
-                    && again.policies == record.policies => {}
+                    && again.policies == record.policies
+                    && again.same_override => {}
             Ok(again) => {
                 let codes =
                     again.reason_codes.iter().map(|c| c.as_str()).chain(again.policies.iter().map(String::as_str));

@@ -120,7 +120,14 @@ impl Step {
                     return;
                 }
                 Some(Place::Checkpoint | Place::Edge | Place::Tile(_)) => ReasonCode::LogInconsistent,
-                Some(Place::Latest | Place::AllowedSigners | Place::RevokedKeys | Place::Mandate(_) | Place::Epoch)
+                Some(
+                    Place::Latest
+                    | Place::AllowedSigners
+                    | Place::RevokedKeys
+                    | Place::Mandate(_)
+                    | Place::Epoch
+                    | Place::Override,
+                )
                 | None => ReasonCode::AuditNotLinear,
             };
             return self.invalid(code, "the commit removes what was recorded", path);
@@ -140,7 +147,7 @@ impl Step {
             Some(Place::RevokedKeys) => self.revoked_keys = Some(after.id),
             Some(Place::Checkpoint) => self.checkpoint = Some(after.id),
             Some(Place::Edge) => self.edge = Some(after.id),
-            Some(Place::Mandate(_)) => drop(self.marks.insert(path, Some(after.id))),
+            Some(Place::Mandate(_) | Place::Override) => drop(self.marks.insert(path, Some(after.id))),
             Some(_) if before.is_some() => self.invalid(ReasonCode::AuditNotLinear, edited, path),
             Some(Place::Evidence(digest)) => self.evidence.push((digest, after.id)),
             Some(Place::Tile(tile)) => drop(self.tiles.insert(tile, after.id)),
@@ -288,7 +295,7 @@ impl Step {
             if let Some(path) = &judged.latest {
                 latest.insert(path.clone(), files.statement);
             }
-            marks.extend(judged.mark.clone().map(|mark| (*number, mark, files.statement)));
+            marks.extend(judged.marks.iter().map(|mark| (*number, mark.clone(), files.statement)));
         }
         if let Some(trailers) = trailers
             && listed.len() == self.records.len()

@@ -301,6 +301,7 @@ pub(crate) fn decided(n: u32, report: &[u8]) -> (GateRecord, Vec<u8>) {
         gate: "accept".to_owned(),
         mandate: None,
         mandate_required: false,
+        overriding: None,
         report: None,
         report_digest: None,
         request: None,

@@ -515,6 +515,7 @@ fn governed_run(
         gate: "accept".to_owned(),
         mandate: Some(mandate),
         mandate_required: true,
+        overriding: None,
         report: None,
         report_digest: None,
         request: Some(RequestFacts {

@@ -4,6 +4,7 @@ use orgo_host::key::{PrivateKey, Role};
 use orgo_host::ledger::{Active, Entry};
 use orgo_host::verify::Verdict;
 use orgo_spec::record::{Actor, Approval, MandateFacts, MandateRecord, MandateRun, Statement};
+use orgo_spec::signature::Namespace;
 use orgo_spec::{Digest, ReasonCode};
 
 use super::attack::{Forgery, found, key, listed, one, refused, set_tip, trust_with};
@@ -45,7 +46,10 @@ fn active(world: &World) -> Option<Active> {
 fn activation(world: &World, manifest: &[u8], keys: &[&PrivateKey], change: impl Fn(&mut MandateFacts)) -> Entry {
     let mut approvals: Vec<Approval> = keys
         .iter()
-        .map(|k| Approval::parse(&k.sign_mandate(manifest).expect("an approver").armor()).expect("our own armor"))
+        .map(|k| {
+            Approval::parse(Namespace::Mandate, &k.sign_mandate(manifest).expect("an approver").armor())
+                .expect("our own armor")
+        })
         .collect();
     approvals.sort_unstable_by_key(|a| a.key);
     let terms = orgo_spec::mandate::Terms::of(manifest).expect("a manifest");

@@ -25,6 +25,7 @@ pub(crate) fn facts(_report: &[u8], subject: Digest) -> GateFacts {
         gate: "accept".into(),
         mandate: None,
         mandate_required: false,
+        overriding: None,
         report: None,
         report_digest: None,
         request: None,

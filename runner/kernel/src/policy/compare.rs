@@ -112,8 +112,12 @@ fn setting(key: &str, before: Option<&str>, after: Option<&str>) -> Strength {
     };
     match path {
         "mission" | "objectives" | "constraints" | "success_criteria" | "name" => Strength::Neutral,
-        "validation.rulesets" | "validation.validators" | "distribution.channels" | "execution.tools" => {
-            if after.is_some() { Strength::Weaker } else { Strength::Stronger }
+        "validation.rulesets" | "validation.validators" | "distribution.channels" | "execution.tools" | "overrides" => {
+            if after.is_some() {
+                Strength::Weaker
+            } else {
+                Strength::Stronger
+            }
         }
         "execution.deny" => {
             if after.is_some() {

@@ -195,13 +195,14 @@ fn a_change_says_which_way_it_goes() {
         .expect("valid");
     let new = load("@id(\"a\") permit(principal, action == Action::\"compile\", resource); @id(\"c\") permit(principal, action, resource);").expect("valid");
     let before = br#"{"isolation_minimum":"open","record":"always","trust":{"approvals":2},"validation":{"validators":["builtin"]},"version":1}"#;
-    let after = br#"{"isolation_minimum":"confined","record":"changed","validation":{"validators":["builtin",{"tool":{"name":"x"}}]},"version":2}"#;
+    let after = br#"{"isolation_minimum":"confined","overrides":[{"expires_s":60,"policy":"b","signers":2}],"record":"changed","validation":{"validators":["builtin",{"tool":{"name":"x"}}]},"version":2}"#;
     let changes = compare((before, old.list()), (after, new.list()));
     let told: Vec<_> = changes.iter().map(|c| (c.what.as_str(), c.strength)).collect();
     assert_eq!(
         told,
         [
             ("isolation_minimum", Strength::Stronger),
+            ("overrides {\"expires_s\":60,\"policy\":\"b\",\"signers\":2}", Strength::Weaker),
             ("record", Strength::Weaker),
             ("trust.approvals", Strength::Weaker),
             ("validation.validators {\"tool\":{\"name\":\"x\"}}", Strength::Weaker),

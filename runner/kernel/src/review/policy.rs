@@ -147,6 +147,8 @@ fn words(change: &Change) -> String {
         "validation.rulesets" => "gates do not accept a rule set any more",
         "validation.validators" if more => "gates accept one more validator",
         "validation.validators" => "gates do not accept a validator any more",
+        "overrides" if more => "people may lift a policy",
+        "overrides" => "people may not lift a policy any more, or not like this",
         other => return format!("`{other}` changes"),
     };
     text.to_owned()

@@ -1,5 +1,7 @@
 //! A record in one line: the subject of its commit.
 
+use std::collections::BTreeSet;
+
 use orgo_host::run::{RunOutcome, StageOutcome};
 use orgo_kernel::plan::ResolvedStage;
 use orgo_kernel::scheduler::State;
@@ -45,7 +47,10 @@ pub(super) fn headline(about: &About<'_>, outcome: &RunOutcome, facts: &BuildFac
             failed.map_or(format!(": {code}"), |(stage, _)| format!(" {}: {code}", stage.name))
         }
     };
-    format!("{} {word}{what} {at}", about.plan.name)
+    let lifted: BTreeSet<&str> = facts.gates.iter().flat_map(|g| &g.lifted).map(String::as_str).collect();
+    let lifted = lifted.into_iter().collect::<Vec<_>>().join(",");
+    let overridden = if lifted.is_empty() { String::new() } else { format!(" OVERRIDE {lifted}") };
+    format!("{} {word}{overridden}{what} {at}", about.plan.name)
 }
 
 /// Why a gate refused, in a few words: `27 FUNCTIONAL_CONFLICT` if the report has errors, otherwise the first reason.
