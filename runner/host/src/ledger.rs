@@ -17,6 +17,7 @@ mod error;
 pub(crate) mod layout;
 pub(crate) mod log;
 pub(crate) mod mandate;
+mod queue;
 mod read;
 pub(crate) mod record;
 mod seal;

@@ -9,6 +9,7 @@ mod ledger {
 
     mod flips;
     mod good;
+    mod group;
     mod proofs;
     mod tampered;
     mod threats_envelope;

@@ -106,13 +106,7 @@ impl Ledger {
     }
 
     /// Appends records in one commit.
-    ///
-    /// # Errors
-    /// [`LedgerError::Empty`] before [`Ledger::init`]; [`LedgerError::KeyUnknown`] if the trust in force does
-    /// not list the signers; [`LedgerError::Refused`] for what `verify` would refuse, or a hold keeps back;
-    /// [`LedgerError::Exhausted`] if other writers were always faster; [`LedgerError::NotDurable`] if what was
-    /// written does not read back.
-    pub fn append(&self, append: &Append, signers: &Signers<'_>) -> Result<Appended, LedgerError> {
+    pub(super) fn append_alone(&self, append: &Append, signers: &Signers<'_>) -> Result<Appended, LedgerError> {
         let mut sealer = Sealer::new(append, signers);
         for attempt in 0..ATTEMPTS {
             // In this order: another writer may move the branch in between, and then remember more.

@@ -321,7 +321,7 @@ pub(super) fn mentioned(statement: &[u8]) -> BTreeSet<Digest> {
 }
 
 /// The append of what waits; none if nothing does.
-fn batch(entries: &[Waiting], seconds: i64) -> Option<Append> {
+pub(super) fn batch(entries: &[Waiting], seconds: i64) -> Option<Append> {
     let subject = match entries {
         [] => return None,
         [one] => one.subject.clone(),
