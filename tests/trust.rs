@@ -49,6 +49,31 @@ fn a_runner_key_is_rotated_with_overlap_and_the_old_one_signs_no_more() {
 }
 
 #[test]
+fn a_runner_key_serves_the_environments_that_the_trust_gives_it() {
+    let repo = protected();
+    let (_, runner) = key(&repo, "runner");
+    let scope = format!("{}=production,staging", &runner[..12]);
+    repo.orgo(&["trust", "change", "--environments", &scope]).ok();
+    assert!(repo.orgo(&["trust", "show"]).ok().stdout.contains("in production, staging"));
+    // Nothing runs before it is refused.
+    let refused = repo.orgo(&["run", "--lane", "protected", "--json"]).exits(1).json();
+    assert_eq!(refused["problems"][0]["code"], "KEY_SCOPE_MISMATCH", "{refused}");
+    assert!(!repo.exists("out/p"));
+    let run = ["run", "--environment", "production", "--json"];
+    assert_eq!(repo.orgo(&run).ok().json()["record"]["lane"], "protected");
+    let record = repo.orgo(&["record", "show", "latest", "--json"]).ok().json();
+    assert_eq!(record["statement"]["predicate"]["run"]["environment"], "production");
+    assert_eq!(repo.orgo(&["verify", "--full", "--json"]).ok().json()["findings"], serde_json::json!([]));
+    // A run for another environment repeats nothing.
+    repo.write("pipelines/p.kdl", &repo.read("pipelines/p.kdl").replace("record \"always\"; ", ""));
+    repo.commit("records what changes");
+    repo.orgo(&run).ok();
+    assert_eq!(repo.orgo(&run).ok().json()["record"]["confirmed"], true);
+    let staging = ["run", "--environment", "staging", "--json"];
+    assert_eq!(repo.orgo(&staging).ok().json()["record"]["confirmed"], false);
+}
+
+#[test]
 fn a_change_of_trust_needs_as_many_roots_as_the_trust_says() {
     let repo = protected();
     repo.orgo(&["key", "new", "root", "--name", "second"]).ok();

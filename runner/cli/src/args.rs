@@ -6,6 +6,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
 use orgo_host::key::{KeyRef, Role};
+use orgo_spec::Name;
 use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
@@ -297,6 +298,9 @@ pub(crate) struct Run {
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
     pub(crate) lane: Option<LaneArg>,
+    /// What the run is for, such as `production`; runner keys may be trusted for some environments only
+    #[arg(long, value_name = "NAME", default_value = "development", value_parser = name)]
+    pub(crate) environment: Name,
     /// Set `orgo.lock` aside (local lane only; the record says `unpinned`)
     #[arg(long)]
     pub(crate) unlocked: bool,
@@ -385,6 +389,10 @@ pub(crate) struct Log {
     pub(crate) service: bool,
     #[command(flatten)]
     pub(crate) told: Told,
+}
+
+fn name(text: &str) -> Result<Name, String> {
+    Name::new(text).map_err(|_| format!("expected {}", Name::RULE))
 }
 
 fn time(text: &str) -> Result<DurationMs, String> {

@@ -12,7 +12,7 @@ mod submit;
 pub(crate) use assemble::{About, config_hash};
 pub(crate) use authority::{Authority, Papers};
 pub(crate) use governance::{Governance, blueprint, hold, pinned_file, pinned_mandate};
-pub(crate) use lane::{Desk, open_desk};
+pub(crate) use lane::{Demand, Desk, open_desk};
 pub(crate) use repeat::Repetition;
 pub(crate) use start::start;
 pub(crate) use submit::{Recorded, submit};

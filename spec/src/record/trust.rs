@@ -65,6 +65,9 @@ pub struct TrustKeys {
 pub struct TrustedKey {
     /// Development keys made themselves; production trust lists none.
     pub class: Class,
+    /// Environments of runs whose records it may sign; none listed means all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environments: Vec<Name>,
     /// The key.
     pub key: PublicKey,
     /// Kinds of records that it may sign; none listed means all.
@@ -98,13 +101,19 @@ impl TrustedKey {
     /// A key without limits.
     #[must_use]
     pub fn new(key: PublicKey, class: Class) -> Self {
-        Self { class, key, kinds: Vec::new(), name: None, not_after: None, not_before: None }
+        Self { class, environments: Vec::new(), key, kinds: Vec::new(), name: None, not_after: None, not_before: None }
     }
 
     /// Whether it may sign records of this kind.
     #[must_use]
     pub fn covers(&self, kind: &str) -> bool {
         self.kinds.is_empty() || self.kinds.iter().any(|k| k.as_str() == kind)
+    }
+
+    /// Whether it may sign records of runs for this environment.
+    #[must_use]
+    pub fn serves(&self, environment: &str) -> bool {
+        self.environments.is_empty() || self.environments.iter().any(|e| e.as_str() == environment)
     }
 
     /// Whether `moment` (RFC 3339, UTC, whole seconds) lies in its window; both ends belong to it.
@@ -129,8 +138,10 @@ impl TrustedKey {
         {
             return wrong("the window");
         }
-        if !self.kinds.windows(2).all(|pair| pair[0] < pair[1]) {
-            return wrong("the list of kinds");
+        for (what, list) in [("the list of kinds", &self.kinds), ("the list of environments", &self.environments)] {
+            if !list.is_sorted_by(|a, b| a < b) {
+                return wrong(what);
+            }
         }
         Ok(())
     }

@@ -24,7 +24,7 @@ use crate::args::{LaneArg, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
-use crate::ledger::{About, Authority, Desk, Governance, Recorded, open_desk, start, submit};
+use crate::ledger::{About, Authority, Demand, Desk, Governance, Recorded, open_desk, start, submit};
 use crate::pins;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
@@ -50,12 +50,12 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         repository.project = project.clone();
     }
     let repository = repository;
-    let demanded = demanded(args);
-    if demanded == Some(Lane::Request) && base.is_none() {
+    let mut demand = demand(args);
+    if demand.lane == Some(Lane::Request) && base.is_none() {
         return Err(Failure::usage("a request is judged by its base", "name it, such as `--base origin/main`"));
     }
     // Only records of protected runs are ever submitted.
-    let demanded = match (&args.spool, demanded) {
+    demand.lane = match (&args.spool, demand.lane) {
         (Some(_), Some(Lane::Local | Lane::Request)) => {
             return Err(Failure::usage(
                 "only protected runs leave something to submit",
@@ -67,7 +67,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     };
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
-    let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demanded, spool)?;
+    let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demand, spool)?;
     let lane = desk.as_ref().map_or(Lane::Local, |desk| desk.lane);
     let base = base.filter(|_| lane != Lane::Protected);
     if let Some(base) = &base {
@@ -204,13 +204,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     ended
 }
 
-/// The lane that the command line names.
-fn demanded(args: &Run) -> Option<Lane> {
-    args.lane.map(|lane| match lane {
+/// What the command line asks for.
+fn demand(args: &Run) -> Demand {
+    let lane = args.lane.map(|lane| match lane {
         LaneArg::Local => Lane::Local,
         LaneArg::Request => Lane::Request,
         LaneArg::Protected => Lane::Protected,
-    })
+    });
+    Demand { lane, environment: args.environment.clone() }
 }
 
 /// Says where the record is, and in the same breath what it is not.

@@ -75,6 +75,9 @@ struct Change {
     /// Let a key sign records of these kinds only
     #[arg(long, value_name = "KEY=KIND,…", value_parser = pair)]
     kinds: Vec<(String, String)>,
+    /// Let a key sign records of runs for these environments only
+    #[arg(long, value_name = "KEY=ENVIRONMENT,…", value_parser = pair)]
+    environments: Vec<(String, String)>,
     /// Trust a key from this moment on: RFC 3339, UTC, whole seconds
     #[arg(long, value_name = "KEY=TIME", value_parser = pair)]
     not_before: Vec<(String, String)>,
@@ -156,10 +159,13 @@ fn show(context: &Context, opened: &Opened, head: &Head) -> Result<(), Failure> 
                 limit.iter().filter_map(|(word, at)| Some(format!(" {word} {}", at.as_ref()?))).collect();
             let kinds: Vec<&str> = trusted.kinds.iter().map(Name::as_str).collect();
             let kinds = if kinds.is_empty() { String::new() } else { format!(" for {}", kinds.join(", ")) };
+            let environments: Vec<&str> = trusted.environments.iter().map(Name::as_str).collect();
+            let environments =
+                if environments.is_empty() { String::new() } else { format!(" in {}", environments.join(", ")) };
             let name = trusted.name.as_ref().map_or(String::new(), |n| format!(" {n}"));
             let class = if trusted.class == TrustClass::Development { " (development)" } else { "" };
             context.output.line(format!(
-                "{duty:<9} {}  {}{name}{class}{kinds}{limit}",
+                "{duty:<9} {}  {}{name}{class}{kinds}{environments}{limit}",
                 trusted.key.id().short(),
                 trusted.key
             ));
@@ -222,9 +228,10 @@ fn changed(head: &Head, change: &Change) -> Result<(Name, Vec<u8>), Failure> {
                 pairs.iter().find(|(key, _)| key.len() >= 4 && id.starts_with(key.as_str())).map(|(_, v)| v.clone())
             };
             if let Some(kinds) = said(&change.kinds) {
-                let kinds = kinds.split(',').filter(|k| !k.is_empty()).map(Name::new).collect::<Result<Vec<_>, _>>();
-                trusted.kinds = kinds.map_err(|e| Failure::usage(e.to_string(), "name kinds of records"))?;
-                trusted.kinds.sort_unstable();
+                trusted.kinds = names(&kinds, "name kinds of records")?;
+            }
+            if let Some(environments) = said(&change.environments) {
+                trusted.environments = names(&environments, "name environments, such as `production`")?;
             }
             if let Some(name) = said(&change.name) {
                 let name = Name::new(&name).map_err(|e| Failure::usage(e.to_string(), Name::RULE))?;
@@ -235,6 +242,15 @@ fn changed(head: &Head, change: &Change) -> Result<(Name, Vec<u8>), Failure> {
         }
     }
     statement(TrustRecord { facts, run: now() })
+}
+
+/// A list of names with commas between them, sorted.
+fn names(text: &str, help: &'static str) -> Result<Vec<Name>, Failure> {
+    let names = text.split(',').filter(|k| !k.is_empty()).map(Name::new).collect::<Result<Vec<_>, _>>();
+    let mut names = names.map_err(|e| Failure::usage(e.to_string(), help))?;
+    names.sort_unstable();
+    names.dedup();
+    Ok(names)
 }
 
 fn revocation(head: &Head, key: &str, reason: Reason, since: Option<u64>) -> Result<(Name, Vec<u8>), Failure> {

@@ -265,7 +265,7 @@ fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> Bu
         clock: if about.clock.is_injected() { "injected" } else { "system" }.to_owned(),
         created_at: rfc3339(outcome.ended_ms),
         ended_at: rfc3339(outcome.ended_ms),
-        environment: "development".to_owned(),
+        environment: about.desk.environment.to_string(),
         executor: Program { digest: outcome.executor.digest, name: "orgo".to_owned(), version },
         host: plain(&orgo_host::machine::name()),
         stages: stages.collect(),

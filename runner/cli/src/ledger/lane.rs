@@ -6,9 +6,9 @@ use orgo_host::clock::Clock;
 use orgo_host::git::{Git, GitError, Source};
 use orgo_host::key::{PrivateKey, Role, UserDir};
 use orgo_host::ledger::{Append, Ledger, Signers, Spool, Trust};
-use orgo_spec::ReasonCode;
 use orgo_spec::project::{LOCAL_LEDGER, Project};
 use orgo_spec::record::{Class as RecordClass, Lane, OverrideRecord, Predicate as _};
+use orgo_spec::{Name, ReasonCode};
 
 use super::begin_development;
 use crate::failure::{Class, Failure};
@@ -25,8 +25,18 @@ pub(crate) struct Desk {
     pub(crate) trust: Trust,
     pub(crate) source: Source,
     pub(crate) class: RecordClass,
+    /// What the run is for.
+    pub(crate) environment: Name,
     /// Why the lane is not the protected one; said in one line.
     pub(crate) because: Option<String>,
+}
+
+/// What a run asks for.
+pub(crate) struct Demand {
+    /// The lane; the protected one if the run may have it, unless told.
+    pub(crate) lane: Option<Lane>,
+    /// What the run is for.
+    pub(crate) environment: Name,
 }
 
 impl Desk {
@@ -71,15 +81,16 @@ enum Target {
 /// Returns nothing for a repository without a commit: there is nothing that a record could be about.
 ///
 /// # Errors
-/// [`Failure`] if `demanded` is a lane that this run may not have, or a ledger or key cannot be used.
+/// [`Failure`] if `demand` names a lane that this run may not have, or a ledger or key cannot be used.
 pub(crate) fn open_desk(
     project: &Project,
     root: &std::path::Path,
     home: &UserDir,
     clock: &Clock,
-    demanded: Option<Lane>,
+    demand: Demand,
     spool: Option<Spool>,
 ) -> Result<Option<Desk>, Failure> {
+    let Demand { lane: demanded, environment } = demand;
     let git = match Git::open(root) {
         Ok(git) => git,
         Err(error) if demanded.is_none() && error.code().is_none() => return Ok(None),
@@ -112,6 +123,11 @@ pub(crate) fn open_desk(
                 ReasonCode::TenantMismatch,
                 format!("the ledger is that of the tenant `{}`", head.trust.tenant()),
             )),
+            Some((runner, _))
+                if let Err((code, why)) = head.trust.may_serve(runner.public(), Some(environment.as_str())) =>
+            {
+                Some((code, why))
+            }
             Some((runner, target)) if demanded.is_none_or(|lane| lane == Lane::Protected) => {
                 let class = class_of(&head.trust);
                 return Ok(Some(Desk {
@@ -122,6 +138,7 @@ pub(crate) fn open_desk(
                     target,
                     source,
                     class,
+                    environment,
                     trust: head.trust,
                     because: None,
                 }));
@@ -163,6 +180,7 @@ pub(crate) fn open_desk(
         target,
         source,
         class,
+        environment,
         trust: head.trust,
         because: refusal.map(|(_, why)| why),
     }))

@@ -84,6 +84,7 @@ impl Repetition<'_> {
         let facts = (
             self.desk.lane,
             self.desk.class,
+            self.desk.environment.as_str(),
             self.desk.source.commit.to_string(),
             self.declared,
             (self.targets, self.parameters, self.base),
@@ -97,8 +98,13 @@ impl Repetition<'_> {
         format!("{record}\n{facts}\n").into_bytes()
     }
 
-    /// Whether the facts of a record are those of this run, as far as they stand here.
-    pub(super) fn is_said_by(&self, facts: &BuildFacts) -> bool {
+    /// Whether a record says what this run says, as far as it stands here.
+    pub(super) fn is_said_by(&self, record: &BuildRecord) -> bool {
+        let facts = &record.facts;
+        record.run.environment == self.desk.environment.as_str() && self.are_facts(facts)
+    }
+
+    fn are_facts(&self, facts: &BuildFacts) -> bool {
         facts.status() == Status::Succeeded
             && facts.lane == self.desk.lane
             && facts.class == self.desk.class

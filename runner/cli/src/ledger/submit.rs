@@ -220,7 +220,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
     }
     let Ok(statement) = verified.open(Statement::<BuildRecord>::parse) else { return Ok(None) };
     let facts = &statement.predicate.facts;
-    if facts.mandate_ref != mandate || facts.blueprint_ref != blueprint || !now.is_said_by(facts) {
+    if facts.mandate_ref != mandate || facts.blueprint_ref != blueprint || !now.is_said_by(&statement.predicate) {
         return Ok(None);
     }
     now.remember(id)?;

@@ -135,6 +135,21 @@ impl Record {
         Epoch::of(&statement.predicate.facts)?.ok()
     }
 
+    /// The environment that the run was for.
+    pub(crate) fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Build(s) => Some(&s.predicate.run.environment),
+            Self::Started(_)
+            | Self::Abandoned(_)
+            | Self::Trust(_)
+            | Self::Revocation(_)
+            | Self::Admin(_)
+            | Self::Mandate(_)
+            | Self::Approval(_)
+            | Self::Override(_) => None,
+        }
+    }
+
     /// The id of the start that it ends.
     pub(crate) fn start(&self) -> Option<Digest> {
         match self {

@@ -101,11 +101,14 @@ impl Sealed {
                 let verified = unverified.verify(&quorums).map_err(refused)?;
                 for key in verified.signers().iter().filter(|key| trust.lists(key).is_some()) {
                     let scope = trust.may_sign(key, Some(kind.as_str()), at);
+                    let scope = scope.and_then(|()| trust.may_serve(key, record.environment()));
                     scope.map_err(|(code, message)| LedgerError::Refused { code, message })?;
                 }
                 envelope.clone()
             }
             None => {
+                let scope = trust.may_serve(signers.runner.public(), record.environment());
+                scope.map_err(|(code, message)| LedgerError::Refused { code, message })?;
                 let roots = if Trust::is_changed_by(kind.as_str()) { signers.roots } else { &[] };
                 let keys = std::iter::once(signers.runner).chain(roots);
                 let signatures = keys.map(|k| k.sign_payload(&entry.statement));

@@ -382,6 +382,21 @@ impl Trust {
         Ok(())
     }
 
+    /// Why a key that the trust lists may not sign records of runs for this environment; none names no run.
+    ///
+    /// # Errors
+    /// `KEY_SCOPE_MISMATCH`, and what is wrong.
+    pub fn may_serve(&self, key: &PublicKey, environment: Option<&str>) -> Result<(), (ReasonCode, String)> {
+        let listed = self.lists(key).map(|(_, trusted)| trusted);
+        match environment.filter(|environment| listed.is_some_and(|trusted| !trusted.serves(environment))) {
+            None => Ok(()),
+            Some(environment) => {
+                let message = format!("the key {} may not sign for the environment `{environment}`", key.id().short());
+                Err((ReasonCode::KeyScopeMismatch, message))
+            }
+        }
+    }
+
     /// Whether this key may sign now, before it signs: what [`Trust::may_sign`] says, and that production trust is
     /// not served by keys that made themselves.
     ///

@@ -182,6 +182,11 @@ impl Judgement<'_> {
                     other => other,
                 };
                 let judged = record::judge(files.kind.as_str(), number, verified.bytes(), trust, at, &evidence)?;
+                for key in &signers {
+                    if let Err((code, message)) = trust.may_serve(key, judged.environment.as_deref()) {
+                        self.push(here(Finding::invalid(code, message)));
+                    }
+                }
                 if let Some((source, lock)) = &judged.locked
                     && let Ok(source) = source.parse::<ObjectId>()
                     && source_has_lock(git, source, *lock)? == Some(false)

@@ -248,6 +248,8 @@ impl RecordProof {
             let message = format!("a key that signed it may not sign a `{kind}`");
             return Err(ProofRefused::new(ReasonCode::KeyScopeMismatch, message));
         }
+        let serves = |key| judge.may_serve(key, record.environment());
+        verified.signers().iter().try_for_each(serves).map_err(|(code, why)| ProofRefused::new(code, why))?;
         let next = trusts.iter().find(|trust| trust.number() == about.number);
         let retires = |key: &PublicKey| next.is_some_and(|next| judge.retires(key, next));
         let revoked = |key: &PublicKey| last.facts().revoked.iter().any(|r| r.key == *key && r.since <= about.number);

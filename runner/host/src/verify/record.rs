@@ -29,6 +29,8 @@ pub(crate) struct Judged {
     pub(crate) marks: Vec<(Mark, Option<Digest>)>,
     /// The epoch that it seals.
     pub(crate) epoch: Option<Epoch>,
+    /// The environment that the run was for.
+    pub(crate) environment: Option<String>,
     /// Who approved what it is about.
     pub(crate) approvers: Vec<PublicKey>,
     /// The tree of a clean source, and the lock that the run says lies in it.
@@ -64,6 +66,7 @@ pub(crate) fn judge(
     }
     judged.readable = true;
     judged.latest = record.latest_path();
+    judged.environment = record.environment().map(str::to_owned);
     judged.epoch = record.epoch();
     judged.marks = record.marks().into_iter().map(|mark| (mark, record.start())).collect();
     match record {

@@ -7,7 +7,7 @@ use orgo_spec::record::{TrustFacts, TrustedKey};
 use orgo_spec::signature::{Envelope, PublicKey};
 
 use super::attack::{FOR_LONG, Forgery, found, key, listed, one, refused, started, trust_with};
-use super::support::{NOW, World, build, name};
+use super::support::{NOW, World, build, build_of, evidence, name};
 
 /// 100 seconds after the beginning.
 const BORDER: &str = "2026-01-01T00:01:40Z";
@@ -97,6 +97,31 @@ fn a_key_signs_only_the_kinds_that_it_is_for() {
     assert_eq!(refused(&world, &handed_in, &world.keys.signers()), ReasonCode::KeyScopeMismatch);
     assert_eq!(world.verify().findings, []);
     Forgery::of(&world).record(&entry(3), &[&starter]).commit();
+    assert_eq!(found(&world.verify().findings), [(ReasonCode::KeyScopeMismatch, Some(3))]);
+}
+
+/// T-68: a key that is for one environment signs no builds for another.
+#[test]
+fn a_key_signs_only_for_the_environments_that_it_is_for() {
+    let world = World::new();
+    let tester = key(&world, "tester", Role::Runner);
+    world.append(&one(
+        trust_with(&world, |f| {
+            f.keys.runner.push(TrustedKey { environments: vec![name("testing")], ..listed(&tester) });
+        }),
+        1,
+    ));
+    let signers = Signers { runner: &tester, ..world.keys.signers() };
+    let for_testing = build_of(2, "ci", &evidence(2), |s| "testing".clone_into(&mut s.predicate.run.environment));
+    world.ledger.append(&for_testing, &signers).expect("what it is for");
+    assert_eq!(refused(&world, &build(3, "ci"), &signers), ReasonCode::KeyScopeMismatch);
+    let mut handed_in = build(3, "ci");
+    let statement = handed_in.entries[0].statement.clone();
+    handed_in.entries[0].envelope =
+        Some(Envelope::new([tester.sign_payload(&statement).expect("a runner key")]).to_bytes());
+    assert_eq!(refused(&world, &handed_in, &world.keys.signers()), ReasonCode::KeyScopeMismatch);
+    assert_eq!(world.verify().findings, []);
+    Forgery::of(&world).record(&entry(3), &[&tester]).commit();
     assert_eq!(found(&world.verify().findings), [(ReasonCode::KeyScopeMismatch, Some(3))]);
 }
 

@@ -7,7 +7,7 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::evidence::Push;
 use orgo_spec::record::Pins;
 
-use super::{demanded, tell};
+use super::{demand, tell};
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;
@@ -59,7 +59,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         return Ok(false);
     };
     let home = context.home()?;
-    let Some(desk) = open_desk(&repository.project, workspace.root(), &home, &clock, demanded(args), None)? else {
+    let Some(desk) = open_desk(&repository.project, workspace.root(), &home, &clock, demand(args), None)? else {
         return Ok(false);
     };
     let state = workspace.state();
