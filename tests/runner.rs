@@ -79,6 +79,38 @@ fn results_that_were_deleted_or_edited_are_restored() {
 }
 
 #[test]
+fn results_of_stages_that_are_not_declared_any_more_are_not_shown() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    let kept: Vec<&str> = FAN_IN.lines().filter(|line| !line.contains("\"join\"")).collect();
+    repo.write("pipelines/p.kdl", &kept.join("\n"));
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit"]);
+    assert!(!repo.exists("out/p/join") && repo.exists("out/p/a/up"));
+    // What is remembered of the others stays: it answers even where the cache is empty.
+    std::fs::remove_dir_all(repo.root().join(".orgo/store/actions")).unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit"]);
+    repo.write("pipelines/p.kdl", FAN_IN);
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/join/all"), "ONE\ntwo\n");
+}
+
+#[test]
+fn a_result_that_another_key_made_as_well_is_shown_without_its_object() {
+    let repo = fan_in();
+    let result = repo.root().join(".orgo/store/sha256");
+    let digest = orgo_spec::Digest::of(b"ONE\n").hex();
+    repo.orgo(&["run"]).ok();
+    repo.write("a.txt", "One\n");
+    repo.orgo(&["run"]).ok();
+    repo.write("a.txt", "one\n");
+    std::fs::remove_file(result.join(&digest[..2]).join(&digest[2..])).unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit", "join:hit"]);
+}
+
+#[test]
 fn writing_to_results_never_reaches_the_store() {
     use std::io::Write;
     let repo = fan_in();

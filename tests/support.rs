@@ -78,6 +78,14 @@ impl Repo {
         repo
     }
 
+    /// A folder without git, in memory where the system has a place for that: for tests that make many.
+    pub fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let repo = Self { folder: memory.expect("a temporary folder") };
+        std::fs::create_dir(repo.root()).expect("a new folder");
+        repo
+    }
+
     /// A repository with `orgo.kdl` and the given pipeline document, committed.
     pub fn with_pipeline(pipeline: &str) -> Self {
         let repo = Self::empty();

@@ -94,20 +94,26 @@ impl Store {
         Ok(self.root.status(&place("sha256", digest))?.filter(|s| s.is_file).map(|s| s.stamp))
     }
 
-    /// Stores bytes.
+    /// Stores bytes. An object that is there is kept if it holds them, and replaced if it was damaged.
     ///
     /// # Errors
     /// [`PathError`] if they cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Blob, PathError> {
         let blob = Blob::of(bytes);
         let name = place("sha256", blob.digest);
-        if self.root.status(&name)?.is_some_and(|s| s.stamp.size_bytes == blob.size_bytes) {
+        if self.holds(&name, bytes) {
             return Ok(blob);
         }
         let new = self.new_name();
         self.root.create(&new, 0o444)?.write_all(bytes).at_name("write", &self.root, &new)?;
         self.root.rename(&new, &name)?;
         Ok(blob)
+    }
+
+    /// Whether the object `name` is there, holds these bytes and can be read.
+    fn holds(&self, name: &str, bytes: &[u8]) -> bool {
+        let Ok(Some(mut file)) = self.root.read(name) else { return false };
+        read_all(&mut file, bytes.len() as u64).is_ok_and(|there| there == bytes)
     }
 
     /// Stores the content of an open file, reading it to its end.
@@ -219,6 +225,17 @@ mod tests {
         assert!(matches!(store.get(blob.digest), Err(ObjectError::Corrupt(_))));
         assert!(matches!(store.get(blob.digest), Err(ObjectError::Missing(_))));
         assert!(!store.verify(blob).expect("readable"));
+    }
+
+    #[test]
+    fn what_is_stored_again_replaces_a_damaged_object() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let blob = store.put(b"content").expect("stored");
+        fs::remove_file(store.path(blob.digest)).expect("removable");
+        fs::write(store.path(blob.digest), b"CONTENT").expect("writable");
+        store.put(b"content").expect("stored again");
+        assert_eq!(store.get(blob.digest).expect("there"), b"content");
     }
 
     #[test]

@@ -131,6 +131,17 @@ impl Workspace {
         }
     }
 
+    /// Whether the last run was cut off: it left something in the working folders.
+    ///
+    /// # Errors
+    /// [`PathError`] if they are there and cannot be listed.
+    pub fn was_cut_off(&self) -> Result<bool, PathError> {
+        match fs::read_dir(self.work()) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            other => Ok(other.at("list", &self.work())?.next().is_some()),
+        }
+    }
+
     /// Takes the lock and clears what an earlier run left in the working folders.
     ///
     /// # Errors

@@ -50,6 +50,7 @@ pub fn run<'p>(
     options: &RunOptions<'_>,
     notices: &mut dyn FnMut(Notice<'_>),
 ) -> Result<RunOutcome, RunError> {
+    let was_cut_off = workspace.was_cut_off()?;
     let _lock = workspace.lock()?;
     let store = Arc::new(workspace.open_store()?);
     let _shared = store.share()?;
@@ -60,6 +61,7 @@ pub fn run<'p>(
     planner.set_secrets(SecretValues::new(&options.secret_key));
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
+        planner.sweep(was_cut_off)?;
         return recall(plan, options, executor, planner, journal, notices);
     }
     let (sender, messages) = mailbox();
@@ -106,6 +108,7 @@ pub fn run<'p>(
         worked: None,
         cancelled: false,
         begun: false,
+        was_cut_off,
     };
     engine.run(&messages, notices)
 }
@@ -198,6 +201,8 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) cancelled: bool,
     /// Whether `before_work` was called.
     pub(super) begun: bool,
+    /// Whether the run before this one was.
+    was_cut_off: bool,
 }
 
 impl Engine<'_, '_> {
@@ -269,6 +274,7 @@ impl Engine<'_, '_> {
                 crate::file::remove_tree(&self.planner.shown(id))?;
             }
         }
+        self.planner.sweep(self.was_cut_off)?;
         if wrote {
             self.planner.store().flush()?;
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{Blob, Output, OutputKind, StageKey};
+use orgo_kernel::key::{Blob, Output, OutputKind, SourceFile, StageKey};
 use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::secret::Redactor;
@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
 use crate::isolation::{Confined, Confinement, hint};
 use crate::process::{Ending, Exit, Invocation, Waker, run};
-use crate::sandbox::{Contents, Sandbox, stamps};
+use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
 use crate::store::{Cached, Executor, ObjectError, Store};
 
 use super::engine::Message;
@@ -73,6 +73,8 @@ pub(super) struct Worker {
     pub(super) slot: usize,
     pub(super) bench: Bench,
     pub(super) store: Arc<Store>,
+    /// The repository, where source files lie.
+    pub(super) root: PathBuf,
     pub(super) clock: Clock,
     pub(super) executor: Executor,
     pub(super) secrets: Arc<Secrets>,
@@ -173,7 +175,7 @@ impl Worker {
     /// Fills the working folder, runs the stage in it, and stores what it made.
     fn once(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Vec<Output>, (ReasonCode, Option<String>)> {
         let Bench { sandbox, log, input } = &mut self.bench;
-        fill(sandbox, &job.contents, &self.store).map_err(|e| match e {
+        fill(sandbox, &job.contents, &self.root, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
@@ -252,13 +254,18 @@ impl Worker {
     }
 }
 
-/// Fills the working folder; objects that are lost or damaged are taken from `out/`, if that is as they were.
-fn fill(sandbox: &mut Sandbox, contents: &Contents, store: &Store) -> Result<(), ObjectError> {
-    let most: usize = contents.upstream.iter().map(|u| u.outputs.len()).sum();
+/// Fills the working folder; objects that are lost or damaged are taken from `out/`, or from the source files below
+/// `root`, if these are as they were.
+fn fill(sandbox: &mut Sandbox, contents: &Contents, root: &Path, store: &Store) -> Result<(), ObjectError> {
+    let most = contents.files.len() + contents.upstream.iter().map(|u| u.outputs.len()).sum::<usize>();
     for _ in 0..most {
         match sandbox.fill(contents, store) {
             Err(ObjectError::Missing(digest) | ObjectError::Corrupt(digest)) => {
-                heal(digest, &contents.upstream, store)?;
+                let file = |f: &SourceFile| OutputKind::File { blob: f.blob, executable: f.executable };
+                let files = contents.files.iter().map(|f| Output { path: f.path.clone(), kind: file(f) });
+                let outputs = Arc::new(files.collect());
+                let sources = Upstream { at: String::new(), outputs, shown: root.to_owned() };
+                heal(digest, contents.upstream.iter().chain([&sources]), store)?;
             }
             other => return other,
         }
