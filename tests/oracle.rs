@@ -8,7 +8,6 @@
 
 mod edits;
 mod model;
-mod random;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,8 +15,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::random::Random;
 use crate::support::Repo;
-use random::Random;
 use world::{Asked, Expected, World};
 
 /// How many sequences there are in each of the four tests.

@@ -167,7 +167,8 @@ impl Repo {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// `orgo` here, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(ORGO);
         command.args(args).current_dir(self.root()).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.arg("--home").arg(self.home());

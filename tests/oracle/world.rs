@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use orgo_spec::Digest;
 
 use super::model::{Declared, Tree};
-use super::random::Random;
+use crate::random::Random;
 use crate::support::Repo;
 
 /// What a run was asked for.

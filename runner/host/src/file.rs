@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags};
 use rustix::path::Arg;
@@ -117,6 +118,25 @@ pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> ru
     }
 }
 
+/// How names of files begin that are not written to their end yet.
+const NEW: &str = ".new-";
+
+/// Removes what killed processes left half written in a folder: files that nobody wrote to for `age`.
+///
+/// # Errors
+/// [`PathError`] if the folder cannot be listed.
+pub fn remove_leftovers(folder: &Path, age: Duration) -> Result<(), PathError> {
+    for entry in fs::read_dir(folder).at("list", folder)? {
+        let entry = entry.at("list", folder)?;
+        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW));
+        let is_old = || entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e >= age));
+        if is_new && is_old() {
+            let _ = fs::remove_file(entry.path()); // it is tried again by the next run
+        }
+    }
+    Ok(())
+}
+
 /// Writes a file so that readers see the old content or the new, and a crash leaves one of them.
 ///
 /// # Errors
@@ -124,7 +144,7 @@ pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> ru
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).at("create the folder", folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.as_file().sync_all().at("flush", path)?;
     temporary.persist(path).map_err(|e| e.error).at("replace", path)?;
@@ -138,7 +158,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 pub fn rewrite_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let permissions = fs::symlink_metadata(path).at("look at", path)?.permissions();
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.as_file().set_permissions(permissions).at("set the permissions of", path)?;
     temporary.as_file().sync_all().at("flush", path)?;
@@ -152,7 +172,7 @@ pub fn rewrite_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 /// [`PathError`] if any step fails; the old content then stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.persist(path).map_err(|e| e.error).at("replace", path)?;
     Ok(())

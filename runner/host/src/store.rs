@@ -37,6 +37,8 @@ const SMALL: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct Store {
     root: Folder,
+    /// Told apart from every other process, also from one that had this process's number before, or in another container.
+    own: String,
     counter: AtomicU64,
 }
 
@@ -72,7 +74,8 @@ impl Store {
             let new = root.join("new");
             fs::create_dir_all(&new).at("create the folder", &new)?;
         }
-        Ok(Self { root: Folder::open(root)?, counter: AtomicU64::new(0) })
+        let own = format!("{}-{:x}", std::process::id(), crate::sources::now_ns());
+        Ok(Self { root: Folder::open(root)?, own, counter: AtomicU64::new(0) })
     }
 
     /// Where an object lies.
@@ -83,7 +86,7 @@ impl Store {
 
     fn new_name(&self) -> String {
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        format!("new/{}-{n}", std::process::id())
+        format!("new/{}-{n}", self.own)
     }
 
     /// The stamp of an object, `None` if it is not there.

@@ -13,7 +13,7 @@ use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::{Entry, Journal};
 use crate::store::Executor;
-use crate::workspace::Workspace;
+use crate::workspace::{LEFTOVER_AGE, Workspace};
 
 use super::approver::ApprovalOutcome;
 use super::crew::Slot;
@@ -53,7 +53,8 @@ pub fn run<'p>(
     let was_cut_off = workspace.was_cut_off()?;
     let _lock = workspace.lock()?;
     let store = Arc::new(workspace.open_store()?);
-    let _shared = store.share()?;
+    let shared = store.share()?;
+    store.tidy(crate::clock::Clock::system().now_ms(), LEFTOVER_AGE.as_millis() as i64, &shared)?;
     let mut planner = Planner::open(plan, workspace, Arc::clone(&store), options.binary.clone())?;
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
