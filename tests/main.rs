@@ -31,6 +31,7 @@ mod runner;
 mod runtime;
 mod secrets;
 mod settled;
+mod space;
 mod spine;
 mod submit;
 mod support;

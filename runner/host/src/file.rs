@@ -1,19 +1,21 @@
 //! Files: atomic writes, stamps, and errors that carry the path.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use orgo_spec::ReasonCode;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
 /// An operation on a path failed.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} `{}`", path.display())]
-#[diagnostic(code(ENVIRONMENT))]
 pub struct PathError {
     doing: &'static str,
     path: PathBuf,
@@ -25,6 +27,32 @@ impl PathError {
     #[must_use]
     pub fn io(&self) -> &io::Error {
         &self.source
+    }
+
+    /// The reason code, if the system's answer has one of its own.
+    #[must_use]
+    pub fn reason(&self) -> Option<ReasonCode> {
+        fault(&self.source)
+    }
+}
+
+impl miette::Diagnostic for PathError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.reason().map_or("ENVIRONMENT", ReasonCode::as_str)))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.reason().map(|code| Box::new(code.remedy()) as Box<dyn fmt::Display>)
+    }
+}
+
+/// The reason code of a system's error, if it has one of its own: no space, or nowhere to write.
+#[must_use]
+pub fn fault(error: &io::Error) -> Option<ReasonCode> {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        Some(ReasonCode::NoSpace)
+    } else {
+        (error.kind() == io::ErrorKind::ReadOnlyFilesystem).then_some(ReasonCode::ReadOnly)
     }
 }
 
@@ -113,7 +141,7 @@ pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> ru
                 executable: s.stx_mode & 0o100 != 0,
             }))
         }
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(e) => Err(e),
     }
 }

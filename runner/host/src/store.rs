@@ -107,10 +107,20 @@ impl Store {
         if self.holds(&name, bytes) {
             return Ok(blob);
         }
-        let new = self.new_name();
-        self.root.create(&new, 0o444)?.write_all(bytes).at_name("write", &self.root, &new)?;
-        self.root.rename(&new, &name)?;
+        self.write_new(&name, 0o444, bytes)?;
         Ok(blob)
+    }
+
+    /// Writes a new file and gives it a name, replacing what has it; of one that cannot be written to its end nothing
+    /// is left.
+    fn write_new(&self, name: &str, mode: u16, bytes: &[u8]) -> Result<(), PathError> {
+        let new = self.new_name();
+        let written = self.root.create(&new, mode)?.write_all(bytes).at_name("write", &self.root, &new);
+        let named = written.and_then(|()| self.root.rename(&new, name));
+        if named.is_err() {
+            let _ = self.root.remove(&new); // a later run removes it
+        }
+        named
     }
 
     /// Whether the object `name` is there, holds these bytes and can be read.
@@ -128,21 +138,26 @@ impl Store {
             return self.put(&read_all(&mut file, size_hint).at("read", path)?);
         }
         let new = self.new_name();
-        let mut out = self.root.create(&new, 0o444)?;
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let n = file.read(&mut buffer).at("read", path)?;
-            if n == 0 {
-                break;
+        let copied = self.root.create(&new, 0o444).and_then(|mut out| {
+            let mut hasher = Hasher::new();
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                let n = file.read(&mut buffer).at("read", path)?;
+                if n == 0 {
+                    return Ok(hasher.finish_with_size());
+                }
+                hasher.update(&buffer[..n]);
+                out.write_all(&buffer[..n]).at_name("write", &self.root, &new)?;
             }
-            hasher.update(&buffer[..n]);
-            out.write_all(&buffer[..n]).at_name("write", &self.root, &new)?;
+        });
+        let named = copied.and_then(|(digest, size_bytes)| {
+            self.root.rename(&new, &place("sha256", digest))?;
+            Ok(Blob { digest, size_bytes })
+        });
+        if named.is_err() {
+            let _ = self.root.remove(&new); // a later run removes it
         }
-        drop(out);
-        let (digest, size_bytes) = hasher.finish_with_size();
-        self.root.rename(&new, &place("sha256", digest))?;
-        Ok(Blob { digest, size_bytes })
+        named
     }
 
     /// The bytes of an object, verified.

@@ -285,6 +285,7 @@ fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     }
     match outcome.terminal_code() {
         None => Ok(()),
+        Some(ReasonCode::NoSpace | ReasonCode::ReadOnly) => Err(Failure::told(Class::Environment)),
         Some(_) => Err(Failure::told(Class::Refused)),
     }
 }

@@ -127,7 +127,10 @@ impl Worker {
             };
             let (printed, code, message) = match printed {
                 Ok(printed) => (printed, code, message),
-                Err(e) => (None, code.or(Some(ReasonCode::InternalError)), message.or(Some(explain(&e)))),
+                Err(e) => {
+                    let (fault, why) = internal(&e);
+                    (None, code.or(Some(fault)), message.or(why))
+                }
             };
             let hint = self.hint(&job, exit, printed);
             let made = made.filter(|_| code.is_none()).map(|mut made| {
@@ -274,7 +277,7 @@ fn fill(sandbox: &mut Sandbox, contents: &Contents, root: &Path, store: &Store) 
 }
 
 fn internal(error: &PathError) -> (ReasonCode, Option<String>) {
-    (ReasonCode::InternalError, Some(explain(error)))
+    (error.reason().unwrap_or(ReasonCode::InternalError), Some(explain(error)))
 }
 
 pub(super) fn explain(error: &PathError) -> String {

@@ -72,11 +72,7 @@ impl Store {
         let name = place("actions", cached.key.0);
         match self.root.create(&name, 0o644) {
             Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name),
-            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => {
-                let new = self.new_name();
-                self.root.create(&new, 0o644)?.write_all(&bytes).at_name("write", &self.root, &new)?;
-                self.root.rename(&new, &name)
-            }
+            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => self.write_new(&name, 0o644, &bytes),
             Err(e) => Err(e),
         }
     }
