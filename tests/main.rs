@@ -26,6 +26,7 @@ mod oracle;
 mod overriding;
 mod pins;
 mod random;
+mod replay;
 mod reports;
 mod runner;
 mod runtime;

@@ -9,6 +9,7 @@
 
 mod base;
 mod commit;
+mod export;
 mod loose;
 mod name;
 mod pack;

@@ -15,9 +15,12 @@
 mod action;
 mod collect;
 mod copy;
+mod varied;
 
 pub use action::{Cached, Executor};
 pub use collect::StoreLock;
+pub(crate) use varied::FILE as VARIED;
+pub use varied::{Contents, Seen, Varied, contents};
 
 use std::fs::{self, File};
 use std::io::{Read, Write};

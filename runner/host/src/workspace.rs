@@ -19,7 +19,7 @@ use std::time::Duration;
 use orgo_spec::project::Project;
 
 use crate::file::{At, PathError, remove_leftovers, remove_tree, status};
-use crate::store::Store;
+use crate::store::{Store, VARIED};
 
 /// How names of working folders begin that were moved out of the way.
 const LEFT: &str = "left-";
@@ -125,6 +125,14 @@ impl Workspace {
             }
         }
         Ok(())
+    }
+
+    /// Whether the store knows of keys that made different results.
+    ///
+    /// # Errors
+    /// [`PathError`] if the status cannot be read.
+    pub fn has_varied(&self) -> Result<bool, PathError> {
+        Ok(status(&self.store.join(VARIED))?.is_some())
     }
 
     /// Whether a run is under way.

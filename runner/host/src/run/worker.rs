@@ -19,7 +19,7 @@ use crate::file::{At, PathError, Stamp};
 use crate::isolation::{Confined, Confinement, hint};
 use crate::process::{Ending, Exit, Invocation, Waker, run};
 use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
-use crate::store::{Cached, Executor, ObjectError, Store};
+use crate::store::{Cached, Executor, ObjectError, Seen, Store, contents};
 
 use super::engine::Message;
 use super::heal::heal;
@@ -147,8 +147,9 @@ impl Worker {
                     executor: self.executor.clone(),
                     duration_ms: made.duration_ms,
                 };
-                if self.store.set_result(&cached).is_err() {
-                    // The result is still used in this run; the next one runs the stage again.
+                // What cannot be stored is still used in this run; the next one runs the stage again.
+                if let Ok(Some(before)) = self.store.set_result(&cached) {
+                    self.varied(job.key, Seen::Run, &before.outputs, &cached.outputs);
                 }
             }
             let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };
@@ -165,6 +166,7 @@ impl Worker {
         for time in 2..=job.repeat {
             let again = self.once(job, exit)?;
             if again != outputs {
+                self.varied(job.key, Seen::Repeat, &outputs, &again);
                 let message = format!("time {time}: {}", differences(&outputs, &again));
                 return Err((ReasonCode::OutputNondeterministic, Some(message)));
             }
@@ -248,6 +250,11 @@ fn content(output: &Output) -> String {
 }
 
 impl Worker {
+    /// Keeps that a key made different results; where that cannot be written, only this run tells of it.
+    fn varied(&self, key: StageKey, seen: Seen, one: &[Output], other: &[Output]) {
+        let _ = self.store.set_varied(key, seen, &contents(one), &contents(other), self.clock.now_ms());
+    }
+
     /// What a stage that failed within a confinement may have touched.
     fn hint(&self, job: &Job, exit: Option<Exit>, printed: Option<Blob>) -> Option<String> {
         let confinement = job.confinement.as_ref()?;
