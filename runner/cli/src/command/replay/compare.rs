@@ -55,8 +55,19 @@ pub(super) struct Compared {
     keys: (Option<Digest>, Option<Digest>),
     code: Option<ReasonCode>,
     message: Option<String>,
-    /// Outputs that are not the same: path, digest in the record, digest now, and what differs in a text.
-    outputs: Vec<(String, Option<Digest>, Option<Digest>, Vec<String>)>,
+    /// Outputs that are not the same.
+    outputs: Vec<Differs>,
+}
+
+/// An output that is not the same.
+struct Differs {
+    path: String,
+    /// Its digest in the record; none if it is new.
+    then: Option<Digest>,
+    /// Its digest now; none if it is gone.
+    now: Option<Digest>,
+    /// What differs in a text.
+    lines: Vec<String>,
 }
 
 /// Every stage of a record; where they are too many to be listed in it, from the pages in the store.
@@ -145,16 +156,12 @@ pub(super) fn compare(
     Ok((compared, code))
 }
 
-fn differing(
-    then: &Contents,
-    now: &Contents,
-    recorded: &Store,
-    fresh: &Store,
-) -> Vec<(String, Option<Digest>, Option<Digest>, Vec<String>)> {
+fn differing(then: &Contents, now: &Contents, recorded: &Store, fresh: &Store) -> Vec<Differs> {
     let paths: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
     let differs = paths.into_iter().map(|path| (path, then.get(path).copied(), now.get(path).copied()));
     let differs = differs.filter(|(_, then, now)| then != now);
-    differs.map(|(path, then, now)| (path.clone(), then, now, lines(then, now, recorded, fresh))).collect()
+    let lines = |then, now| lines(then, now, recorded, fresh);
+    differs.map(|(path, then, now)| Differs { path: path.clone(), then, now, lines: lines(then, now) }).collect()
 }
 
 /// What differs between two texts, if both can be had and are small.
@@ -187,7 +194,7 @@ impl Compared {
         if let (State::Failed, Some(message)) = (self.state, &self.message) {
             out.line(plain(&format!("    {message}")));
         }
-        for (path, then, now, lines) in &self.outputs {
+        for Differs { path, then, now, lines } in &self.outputs {
             out.line(plain(&format!("    `{path}` was {}, and is {}", digest(then), digest(now))));
             lines.iter().for_each(|line| out.line(plain(&format!("      {line}"))));
         }
@@ -195,10 +202,9 @@ impl Compared {
 
     /// The stage as JSON.
     pub(super) fn json(&self) -> Value {
-        let outputs = self
-            .outputs
-            .iter()
-            .map(|(path, then, now, lines)| json!({ "path": path, "recorded": then, "now": now, "lines": lines }));
+        let outputs = self.outputs.iter().map(
+            |Differs { path, then, now, lines }| json!({ "path": path, "recorded": then, "now": now, "lines": lines }),
+        );
         json!({
             "stage": self.stage,
             "state": self.state.as_str(),
