@@ -64,7 +64,8 @@ fn scalar(entry: &KdlEntry) -> Scalar {
 
 /// Whether the text has something that both may read differently, as the head of this file says.
 fn may_differ(text: &str) -> bool {
-    let refused = |c: char| matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{200e}' | '\u{202e}' | '\u{feff}');
+    let refused =
+        |c: char| matches!(c, '\0'..='\u{8}' | '\u{e}'..='\u{1f}' | '\u{7f}' | '\u{200e}' | '\u{202e}' | '\u{feff}');
     text.contains(refused)
         || text.contains("/-")
         || ["-inf", "0X", "0O", "0B", "#\"\"\""].iter().any(|odd| text.contains(odd))
@@ -101,7 +102,19 @@ fn soup() -> impl Strategy<Value = String> {
 
 /// Documents that are read, in every way of writing.
 fn valid() -> impl Strategy<Value = String> {
-    let gap = one(&[" ", " ", " ", "  ", "\t", "\u{a0}", " /* c */ ", "/**/", " \\\n ", " \\ // c\n\t", "/* a /* b */ * / */"]);
+    let gap = one(&[
+        " ",
+        " ",
+        " ",
+        "  ",
+        "\t",
+        "\u{a0}",
+        " /* c */ ",
+        "/**/",
+        " \\\n ",
+        " \\ // c\n\t",
+        "/* a /* b */ * / */",
+    ]);
     let soft = one(&["", "", "", "", " ", "/*x*/", "\\\n"]);
     let text = prop_oneof![
         3 => "[a-z_][a-z0-9._-]{0,5}".prop_filter("keywords are no words", |word| !["true", "false", "null", "inf", "nan"].contains(&word.as_str())),
@@ -114,7 +127,8 @@ fn valid() -> impl Strategy<Value = String> {
     ];
     let text = text.boxed();
     let number = "[+-]?(0|[1-9][0-9_]{0,12}|0x[0-9a-fA-F][0-9a-f_]{0,8}|0o[0-7][0-7_]{0,8}|0b[01][01_]{0,8}|[0-9]{1,3}\\.[0-9][0-9_]{0,3}|[0-9]{1,3}(\\.[0-9]{1,3})?[eE][+-]?[0-9]{1,2})";
-    let value = prop_oneof![4 => text.clone(), 2 => number, 1 => one(&["#true", "#false", "#null", "#inf", "#-inf", "#nan"])];
+    let value =
+        prop_oneof![4 => text.clone(), 2 => number, 1 => one(&["#true", "#false", "#null", "#inf", "#-inf", "#nan"])];
     let class = prop_oneof![5 => Just(String::new()), 1 => (soft.clone(), text.clone(), soft.clone(), soft.clone()).prop_map(|(a, t, b, c)| format!("({a}{t}{b}){c}"))];
     let typed = (class.clone(), value).prop_map(|(class, value)| class + &value).boxed();
     let entry = prop_oneof![
@@ -123,22 +137,26 @@ fn valid() -> impl Strategy<Value = String> {
     ];
     // `/-` where the crate and KDL agree.
     let out = prop_oneof![6 => Just(String::new()), 1 => one(&["/-", "/- ", "/-\n", "/- // c\n"])];
-    let entries = proptest::collection::vec((gap.clone(), out.clone(), entry), 0..4)
-        .prop_map(|entries| entries.into_iter().map(|(gap, out, entry)| format!("{gap}{out}{entry}")).collect::<String>());
+    let entries = proptest::collection::vec((gap.clone(), out.clone(), entry), 0..4).prop_map(|entries| {
+        entries.into_iter().map(|(gap, out, entry)| format!("{gap}{out}{entry}")).collect::<String>()
+    });
     let head = (class, text, entries).prop_map(|(class, name, entries)| format!("{class}{name}{entries}")).boxed();
     let end = one(&["\n", "\n", "\n\n", " ; ", ";", " // c\n", "\r\n", "\u{2028}", " /* c */ \n", "\u{85}"]);
     let node = (out.clone(), head.clone(), gap.clone(), end.clone()).prop_map(|(out, head, gap, end)| {
         let end = if out.is_empty() { end } else { "\n".to_owned() };
         format!("{out}{head}{}{end}", if gap.trim().is_empty() { gap } else { String::new() })
     });
-    let nodes = move |node: BoxedStrategy<String>| proptest::collection::vec(node, 0..4).prop_map(|nodes| nodes.concat());
+    let nodes =
+        move |node: BoxedStrategy<String>| proptest::collection::vec(node, 0..4).prop_map(|nodes| nodes.concat());
     let block = node.boxed().prop_recursive(3, 24, 4, move |inner| {
         let body = nodes(inner);
         let extra = prop_oneof![5 => Just(String::new()), 1 => one(&[" /-{ x; }", " /- { }", " /-{}\\\n/-{y}"])];
-        (out.clone(), head.clone(), extra.clone(), soft.clone(), body, extra, end.clone()).prop_map(|(out, head, before, gap, body, behind, end)| {
-            let end = if out.is_empty() { end } else { "\n".to_owned() };
-            format!("{out}{head}{before}{gap}{{{body}}}{behind}{end}")
-        })
+        (out.clone(), head.clone(), extra.clone(), soft.clone(), body, extra, end.clone()).prop_map(
+            |(out, head, before, gap, body, behind, end)| {
+                let end = if out.is_empty() { end } else { "\n".to_owned() };
+                format!("{out}{head}{before}{gap}{{{body}}}{behind}{end}")
+            },
+        )
     });
     (one(&["", "", "\u{feff}", "\n", "/- kdl-version 2\n"]), proptest::collection::vec(block, 0..4))
         .prop_map(|(begin, nodes)| format!("{begin}{}", nodes.concat()))

@@ -86,6 +86,5 @@ pub(super) fn comments(text: &str) -> (Vec<Comment>, Vec<Span>) {
     (tokens.iter().filter_map(comment).collect(), out)
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -44,10 +44,7 @@ const fn classes() -> [u8; 256] {
         if !matches!(byte, b'"' | b'\\') {
             class |= TEXT;
         }
-        if !matches!(
-            byte,
-            b' ' | b'\\' | b'/' | b'(' | b')' | b'{' | b'}' | b'[' | b']' | b';' | b'"' | b'#' | b'='
-        ) {
+        if !matches!(byte, b' ' | b'\\' | b'/' | b'(' | b')' | b'{' | b'}' | b'[' | b']' | b';' | b'"' | b'#' | b'=') {
             class |= WORD;
         }
         classes[byte as usize] = class;
@@ -57,6 +54,7 @@ const fn classes() -> [u8; 256] {
 }
 
 /// Whether a byte is of a class; no byte beyond ASCII is.
+#[inline]
 pub(super) fn is(byte: u8, class: u8) -> bool {
     CLASSES[usize::from(byte)] & class != 0
 }

@@ -16,6 +16,11 @@ fn wrong(message: impl Into<String>, from: usize, len: usize) -> Problem {
     Problem::new(ReasonCode::DocumentInvalid, message, Span::new(from, len))
 }
 
+/// The length of the character there.
+fn char_at(text: &str, at: usize) -> usize {
+    text[at..].chars().next().map_or(0, char::len_utf8)
+}
+
 /// A written word in a message: not too long of it, and nothing that does not show.
 fn shown(word: &str) -> String {
     let mut shown: String = word.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();

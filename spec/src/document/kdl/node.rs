@@ -42,6 +42,7 @@ impl Reader<'_> {
             }
         }
         let from = self.at;
+        let mut typed = true;
         match self.peek() {
             Some(b';') => {
                 self.at += 1;
@@ -52,27 +53,32 @@ impl Reader<'_> {
                 return self.report(|_| mistake::stray(from, ')'));
             }
             Some(b'(') => {
-                self.class();
+                typed = self.class();
                 self.node_space();
             }
             _ => {}
         }
         let start = self.at;
-        let name = match self.peek() {
-            Some(b'{') => Err(mistake::nameless_block(start)),
-            Some(b'=') => Err(mistake::nameless_value(start)),
-            _ if self.nothing_follows() => Err(mistake::type_without(from, start)),
-            _ => Ok(self.name("a node")),
-        };
-        let told = name.is_err();
-        let name = name.unwrap_or_else(|problem| {
-            self.at += usize::from(self.peek() == Some(b'='));
-            self.report(|_| problem);
-            String::new()
-        });
+        let told = self.nothing_follows();
+        let name = if told { self.nameless(from, typed) } else { self.name("a node") };
         let name = Spanned::new(name, Span::new(start, self.at - start));
         let node = Node { name, args: Vec::new(), props: Vec::new(), children: Vec::new(), span: Span::default() };
         self.rest(Begun { node, from, end: self.at, out, blocks: Blocks::None, told });
+    }
+
+    /// Tells that a node has no name, unless it was told that its type is none.
+    fn nameless(&mut self, from: usize, typed: bool) -> String {
+        let at = self.at;
+        match self.peek() {
+            Some(b'{') => self.report(|_| mistake::nameless_block(at)),
+            Some(b'=') => {
+                self.at += 1;
+                self.report(|_| mistake::nameless_value(at));
+            }
+            _ if typed => self.report(|_| mistake::type_without(from, at)),
+            _ => {}
+        }
+        String::new()
     }
 
     /// A name of something.
@@ -89,15 +95,16 @@ impl Reader<'_> {
         }
     }
 
-    /// Moves past a type, `(…)`, which says nothing to us.
-    fn class(&mut self) {
+    /// Moves past a type, `(…)`, which says nothing to us; whether it is one.
+    fn class(&mut self) -> bool {
         let from = self.at;
         self.at += 1;
         self.node_space();
         if self.peek() == Some(b')') {
             self.at += 1;
             let to = self.at;
-            return self.report(|_| mistake::empty_type(from, to));
+            self.report(|_| mistake::empty_type(from, to));
+            return false;
         }
         if !self.nothing_follows() {
             self.name("a type");
@@ -105,7 +112,7 @@ impl Reader<'_> {
         }
         if self.peek() == Some(b')') {
             self.at += 1;
-            return;
+            return true;
         }
         // Something else stands in the parentheses, or they are not closed on this line.
         let at = self.at;
@@ -117,14 +124,18 @@ impl Reader<'_> {
             }
             None => self.report(|_| mistake::open_type(from)),
         }
+        false
     }
 
     /// Whether neither a value nor a name can begin here.
+    #[inline]
     fn nothing_follows(&self) -> bool {
-        matches!(self.peek(), None | Some(b'{' | b'}' | b';' | b'=' | b')'))
-            || self.newline() > 0
-            || self.starts_with("//")
-            || self.starts_with("/-")
+        match self.peek() {
+            None | Some(b'{' | b'}' | b';' | b'=' | b')') => true,
+            Some(b'/') => matches!(self.byte(1), Some(b'/' | b'-')),
+            Some(b'\n'..=b'\r' | 0x80..) => self.newline() > 0,
+            Some(_) => false,
+        }
     }
 
     /// Reads a node on, up to its end or up to the beginning of a block.
@@ -161,25 +172,26 @@ impl Reader<'_> {
                 Some(_) => {
                     let at = self.at;
                     if begun.blocks == Blocks::Own {
-                        self.report(|_| mistake::behind_block(at));
+                        self.report(|text| mistake::behind_block(text, at));
                         break;
                     }
-                    self.separated(&mut begun);
-                    if !self.nothing_follows() {
-                        self.entry(&mut begun, false);
+                    if (at == begun.end || begun.blocks == Blocks::Out) && !self.separate(&mut begun) {
+                        continue;
                     }
+                    self.entry(&mut begun, false);
                 }
             }
         }
         self.finish(begun);
     }
 
-    /// Tells if a value begins where nothing separates it from what stands in front of it.
-    fn separated(&mut self, begun: &mut Begun) {
+    /// Tells of a value that nothing separates from what stands in front of it, or that stands behind a block; whether
+    /// there is one behind the comma that it may be.
+    fn separate(&mut self, begun: &mut Begun) -> bool {
         let at = self.at;
         if begun.blocks == Blocks::Out {
-            self.report(|_| mistake::value_behind_block(at));
-        } else if at == begun.end {
+            self.report(|text| mistake::value_behind_block(text, at));
+        } else {
             if !std::mem::replace(&mut begun.told, true) {
                 self.unseparated = Some(self.problems.len());
                 self.report(|text| mistake::unseparated(text, at));
@@ -189,6 +201,7 @@ impl Reader<'_> {
             begun.end = self.at;
             self.node_space();
         }
+        !self.nothing_follows()
     }
 
     /// Reads what `/-` takes out of a node; none if that is a block, which is read first.
@@ -206,18 +219,20 @@ impl Reader<'_> {
         if matches!(self.peek(), None | Some(b'}' | b';' | b'=' | b')')) || self.starts_with("/-") {
             self.report(|_| mistake::takes_nothing_out(from));
             begun.end = self.at;
+            begun.told = true;
             return Some(begun);
         }
         match begun.blocks {
             Blocks::None => {}
-            Blocks::Out => self.report(|_| mistake::value_behind_block(from)),
-            Blocks::Own => self.report(|_| mistake::behind_block(from)),
+            Blocks::Out => self.report(|text| mistake::value_behind_block(text, from)),
+            Blocks::Own => self.report(|text| mistake::behind_block(text, from)),
         }
         self.entry(&mut begun, true);
         Some(begun)
     }
 
     /// Reads a value or a property.
+    #[inline]
     fn entry(&mut self, begun: &mut Begun, out: bool) {
         let from = self.at;
         let typed = self.peek() == Some(b'(');
@@ -226,7 +241,9 @@ impl Reader<'_> {
         let span = Span::new(from, self.at - from);
         let value = match value {
             Some(Scalar::Text(name)) if !typed => {
-                self.node_space();
+                if self.peek() != Some(b'=') {
+                    self.node_space();
+                }
                 if self.peek() == Some(b'=') {
                     return self.property(begun, Spanned::new(name, span), out);
                 }
@@ -277,11 +294,13 @@ impl Reader<'_> {
     fn value(&mut self) -> Option<Scalar> {
         if self.peek() == Some(b'(') {
             let from = self.at;
-            self.class();
+            let typed = self.class();
+            let to = self.at;
             self.node_space();
             if self.nothing_follows() {
-                let to = self.at;
-                self.report(|_| mistake::type_without(from, to));
+                if typed {
+                    self.report(|_| mistake::type_without(from, to));
+                }
                 return None;
             }
         }
@@ -319,7 +338,8 @@ impl Reader<'_> {
     /// Ends a node. What stands in front of its end, up to blanks, belongs to it.
     fn finish(&mut self, begun: Begun) {
         let Begun { mut node, from, end, out, .. } = begun;
-        let end = end + self.text[end..self.at].trim_end().len();
+        // Often nothing is there to be trimmed.
+        let end = if end == self.at { end } else { end + self.text[end..self.at].trim_end().len() };
         node.span = Span::new(from, end - from);
         if !out {
             self.nodes.push(node);

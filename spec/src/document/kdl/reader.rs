@@ -119,6 +119,7 @@ impl<'t> Reader<'t> {
         }
     }
 
+    #[inline]
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -137,10 +138,10 @@ impl<'t> Reader<'t> {
     }
 
     /// Moves past bytes of a class.
+    #[inline]
     pub(super) fn skip(&mut self, class: u8) {
-        while self.peek().is_some_and(|byte| chars::is(byte, class)) {
-            self.at += 1;
-        }
+        let rest = &self.bytes[self.at..];
+        self.at += rest.iter().position(|byte| !chars::is(*byte, class)).unwrap_or(rest.len());
     }
 
     /// Moves past one character, and tells if it may stand nowhere; whether there was one.

@@ -20,9 +20,7 @@ impl Reader<'_> {
     pub(super) fn blank(&self) -> usize {
         match self.peek() {
             Some(b' ' | b'\t') => 1,
-            Some(byte) if byte >= 0x80 => {
-                self.char().filter(|c| kind(*c) == Kind::Blank).map_or(0, char::len_utf8)
-            }
+            Some(byte) if byte >= 0x80 => self.char().filter(|c| kind(*c) == Kind::Blank).map_or(0, char::len_utf8),
             _ => 0,
         }
     }
@@ -39,27 +37,44 @@ impl Reader<'_> {
     }
 
     /// Moves past what may stand between two values: blanks, `/* … */`, and ends of lines behind `\`.
+    #[inline]
     pub(super) fn node_space(&mut self) {
         loop {
-            match self.peek() {
-                Some(b' ' | b'\t') => self.at += 1,
-                Some(b'/') if self.byte(1) == Some(b'*') => self.block_comment(),
-                Some(b'\\') => self.continued(),
-                Some(byte) if byte >= 0x80 => match self.blank() {
-                    0 => return,
-                    len => self.at += len,
-                },
-                _ => return,
+            while matches!(self.peek(), Some(b' ' | b'\t')) {
+                self.at += 1;
+            }
+            if !matches!(self.peek(), Some(b'/' | b'\\' | 0x80..)) || !self.rare_space() {
+                return;
             }
         }
+    }
+
+    /// Moves past one piece of space that is seldom; whether there was one.
+    fn rare_space(&mut self) -> bool {
+        match self.peek() {
+            Some(b'/') if self.byte(1) == Some(b'*') => self.block_comment(),
+            Some(b'/') => return false,
+            Some(b'\\') => self.continued(),
+            _ => match self.blank() {
+                0 => return false,
+                len => self.at += len,
+            },
+        }
+        true
     }
 
     /// Moves past what may stand between two nodes: all that separates, and `// …`.
     pub(super) fn line_space(&mut self) {
         loop {
-            self.node_space();
+            while matches!(self.peek(), Some(b' ' | b'\t' | b'\n')) {
+                self.at += 1;
+            }
+            if !matches!(self.peek(), Some(b'/' | b'\\' | b'\r' | 0xb | 0xc | 0x80..)) {
+                return;
+            }
             match self.newline() {
                 0 if self.starts_with("//") => self.line_comment(),
+                0 if self.rare_space() => {}
                 0 => return,
                 len => self.at += len,
             }

@@ -8,7 +8,7 @@ impl Reader<'_> {
     /// A text in quotes, at its first quote; none if it is not closed, which was told.
     pub(super) fn quoted(&mut self) -> Option<String> {
         let from = self.at;
-        if self.starts_with("\"\"\"") {
+        if self.byte(1) == Some(b'"') && self.byte(2) == Some(b'"') {
             self.at += 3;
             return self.lines(from, 0);
         }

@@ -17,6 +17,7 @@ const KEYWORDS: [&str; 6] = ["true", "false", "null", "inf", "-inf", "nan"];
 
 impl<'t> Reader<'t> {
     /// A value without its type; none if there is no such value, which was told. Takes at least one character.
+    #[inline]
     pub(super) fn scalar(&mut self, place: Place) -> Option<Scalar> {
         match self.peek() {
             Some(b'"') => self.quoted().map(Scalar::Text),

@@ -1,6 +1,6 @@
 //! Nodes, blocks, comments, and what stands between them.
 
-use super::wrong;
+use super::{char_at, wrong};
 use crate::ReasonCode;
 use crate::document::kdl::MAX_DEPTH;
 use crate::document::problem::Problem;
@@ -67,14 +67,14 @@ pub(in crate::document::kdl) fn second_block(at: usize) -> Problem {
     wrong("a node has one block", at, 1).label("the second one").help("join both blocks, or begin a new node")
 }
 
-pub(in crate::document::kdl) fn behind_block(at: usize) -> Problem {
-    wrong("a node ends behind its block", at, 1)
+pub(in crate::document::kdl) fn behind_block(text: &str, at: usize) -> Problem {
+    wrong("a node ends behind its block", at, char_at(text, at))
         .label("a line break or `;` is missing in front of this")
         .help("begin the next node on a line of its own; values stand in front of the block")
 }
 
-pub(in crate::document::kdl) fn value_behind_block(at: usize) -> Problem {
-    wrong("values stand in front of blocks", at, 1)
+pub(in crate::document::kdl) fn value_behind_block(text: &str, at: usize) -> Problem {
+    wrong("values stand in front of blocks", at, char_at(text, at))
         .label("behind a block that `/-` takes out")
         .help("move the value in front of `/-{`")
 }

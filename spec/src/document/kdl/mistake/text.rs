@@ -12,7 +12,8 @@ pub(in crate::document::kdl) fn open_text(written: &str, from: usize, marks: usi
         return problem
             .help("`\\\"` is a quote within the text and does not end it; write `\\\\\"` if it ends with a backslash");
     }
-    problem.help(format!("end it with `{close}` on the same line; a text of several lines begins and ends with `\"\"\"`"))
+    problem
+        .help(format!("end it with `{close}` on the same line; a text of several lines begins and ends with `\"\"\"`"))
 }
 
 pub(in crate::document::kdl) fn open_lines(opening: Span, hashes: usize) -> Problem {
@@ -29,15 +30,23 @@ pub(in crate::document::kdl) fn begins_below(opening: Span) -> Problem {
 }
 
 pub(in crate::document::kdl) fn blanks_behind_opening(opening: Span, blanks: usize) -> Problem {
-    wrong("nothing stands behind the quotes that open a text of several lines", (opening.offset + opening.len) as usize, blanks)
-        .label("blanks")
-        .help("remove the blanks at the end of this line")
+    wrong(
+        "nothing stands behind the quotes that open a text of several lines",
+        (opening.offset + opening.len) as usize,
+        blanks,
+    )
+    .label("blanks")
+    .help("remove the blanks at the end of this line")
 }
 
 pub(in crate::document::kdl) fn closing_alone(closing: Span) -> Problem {
-    wrong("the quotes that close a text of several lines stand on a line of their own", closing.offset as usize, closing.len as usize)
-        .label("text stands in front of them")
-        .help("put a line break in front of them; within the text, write `\\\"\"\"`")
+    wrong(
+        "the quotes that close a text of several lines stand on a line of their own",
+        closing.offset as usize,
+        closing.len as usize,
+    )
+    .label("text stands in front of them")
+    .help("put a line break in front of them; within the text, write `\\\"\"\"`")
 }
 
 /// A line at `line` begins with so many `blanks`, and not with `prefix`.

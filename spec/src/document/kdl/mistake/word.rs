@@ -1,6 +1,6 @@
 //! Words, numbers, keywords, types, and `=`.
 
-use super::{shown, wrong};
+use super::{char_at, shown, wrong};
 use crate::document::kdl::number::Fault;
 use crate::document::problem::{Problem, closest};
 use crate::document::tree::Span;
@@ -37,7 +37,7 @@ pub(in crate::document::kdl) fn bracket(from: usize, to: usize) -> Problem {
 /// A value that begins where nothing separates it from what stands in front of it.
 pub(in crate::document::kdl) fn unseparated(text: &str, at: usize) -> Problem {
     let (before, behind) = text.split_at(at);
-    let problem = |message: &str| wrong(message, at, behind.chars().next().map_or(0, char::len_utf8));
+    let problem = |message: &str| wrong(message, at, char_at(text, at));
     let word = &before[before.trim_end_matches(|c: char| c.is_ascii_alphanumeric()).len()..];
     match behind.as_bytes().first() {
         Some(b',') => problem("values are separated by blanks").label("not by a comma").help("remove the comma"),
@@ -68,9 +68,10 @@ pub(in crate::document::kdl) fn bad_keyword(word: &str, from: usize) -> Problem 
     let problem = wrong(format!("`{}` is no keyword", shown(word)), from, word.len());
     match closest(&word.to_ascii_lowercase(), KNOWN).filter(|_| word.len() > 1) {
         Some(near) => problem.label(format!("did you mean `{near}`?")).help(format!("write `{near}`")),
-        None => problem
-            .label("`#` begins a keyword or a raw text")
-            .help(format!("put text in quotes: `{}`; keywords are `#true`, `#false`, `#null`, `#inf`, `#-inf` and `#nan`", in_quotes(word))),
+        None => problem.label("`#` begins a keyword or a raw text").help(format!(
+            "put text in quotes: `{}`; keywords are `#true`, `#false`, `#null`, `#inf`, `#-inf` and `#nan`",
+            in_quotes(word)
+        )),
     }
 }
 
@@ -83,25 +84,38 @@ pub(in crate::document::kdl) fn bad_number(word: &str, from: usize, fault: Fault
     let problem = |message: String, help: String| wrong(message, from, word.len()).help(help);
     let no_number = format!("`{}` is no number", shown(word));
     match fault {
-        Fault::Text if word.ends_with(',') => problem("values are separated by blanks".to_owned(), "remove the comma".to_owned()),
+        Fault::Text if word.ends_with(',') => {
+            problem("values are separated by blanks".to_owned(), "remove the comma".to_owned())
+        }
         Fault::Text => problem(no_number, format!("write `{quotes}`: text that begins with a digit stands in quotes"))
             .label("text that begins like a number"),
-        Fault::TooLarge => problem("this number is too large".to_owned(), "put it in quotes if it is text, such as an id".to_owned())
-            .label("more than 127 bits"),
-        Fault::NoDigitBeforePoint => problem(no_number, format!("write a digit in front of the point, or `{quotes}` if it is text"))
-            .label("no digit in front of the point"),
-        Fault::NoDigitBehindPoint => problem(no_number, format!("write a digit behind the point, or `{quotes}` if it is text"))
-            .label("no digit behind the point"),
-        Fault::NoDigitInExponent => problem(no_number, format!("write an exponent such as `1e3`, or `{quotes}` if it is text"))
-            .label("no digit in the exponent"),
-        Fault::UpperCase => problem(no_number, "write `0x`, `0o` or `0b` in lower case".to_owned()).label("a capital letter"),
+        Fault::TooLarge => {
+            problem("this number is too large".to_owned(), "put it in quotes if it is text, such as an id".to_owned())
+                .label("more than 127 bits")
+        }
+        Fault::NoDigitBeforePoint => {
+            problem(no_number, format!("write a digit in front of the point, or `{quotes}` if it is text"))
+                .label("no digit in front of the point")
+        }
+        Fault::NoDigitBehindPoint => {
+            problem(no_number, format!("write a digit behind the point, or `{quotes}` if it is text"))
+                .label("no digit behind the point")
+        }
+        Fault::NoDigitInExponent => {
+            problem(no_number, format!("write an exponent such as `1e3`, or `{quotes}` if it is text"))
+                .label("no digit in the exponent")
+        }
+        Fault::UpperCase => {
+            problem(no_number, "write `0x`, `0o` or `0b` in lower case".to_owned()).label("a capital letter")
+        }
         Fault::BadDigit(radix) => {
             let digits = match radix {
                 16 => "hexadecimal digits behind `0x`",
                 8 => "digits from 0 to 7 behind `0o`",
                 _ => "digits 0 and 1 behind `0b`",
             };
-            problem(no_number, format!("write {digits}, or `{quotes}` if it is text")).label(format!("expected {digits}"))
+            problem(no_number, format!("write {digits}, or `{quotes}` if it is text"))
+                .label(format!("expected {digits}"))
         }
     }
 }
@@ -113,7 +127,9 @@ pub(in crate::document::kdl) fn not_a_name(of: &str, written: &str, from: usize)
 }
 
 pub(in crate::document::kdl) fn empty_type(from: usize, to: usize) -> Problem {
-    wrong("a type has a name", from, to - from).label("no name in these parentheses").help("write `(name)`, or remove them")
+    wrong("a type has a name", from, to - from)
+        .label("no name in these parentheses")
+        .help("write `(name)`, or remove them")
 }
 
 pub(in crate::document::kdl) fn odd_type(from: usize, to: usize) -> Problem {
