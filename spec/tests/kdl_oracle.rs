@@ -163,7 +163,7 @@ fn valid() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_pieces_are_read_the_same_or_refused_by_both(text in soup()) {

@@ -6,6 +6,7 @@
 //! `(…)`, are read and say nothing to us.
 
 mod chars;
+mod entry;
 mod lines;
 mod mistake;
 mod node;

@@ -2,25 +2,24 @@
 
 use super::mistake;
 use super::reader::Reader;
-use super::word::Place;
-use crate::document::tree::{Node, Scalar, Span, Spanned};
+use crate::document::tree::{Node, Span, Spanned};
 
 /// A node whose end is not read yet.
 pub(super) struct Begun {
-    node: Node,
+    pub(super) node: Node,
     from: usize,
     /// The end of the last part that belongs to it.
-    end: usize,
+    pub(super) end: usize,
     /// Whether `/-` takes it out.
     out: bool,
-    blocks: Blocks,
+    pub(super) blocks: Blocks,
     /// Whether it was told that two of its values are not separated.
-    told: bool,
+    pub(super) told: bool,
 }
 
 /// What blocks a node has so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blocks {
+pub(super) enum Blocks {
     None,
     /// Only such that `/-` takes out.
     Out,
@@ -79,63 +78,6 @@ impl Reader<'_> {
             _ => {}
         }
         String::new()
-    }
-
-    /// A name of something.
-    fn name(&mut self, of: &'static str) -> String {
-        let from = self.at;
-        match self.scalar(Place::Name) {
-            Some(Scalar::Text(text)) => text,
-            Some(Scalar::Integer(_) | Scalar::Number(_) | Scalar::Bool(_) | Scalar::Null) => {
-                let to = self.at;
-                self.report(|text| mistake::not_a_name(of, &text[from..to], from));
-                String::new()
-            }
-            None => String::new(),
-        }
-    }
-
-    /// Moves past a type, `(…)`, which says nothing to us; whether it is one.
-    fn class(&mut self) -> bool {
-        let from = self.at;
-        self.at += 1;
-        self.node_space();
-        if self.peek() == Some(b')') {
-            self.at += 1;
-            let to = self.at;
-            self.report(|_| mistake::empty_type(from, to));
-            return false;
-        }
-        if !self.nothing_follows() {
-            self.name("a type");
-            self.node_space();
-        }
-        if self.peek() == Some(b')') {
-            self.at += 1;
-            return true;
-        }
-        // Something else stands in the parentheses, or they are not closed on this line.
-        let at = self.at;
-        match self.text[at..].find([')', '\n', '{', '}', ';']).filter(|len| self.bytes[at + len] == b')') {
-            Some(len) => {
-                self.at += len + 1;
-                let to = self.at;
-                self.report(|_| mistake::odd_type(from, to));
-            }
-            None => self.report(|_| mistake::open_type(from)),
-        }
-        false
-    }
-
-    /// Whether neither a value nor a name can begin here.
-    #[inline]
-    fn nothing_follows(&self) -> bool {
-        match self.peek() {
-            None | Some(b'{' | b'}' | b';' | b'=' | b')') => true,
-            Some(b'/') => matches!(self.byte(1), Some(b'/' | b'-')),
-            Some(b'\n'..=b'\r' | 0x80..) => self.newline() > 0,
-            Some(_) => false,
-        }
     }
 
     /// Reads a node on, up to its end or up to the beginning of a block.
@@ -229,98 +171,6 @@ impl Reader<'_> {
         }
         self.entry(&mut begun, true);
         Some(begun)
-    }
-
-    /// Reads a value or a property.
-    #[inline]
-    fn entry(&mut self, begun: &mut Begun, out: bool) {
-        let from = self.at;
-        let typed = self.peek() == Some(b'(');
-        let value = self.value();
-        begun.end = self.at;
-        let span = Span::new(from, self.at - from);
-        let value = match value {
-            Some(Scalar::Text(name)) if !typed => {
-                if self.peek() != Some(b'=') {
-                    self.node_space();
-                }
-                if self.peek() == Some(b'=') {
-                    return self.property(begun, Spanned::new(name, span), out);
-                }
-                Scalar::Text(name)
-            }
-            Some(value) => value,
-            None => {
-                begun.told = true;
-                return self.pass_value(begun);
-            }
-        };
-        if !out {
-            begun.node.args.push(Spanned::new(value, span));
-        }
-    }
-
-    /// Reads a property on, at its `=`.
-    fn property(&mut self, begun: &mut Begun, name: Spanned<String>, out: bool) {
-        let equals = self.at;
-        self.at += 1;
-        begun.end = self.at;
-        self.node_space();
-        if self.nothing_follows() {
-            return self.report(|_| mistake::valueless(equals));
-        }
-        let from = name.span.offset as usize;
-        let value = self.value();
-        begun.end = self.at;
-        if let Some(value) = value.filter(|_| !out) {
-            begun.node.props.push((name, Spanned::new(value, Span::new(from, self.at - from))));
-        }
-    }
-
-    /// Moves past the value of a property whose name is none, which was told.
-    fn pass_value(&mut self, begun: &mut Begun) {
-        self.node_space();
-        if self.peek() == Some(b'=') {
-            self.at += 1;
-            self.node_space();
-            if !self.nothing_follows() {
-                self.value();
-            }
-            begun.end = self.at;
-        }
-    }
-
-    /// A value with its type; none if there is no such value, which was told.
-    fn value(&mut self) -> Option<Scalar> {
-        if self.peek() == Some(b'(') {
-            let from = self.at;
-            let typed = self.class();
-            let to = self.at;
-            self.node_space();
-            if self.nothing_follows() {
-                if typed {
-                    self.report(|_| mistake::type_without(from, to));
-                }
-                return None;
-            }
-        }
-        self.scalar(Place::Value)
-    }
-
-    /// Tells of a `=` that no name of a property stands in front of.
-    fn equals(&mut self, begun: &mut Begun) {
-        let (at, end) = (self.at, begun.end);
-        self.at += 1;
-        let alone = begun.node.args.is_empty() && begun.node.props.is_empty() && begun.blocks == Blocks::None;
-        let spaced = at > end || self.blank() > 0;
-        let name = begun.node.name.span;
-        self.report(|text| match alone {
-            true if spaced => mistake::spaced_equals(at),
-            true => mistake::property_as_node(text, name, at),
-            false => mistake::misplaced_equals(at),
-        });
-        // What follows is a value of the node.
-        begun.end = at;
     }
 
     /// Goes on behind a block.

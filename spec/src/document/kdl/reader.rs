@@ -155,6 +155,16 @@ impl<'t> Reader<'t> {
         true
     }
 
+    /// How far a closing mark is, the last of them or the first, if it stands on this line and near.
+    pub(super) fn closed_by(&self, mark: u8, last: bool) -> Option<usize> {
+        const NEAR: usize = 200;
+        let near = &self.bytes[self.at..self.bytes.len().min(self.at + NEAR)];
+        let ends = |byte: &u8| matches!(byte, b'\n' | b'\r' | b'{' | b'}' | b';');
+        let line = &near[..near.iter().position(ends).unwrap_or(near.len())];
+        let mut places = line.iter().enumerate().filter(|(_, byte)| **byte == mark).map(|(at, _)| at);
+        if last { places.next_back() } else { places.next() }
+    }
+
     /// Moves to the end of the line.
     pub(super) fn skip_line(&mut self) {
         while self.newline() == 0 {

@@ -65,7 +65,7 @@ impl<'t> Reader<'t> {
         loop {
             self.skip(chars::WORD);
             match self.peek() {
-                Some(byte) if byte >= 0x80 || byte < b' ' || byte == 0x7f => match self.char().map(kind) {
+                Some(0..0x20 | 0x7f..) => match self.char().map(kind) {
                     Some(Kind::Blank | Kind::Newline) | None => break,
                     Some(Kind::Refused | Kind::Other) => self.pass_char(),
                 },
@@ -105,8 +105,7 @@ impl<'t> Reader<'t> {
     fn bracket(&mut self) -> Option<Scalar> {
         let from = self.at;
         self.at += 1;
-        let line = self.text[from..].find(['\n', '\r', '{', '}', ';']).map_or(self.text.len(), |len| from + len);
-        if let Some(len) = self.text[self.at..line].rfind(']') {
+        if let Some(len) = self.closed_by(b']', true) {
             self.at += len + 1;
         }
         let to = self.at;
