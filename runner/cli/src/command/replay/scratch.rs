@@ -104,6 +104,11 @@ impl Scratch {
         }
         let root = self.repository.workspace.root();
         let governance = Governance::read(root, &self.repository.project, plan, None)?;
+        // Gates decide as for the run of the record; an override that lifted a policy then is used up.
+        let mut gates = governance.policy(&self.repository, None)?;
+        if let Some(mandate) = &mut gates.mandate {
+            mandate.lane = facts.lane;
+        }
         let secret_key = context.home()?.path().join(SECRET_KEY);
         let binary = own_path()?;
         self.first_keys_are_those_of(made, &wanted, &secret_key, &binary)?;
@@ -121,7 +126,7 @@ impl Scratch {
             secret_key,
             binary,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            gates: governance.policy(facts.lane),
+            gates,
             approvals: None,
             clock: Clock::system(),
             before_work: &|| true,
