@@ -55,8 +55,17 @@ pub(super) struct Compared {
     keys: (Option<Digest>, Option<Digest>),
     code: Option<ReasonCode>,
     message: Option<String>,
-    /// Outputs that are not the same: path, digest in the record, digest now, and what differs in a text.
-    outputs: Vec<(String, Option<Digest>, Option<Digest>, Vec<String>)>,
+    outputs: Vec<Unlike>,
+}
+
+/// An output that is not the same.
+struct Unlike {
+    path: String,
+    /// Its digest in the record; none if it is not there.
+    recorded: Option<Digest>,
+    now: Option<Digest>,
+    /// What differs, if both are small texts.
+    lines: Vec<String>,
 }
 
 /// Every stage of a record; where they are too many to be listed in it, from the pages in the store.
@@ -145,16 +154,15 @@ pub(super) fn compare(
     Ok((compared, code))
 }
 
-fn differing(
-    then: &Contents,
-    now: &Contents,
-    recorded: &Store,
-    fresh: &Store,
-) -> Vec<(String, Option<Digest>, Option<Digest>, Vec<String>)> {
+fn differing(then: &Contents, now: &Contents, recorded: &Store, fresh: &Store) -> Vec<Unlike> {
     let paths: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let differs = paths.into_iter().map(|path| (path, then.get(path).copied(), now.get(path).copied()));
-    let differs = differs.filter(|(_, then, now)| then != now);
-    differs.map(|(path, then, now)| (path.clone(), then, now, lines(then, now, recorded, fresh))).collect()
+    let differs = paths.into_iter().filter(|path| then.get(*path) != now.get(*path));
+    differs
+        .map(|path| {
+            let (then, now) = (then.get(path).copied(), now.get(path).copied());
+            Unlike { path: path.clone(), recorded: then, now, lines: lines(then, now, recorded, fresh) }
+        })
+        .collect()
 }
 
 /// What differs between two texts, if both can be had and are small.
@@ -187,8 +195,8 @@ impl Compared {
         if let (State::Failed, Some(message)) = (self.state, &self.message) {
             out.line(plain(&format!("    {message}")));
         }
-        for (path, then, now, lines) in &self.outputs {
-            out.line(plain(&format!("    `{path}` was {}, and is {}", digest(then), digest(now))));
+        for Unlike { path, recorded, now, lines } in &self.outputs {
+            out.line(plain(&format!("    `{path}` was {}, and is {}", digest(recorded), digest(now))));
             lines.iter().for_each(|line| out.line(plain(&format!("      {line}"))));
         }
     }
@@ -198,7 +206,7 @@ impl Compared {
         let outputs = self
             .outputs
             .iter()
-            .map(|(path, then, now, lines)| json!({ "path": path, "recorded": then, "now": now, "lines": lines }));
+            .map(|o| json!({ "path": o.path, "recorded": o.recorded, "now": o.now, "lines": o.lines }));
         json!({
             "stage": self.stage,
             "state": self.state.as_str(),
