@@ -55,18 +55,16 @@ pub(super) struct Compared {
     keys: (Option<Digest>, Option<Digest>),
     code: Option<ReasonCode>,
     message: Option<String>,
-    /// Outputs that are not the same.
-    outputs: Vec<Differs>,
+    outputs: Vec<Unlike>,
 }
 
 /// An output that is not the same.
-struct Differs {
+struct Unlike {
     path: String,
-    /// Its digest in the record; none if it is new.
-    then: Option<Digest>,
-    /// Its digest now; none if it is gone.
+    /// Its digest in the record; none if it is not there.
+    recorded: Option<Digest>,
     now: Option<Digest>,
-    /// What differs in a text.
+    /// What differs, if both are small texts.
     lines: Vec<String>,
 }
 
@@ -156,12 +154,15 @@ pub(super) fn compare(
     Ok((compared, code))
 }
 
-fn differing(then: &Contents, now: &Contents, recorded: &Store, fresh: &Store) -> Vec<Differs> {
+fn differing(then: &Contents, now: &Contents, recorded: &Store, fresh: &Store) -> Vec<Unlike> {
     let paths: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let differs = paths.into_iter().map(|path| (path, then.get(path).copied(), now.get(path).copied()));
-    let differs = differs.filter(|(_, then, now)| then != now);
-    let lines = |then, now| lines(then, now, recorded, fresh);
-    differs.map(|(path, then, now)| Differs { path: path.clone(), then, now, lines: lines(then, now) }).collect()
+    let differs = paths.into_iter().filter(|path| then.get(*path) != now.get(*path));
+    differs
+        .map(|path| {
+            let (then, now) = (then.get(path).copied(), now.get(path).copied());
+            Unlike { path: path.clone(), recorded: then, now, lines: lines(then, now, recorded, fresh) }
+        })
+        .collect()
 }
 
 /// What differs between two texts, if both can be had and are small.
@@ -194,17 +195,18 @@ impl Compared {
         if let (State::Failed, Some(message)) = (self.state, &self.message) {
             out.line(plain(&format!("    {message}")));
         }
-        for Differs { path, then, now, lines } in &self.outputs {
-            out.line(plain(&format!("    `{path}` was {}, and is {}", digest(then), digest(now))));
+        for Unlike { path, recorded, now, lines } in &self.outputs {
+            out.line(plain(&format!("    `{path}` was {}, and is {}", digest(recorded), digest(now))));
             lines.iter().for_each(|line| out.line(plain(&format!("      {line}"))));
         }
     }
 
     /// The stage as JSON.
     pub(super) fn json(&self) -> Value {
-        let outputs = self.outputs.iter().map(
-            |Differs { path, then, now, lines }| json!({ "path": path, "recorded": then, "now": now, "lines": lines }),
-        );
+        let outputs = self
+            .outputs
+            .iter()
+            .map(|o| json!({ "path": o.path, "recorded": o.recorded, "now": o.now, "lines": o.lines }));
         json!({
             "stage": self.stage,
             "state": self.state.as_str(),

@@ -107,6 +107,7 @@ impl Scratch {
         }
         let root = self.repository.workspace.root();
         let governance = Governance::read(root, &self.repository.project, plan, None)?;
+        // Gates decide as for the run of the record; an override that lifted a policy then is used up.
         let secret_key = context.home()?.path().join(SECRET_KEY);
         let binary = own_path()?;
         self.first_keys_are_those_of(made, &wanted, &secret_key, &binary)?;
