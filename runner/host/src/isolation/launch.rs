@@ -61,7 +61,7 @@ pub(crate) fn run(invocation: &Invocation<'_>, confined: Confined<'_>, waker: &W
     Ok(reason)
 }
 
-/// Sets a confinement up and starts nothing in it.
+/// Has a launcher set a level up, and start nothing.
 pub(super) fn try_out(level: Isolation) -> Result<(), String> {
     let folders = tempfile::tempdir().map_err(|e| e.to_string())?;
     let folder = |name: &str| {

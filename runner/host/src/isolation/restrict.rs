@@ -13,7 +13,7 @@ use rustix::thread::{
 
 use super::order::{Order, Setup};
 use super::supervise::Launcher;
-use super::{DEVICES, FOLDER, roots};
+use super::{DEVICES, FOLDER, roots, syscalls};
 
 /// The rules that have to be enforceable: everything about contents and names of files (Linux 6.2).
 const NEEDED: ABI = ABI::V3;
@@ -88,18 +88,40 @@ impl Readable {
 /// # Errors
 /// What this kernel cannot enforce.
 pub(super) fn files(order: &Order, launcher: &Launcher) -> Result<(), String> {
-    rules(order, launcher)
-        .map_err(|e| format!("Landlock cannot be used; ABI 3 is needed, which Linux has from 6.2 on ({e})"))
+    rules(order, launcher).map_err(|e| unusable(&e))
 }
 
-fn rules(order: &Order, launcher: &Launcher) -> Result<(), RulesetError> {
-    let mut rules = Ruleset::default()
+fn unusable(error: &RulesetError) -> String {
+    format!("Landlock cannot be used; ABI 3 is needed, which Linux has from 6.2 on ({error})")
+}
+
+/// Gives up, in a thread that ends, whatever a confined stage does without.
+///
+/// # Errors
+/// What this kernel cannot enforce.
+pub(super) fn try_out() -> Result<(), String> {
+    let all = || {
+        give_up(KEPT)?;
+        nothing().and_then(RulesetCreated::restrict_self).map_err(|e| unusable(&e))?;
+        syscalls::refuse(false, false)
+    };
+    let panicked = |_| Err("the thread that tries it out ended".to_owned());
+    std::thread::scope(|scope| scope.spawn(all).join().unwrap_or_else(panicked))
+}
+
+/// Rules that allow nothing yet.
+fn nothing() -> Result<RulesetCreated, RulesetError> {
+    Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(NEEDED))?
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(WANTED))?
         .scope(Scope::from_all(WANTED))?
-        .create()?;
+        .create()
+}
+
+fn rules(order: &Order, launcher: &Launcher) -> Result<(), RulesetError> {
+    let mut rules = nothing()?;
     let read = AccessFs::ReadFile | AccessFs::ReadDir | AccessFs::Execute;
     let write = AccessFs::from_all(WANTED) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;

@@ -68,7 +68,7 @@ fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String
     kernel::mind_closed_pipes();
     let Ok(setup) = runner.receive() else { return Ok(()) };
     let launcher = prepare(&setup)?;
-    syscalls::refuse(setup.hermetic, setup.network).map_err(|e| format!("seccomp filters cannot be used ({e})"))?;
+    syscalls::refuse(setup.hermetic, setup.network)?;
     supervise::serve(launcher, runner);
     Ok(())
 }
