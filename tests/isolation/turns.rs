@@ -59,7 +59,8 @@ fn a_stage_sees_nothing_of_the_one_before_it() {
         let mess = if level == "hermetic" { format!("{MESS}{DEEP_MESS}") } else { MESS.to_owned() };
         let clean = seen_after(level, "true", "");
         assert!(clean.contains("open 0\nopen 1\nopen 2\n"), "{clean}");
-        let after = seen_after(level, &format!("{mess}echo made > o"), "memory \"512MiB\"; env \"LEFT\" \"2\"; out \"o\"");
+        let after =
+            seen_after(level, &format!("{mess}echo made > o"), "memory \"512MiB\"; env \"LEFT\" \"2\"; out \"o\"");
         assert_eq!(after, clean, "{level}");
     }
 }

@@ -41,6 +41,10 @@ pub use shim::{ARGUMENT, shim};
 
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].
 pub const FOLDER: &str = "/orgo";
+/// Where it has its temporary files there.
+const TEMPORARY: &str = "/tmp";
+/// Where its processes find memory that they share there.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// What is kept away from one stage, and what is not.
 #[derive(Debug, Clone)]

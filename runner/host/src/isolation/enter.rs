@@ -64,7 +64,9 @@ fn become_stage(order: &Order, launcher: &Launcher, folder: &Path, program: Opti
     descriptors().map_err(at("its descriptors cannot be opened"))?;
     if launcher.hermetic {
         kernel::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC).map_err(at("namespaces of its own"))?;
-        root::share_memory().map_err(at("memory of its own that processes share"))?;
+        if !launcher.is_for_one {
+            root::share_memory(Path::new("/")).map_err(at("memory of its own that processes share"))?;
+        }
     }
     setpgid(None, None).map_err(at("a process group of its own"))?;
     chdir(folder).map_err(at("its working folder cannot be entered"))?;

@@ -14,12 +14,17 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::{FOLDER, SHARED_MEMORY, TEMPORARY};
+
 /// The longest message, in bytes.
 const MAX: usize = 64 << 20;
 /// Bytes of the length in front of a message.
 const LENGTH: usize = 4;
 /// How much is read at once.
 const PIECE: usize = 16 << 10;
+
+/// What is a hermetic stage's own.
+const EMPTIED: [&str; 3] = [FOLDER, SHARED_MEMORY, TEMPORARY];
 
 /// What all stages of a launcher have in common.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +39,14 @@ pub(super) struct Setup {
     pub(super) temporary: PathBuf,
     pub(super) mount_point: PathBuf,
     pub(super) programs: Vec<PathBuf>,
+}
+
+impl Setup {
+    /// Whether a launcher can have one stage only: declared programs lie in folders that are emptied before each stage.
+    pub(super) fn is_for_one(&self) -> bool {
+        let is_emptied = |program: &PathBuf| EMPTIED.iter().any(|folder| program.starts_with(folder));
+        self.hermetic && self.programs.iter().any(is_emptied)
+    }
 }
 
 /// What the runner says after the setup.

@@ -13,7 +13,7 @@ use rustix::thread::{
 
 use super::order::{Order, Setup};
 use super::supervise::Launcher;
-use super::{DEVICES, FOLDER, roots, syscalls};
+use super::{DEVICES, FOLDER, SHARED_MEMORY, TEMPORARY, roots, syscalls};
 
 /// The rules that have to be enforceable: everything about contents and names of files (Linux 6.2).
 const NEEDED: ABI = ABI::V3;
@@ -127,7 +127,7 @@ fn rules(order: &Order, launcher: &Launcher) -> Result<(), RulesetError> {
     let device = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
     let open = |paths: &[PathBuf]| paths.iter().filter_map(|path| Place::open(path)).collect::<Vec<_>>();
     let (programs, writable) = if launcher.hermetic {
-        (Vec::new(), open(&[FOLDER.into(), "/tmp".into(), "/dev/shm".into()]))
+        (Vec::new(), open(&[FOLDER.into(), TEMPORARY.into(), SHARED_MEMORY.into()]))
     } else {
         (open(&order.programs), open(&[order.folder.clone(), order.temporary.clone()]))
     };

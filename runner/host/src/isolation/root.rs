@@ -29,7 +29,7 @@ use rustix::system::sethostname;
 
 use super::namespaces::USER;
 use super::order::Setup;
-use super::{DEVICES, FOLDER, roots};
+use super::{DEVICES, FOLDER, SHARED_MEMORY, TEMPORARY, roots};
 
 /// The host name that every hermetic stage sees.
 const HOST: &[u8] = b"orgo";
@@ -52,8 +52,8 @@ pub(super) fn enter(setup: &Setup) -> Result<OwnedFd, String> {
     base(root).map_err(at("a file system in memory"))?;
     toolchain(setup, root).map_err(at("the toolchain, read-only"))?;
     identity(setup, root).map_err(at("its `/etc`"))?;
-    devices(root).map_err(at("its devices"))?;
-    let own = [(&setup.folder, &FOLDER[1..]), (&setup.temporary, "tmp")];
+    devices(setup, root).map_err(at("its devices"))?;
+    let own = [(&setup.folder, &FOLDER[1..]), (&setup.temporary, &TEMPORARY[1..])];
     own.iter().try_for_each(|(from, to)| bind(from, &root.join(to))).map_err(at("its working folder"))?;
     programs(setup, root).map_err(at("declared programs"))?;
     let processes = processes(root).map_err(at("its own `/proc`, which some containers forbid"))?;
@@ -62,9 +62,9 @@ pub(super) fn enter(setup: &Setup) -> Result<OwnedFd, String> {
     Ok(processes)
 }
 
-/// Mounts what processes of one stage share in memory. It is gone with the namespace of mounts.
-pub(super) fn share_memory() -> rustix::io::Result<()> {
-    memory(Path::new("/dev/shm"), c"mode=1777,size=25%")
+/// Mounts what processes of one stage share in memory, in a root. It is gone with the namespace of mounts.
+pub(super) fn share_memory(root: &Path) -> rustix::io::Result<()> {
+    memory(&below(root, Path::new(SHARED_MEMORY)), c"mode=1777,size=25%")
 }
 
 fn base(root: &Path) -> io::Result<()> {
@@ -190,11 +190,12 @@ fn identity(setup: &Setup, root: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn devices(root: &Path) -> io::Result<()> {
-    fs::create_dir_all(root.join("dev/shm"))?;
+fn devices(setup: &Setup, root: &Path) -> io::Result<()> {
+    fs::create_dir_all(below(root, Path::new(SHARED_MEMORY)))?;
     DEVICES.iter().try_for_each(|device| bind(Path::new(device), &below(root, Path::new(device))))?;
     let own = [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")];
-    own.iter().try_for_each(|(name, target)| symlink(target, root.join("dev").join(name)))
+    own.iter().try_for_each(|(name, target)| symlink(target, root.join("dev").join(name)))?;
+    if setup.is_for_one() { Ok(share_memory(root)?) } else { Ok(()) }
 }
 
 /// Mounts `/proc` for stages, in which the launcher is not to be seen; comes back with one that has no other place.

@@ -23,6 +23,8 @@ const ORPHANS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 pub(super) struct Launcher {
     pub(super) own: Pid,
     pub(super) hermetic: bool,
+    /// Whether it takes no second order.
+    pub(super) is_for_one: bool,
     pub(super) readable: Readable,
     /// What a child says that did not become a stage. Stages do not have it.
     pub(super) to_tell: OwnedFd,
@@ -41,7 +43,16 @@ impl Launcher {
         let (told, to_tell) = pipe.map_err(|e| format!("a pipe cannot be made ({e})"))?;
         let told = Connection::new(told.into());
         let readable = Readable::new(setup);
-        Ok(Self { own: getpid(), hermetic: setup.hermetic, readable, to_tell, told, processes, network })
+        Ok(Self {
+            own: getpid(),
+            hermetic: setup.hermetic,
+            is_for_one: setup.is_for_one(),
+            readable,
+            to_tell,
+            told,
+            processes,
+            network,
+        })
     }
 
     /// Where a stage stands.
@@ -69,7 +80,9 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
             End::Code(enter::NOT_A_STAGE) => launcher.told.receive().unwrap_or(End::Code(enter::NOT_A_STAGE)),
             End::Code(_) | End::Signal(_) | End::Unavailable(_) | End::NotStarted(_) => end,
         };
-        let as_new = launcher.processes.count_anew() && launcher.network.as_mut().is_none_or(Untouched::renew);
+        let as_new = !launcher.is_for_one
+            && launcher.processes.count_anew()
+            && launcher.network.as_mut().is_none_or(Untouched::renew);
         if order::send(runner.socket(), &Reply { end, spent: !as_new }).is_err() || !as_new {
             return;
         }
