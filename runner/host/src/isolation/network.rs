@@ -8,7 +8,9 @@
 //! the table of UNIX sockets, or a counter. So the counters and the table are compared with those of the new
 //! namespace, and a stage that left a trace was the last one in it.
 
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sendto, socket_with};
@@ -19,24 +21,66 @@ use super::kernel;
 /// What the kernel counts in a network namespace, and its UNIX sockets.
 const TRACES: [&str; 5] = ["/proc/net/dev", "/proc/net/snmp", "/proc/net/snmp6", "/proc/net/netstat", "/proc/net/unix"];
 
+/// How much is read at once: more than each of them has in an unused namespace.
+const PIECE: usize = 32 << 10;
+
 /// What a network namespace looks like that nobody has used.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Untouched([Vec<u8>; 5]);
+#[derive(Debug, Default)]
+pub(super) struct Untouched {
+    /// The tables, open, and what they say. One that this machine does not have says nothing.
+    tables: Vec<(File, Vec<u8>)>,
+}
 
 impl Untouched {
-    /// What this one looks like now. A table that this machine does not have is the same every time.
-    pub(super) fn now() -> Self {
-        Self(TRACES.map(|path| std::fs::read(path).unwrap_or_default()))
+    /// What the one of this process looks like now.
+    ///
+    /// # Errors
+    /// What the machine refuses.
+    pub(super) fn now() -> io::Result<Self> {
+        let mut tables = Vec::with_capacity(TRACES.len());
+        for path in TRACES {
+            match File::open(path) {
+                Ok(table) => tables.push((table, Vec::new())),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+        tables.iter_mut().try_for_each(|(table, says)| read(table, says))?;
+        Ok(Self { tables })
+    }
+
+    /// Whether it looks as it did.
+    fn is_untouched(&self) -> bool {
+        let mut now = Vec::new();
+        self.tables.iter().all(|(table, says)| read(table, &mut now).is_ok() && now == *says)
     }
 
     /// Leaves the namespace for a new one if somebody has used it; says whether this process is in an unused one now.
     pub(super) fn renew(&mut self) -> bool {
-        if *self == Self::now() {
+        if self.is_untouched() {
             return true;
         }
-        let renewed = kernel::unshare(UnshareFlags::NEWNET).is_ok() && raise_loopback().is_ok();
-        *self = Self::now();
-        renewed
+        *self = Self::default(); // an open table keeps the namespace
+        let new = || {
+            kernel::unshare(UnshareFlags::NEWNET)?;
+            raise_loopback()?;
+            Self::now()
+        };
+        new().map(|new| *self = new).is_ok()
+    }
+}
+
+/// Reads a table from its beginning.
+fn read(table: &File, says: &mut Vec<u8>) -> io::Result<()> {
+    says.clear();
+    loop {
+        let had = says.len();
+        says.resize(had + PIECE, 0);
+        let more = table.read_at(&mut says[had..], u64::try_from(had).map_err(io::Error::other)?);
+        says.truncate(had + more.as_ref().map_or(0, |more| *more));
+        if more? == 0 {
+            return Ok(());
+        }
     }
 }
 

@@ -83,7 +83,8 @@ fn init(setup: &Setup) -> Result<Launcher, String> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let processes = Processes::of_namespace(root::enter(setup)?);
     restrict::give_up(INIT_KEPT)?;
-    let network = if setup.network { None } else { Some(Untouched::now()) };
+    let network = if setup.network { Ok(None) } else { Untouched::now().map(Some) };
+    let network = network.map_err(|e| format!("what a network namespace counts cannot be read ({e})"))?;
     Launcher::new(setup, processes, network)
 }
 
