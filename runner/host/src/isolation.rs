@@ -19,6 +19,7 @@ mod hint;
 mod kernel;
 pub(crate) mod launch;
 mod limits;
+mod memory;
 mod namespaces;
 mod network;
 mod order;

@@ -16,7 +16,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::order::{self, End, Order};
 use super::supervise::Launcher;
-use super::{kernel, limits, restrict, root};
+use super::{kernel, limits, restrict};
 
 /// The exit code of a child that did not become a stage, and has said why.
 pub(super) const NOT_A_STAGE: i32 = 125;
@@ -63,10 +63,7 @@ fn become_stage(order: &Order, launcher: &Launcher, folder: &Path, program: Opti
     let at = |what: &'static str| move |e: rustix::io::Errno| End::Unavailable(format!("{what} ({e})"));
     descriptors().map_err(at("its descriptors cannot be opened"))?;
     if launcher.hermetic {
-        kernel::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC).map_err(at("namespaces of its own"))?;
-        if !launcher.is_for_one {
-            root::share_memory(Path::new("/")).map_err(at("memory of its own that processes share"))?;
-        }
+        kernel::unshare(UnshareFlags::NEWIPC).map_err(at("messages of its own"))?;
     }
     setpgid(None, None).map_err(at("a process group of its own"))?;
     chdir(folder).map_err(at("its working folder cannot be entered"))?;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `/orgo` | the working folder |
 //! | `/tmp` | its own |
-//! | `/dev/shm` | made for each stage |
+//! | `/dev/shm` | another one after each stage that used it |
 //! | `/proc` | its own processes, read-only |
 //! | `/dev` | `null`, `zero`, `full`, `random`, `urandom`, its own descriptors |
 //! | `/etc` | one user, one group, the loopback; cache of the loader, alternatives |
@@ -13,7 +13,6 @@
 //! It is a file system in memory, made once for a launcher and used by one stage after the other, who cannot change it. It is
 //! mounted where no other process sees it, and gone with the last process.
 
-use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -29,7 +28,7 @@ use rustix::system::sethostname;
 
 use super::namespaces::USER;
 use super::order::Setup;
-use super::{DEVICES, FOLDER, SHARED_MEMORY, TEMPORARY, roots};
+use super::{DEVICES, FOLDER, SHARED_MEMORY, TEMPORARY, memory, roots};
 
 /// The host name that every hermetic stage sees.
 const HOST: &[u8] = b"orgo";
@@ -62,18 +61,9 @@ pub(super) fn enter(setup: &Setup) -> Result<OwnedFd, String> {
     Ok(processes)
 }
 
-/// Mounts what processes of one stage share in memory, in a root. It is gone with the namespace of mounts.
-pub(super) fn share_memory(root: &Path) -> rustix::io::Result<()> {
-    memory(&below(root, Path::new(SHARED_MEMORY)), c"mode=1777,size=25%")
-}
-
 fn base(root: &Path) -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    Ok(memory(root, c"mode=0755,size=16m")?)
-}
-
-fn memory(at: &Path, options: &CStr) -> rustix::io::Result<()> {
-    mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)
+    Ok(mount("tmpfs", root, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755,size=16m")?)
 }
 
 /// Host roots, read-only; the project is hidden if it lies in one.
@@ -191,11 +181,12 @@ fn identity(setup: &Setup, root: &Path) -> io::Result<()> {
 }
 
 fn devices(setup: &Setup, root: &Path) -> io::Result<()> {
-    fs::create_dir_all(below(root, Path::new(SHARED_MEMORY)))?;
+    let shared = below(root, Path::new(SHARED_MEMORY));
+    fs::create_dir_all(&shared)?;
     DEVICES.iter().try_for_each(|device| bind(Path::new(device), &below(root, Path::new(device))))?;
     let own = [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")];
     own.iter().try_for_each(|(name, target)| symlink(target, root.join("dev").join(name)))?;
-    if setup.is_for_one() { Ok(share_memory(root)?) } else { Ok(()) }
+    if setup.is_for_one() { Ok(memory::mount_at(&shared)?) } else { Ok(()) }
 }
 
 /// Mounts `/proc` for stages, in which the launcher is not to be seen; comes back with one that has no other place.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process_group, pidfd_open, wait};
 
+use super::memory::Unused;
 use super::network::Untouched;
 use super::order::{self, Connection, End, Message, Order, Reply, Setup};
 use super::processes::Processes;
@@ -24,13 +25,14 @@ pub(super) struct Launcher {
     pub(super) own: Pid,
     pub(super) hermetic: bool,
     /// Whether it takes no second order.
-    pub(super) is_for_one: bool,
+    is_for_one: bool,
     pub(super) readable: Readable,
     /// What a child says that did not become a stage. Stages do not have it.
     pub(super) to_tell: OwnedFd,
     told: Connection<std::fs::File>,
     processes: Processes,
     network: Option<Untouched>,
+    memory: Option<Unused>,
 }
 
 impl Launcher {
@@ -43,6 +45,9 @@ impl Launcher {
         let (told, to_tell) = pipe.map_err(|e| format!("a pipe cannot be made ({e})"))?;
         let told = Connection::new(told.into());
         let readable = Readable::new(setup);
+        let of_many = setup.hermetic && !setup.is_for_one();
+        let memory = if of_many { Unused::new().map(Some) } else { Ok(None) };
+        let memory = memory.map_err(|e| format!("memory that processes share cannot be had ({e})"))?;
         Ok(Self {
             own: getpid(),
             hermetic: setup.hermetic,
@@ -52,6 +57,7 @@ impl Launcher {
             told,
             processes,
             network,
+            memory,
         })
     }
 
@@ -69,6 +75,7 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
             Ok(Message::Signal(_)) => continue, // its stage has ended
             Err(_) => return,
         };
+        launcher.memory.iter_mut().for_each(Unused::begin);
         let end = match enter::start(&order, &launcher) {
             Ok(stage) => attend(stage, runner),
             Err(end) => Some(end),
@@ -82,7 +89,8 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
         };
         let as_new = !launcher.is_for_one
             && launcher.processes.count_anew()
-            && launcher.network.as_mut().is_none_or(Untouched::renew);
+            && launcher.network.as_mut().is_none_or(Untouched::renew)
+            && launcher.memory.as_mut().is_none_or(Unused::renew);
         if order::send(runner.socket(), &Reply { end, spent: !as_new }).is_err() || !as_new {
             return;
         }
