@@ -183,8 +183,12 @@ fn what_comes_last_runs_after_an_interrupt_and_its_own_failure_counts() {
     repo.write("orgo.kdl", "project \"test\"\n");
     let (began, told) = (repo.beside("began"), repo.beside("told"));
     let body = [
-        shell("a", &format!("echo now > {}; sleep 60", began.display()), "out \"o\""),
-        shell("report", &format!("cat .orgo/results.json > {}; echo >> {0}; exit 1", told.display()), "finally #true"),
+        shell("a", &format!("echo now > {}; sleep 60", began.display()), "isolation \"open\"; out \"o\""),
+        shell(
+            "report",
+            &format!("cat .orgo/results.json > {}; echo >> {0}; exit 1", told.display()),
+            "isolation \"open\"; finally #true",
+        ),
     ];
     repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ {} }}\n", body.concat()));
     repo.commit("first");
