@@ -156,7 +156,7 @@ fn cancelled_stages_are_told_and_ended() {
 fn many_workers_have_launchers_beside_each_other() {
     let stage = |n: usize| {
         let level = ["confined", "hermetic", "open"][n % 3];
-        let network = if n % 4 == 0 { "network \"host\";" } else { "" };
+        let network = if n.is_multiple_of(4) { "network \"host\";" } else { "" };
         let script = format!("echo {n} > $TMPDIR/t; sleep 0.0{}; cat $TMPDIR/t > o; ls -A $TMPDIR >> o", n % 7);
         let script =
             if level == "confined" { script } else { script.replace("$TMPDIR/t", "./t").replace("$TMPDIR", "t") };
