@@ -227,7 +227,7 @@ fn a_stage_that_outlives_its_run_does_not_disturb_the_next_one() {
     repo.write("busy", "yes\n");
     repo.write(
         "pipelines/p.kdl",
-        &format!("pipeline \"p\" {{ stage \"s\" {{ files \"busy\"; run \"sh\" \"-c\" {script:?}; out \"o\" }} }}"),
+        &format!("pipeline \"p\" {{ stage \"s\" {{ files \"busy\"; run \"sh\" \"-c\" {script:?}; out \"o\"; isolation \"open\" }} }}"),
     );
     let mut child = repo.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait_for(|| fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));

@@ -158,13 +158,10 @@ fn hooks_of_the_repository_never_run() {
     assert!(!trap.exists());
 }
 
-#[test]
-fn a_run_that_was_killed_is_on_record_as_abandoned() {
-    let (repo, _) = with_remote();
-    repo.write(
-        "pipelines/p.kdl",
-        r#"pipeline "p" { stage "s" { files "input"; run "sh" "-c" "test -e slow && sleep 300; cat input > o"; files "slow*"; tool "cat" "sleep" "test"; out "o" } }"#,
-    );
+const SLOW: &str = r#"pipeline "p" { stage "s" { files "input"; run "sh" "-c" "test -e slow && sleep 300; cat input > o"; files "slow*"; tool "cat" "sleep" "test"; out "o" } }"#;
+
+/// A run that is killed while its stage runs, for as long as there is a file `slow`.
+fn killed(repo: &Repo) {
     repo.write("slow", "");
     repo.commit("slow");
     let mut child = repo.start(&["run"]);
@@ -182,6 +179,27 @@ fn a_run_that_was_killed_is_on_record_as_abandoned() {
     assert_eq!(open["counts"]["open_runs"], 1);
     std::fs::remove_file(repo.root().join("slow")).unwrap();
     repo.commit("fast");
+}
+
+#[test]
+fn a_run_that_had_nothing_to_do_ends_what_a_killed_one_left_open() {
+    let (repo, _) = with_remote();
+    repo.write("pipelines/p.kdl", SLOW);
+    repo.commit("the pipeline");
+    repo.orgo(&["run"]).ok();
+    killed(&repo);
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!((&run["ran"], &run["record"]["confirmed"]), (&0.into(), &false.into()), "{run}");
+    let report = repo.orgo(&["verify", "--json", "--full"]).ok().json();
+    assert_eq!((&report["counts"]["records"]["abandoned"], &report["counts"]["open_runs"]), (&1.into(), &0.into()));
+    assert_eq!(report["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn a_run_that_was_killed_is_on_record_as_abandoned() {
+    let (repo, _) = with_remote();
+    repo.write("pipelines/p.kdl", SLOW);
+    killed(&repo);
     repo.orgo(&["run"]).ok();
     let report = repo.orgo(&["verify", "--json", "--full"]).ok().json();
     assert_eq!(report["counts"]["records"]["abandoned"], 1, "{report}");

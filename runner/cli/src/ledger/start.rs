@@ -1,7 +1,7 @@
 //! The start of a protected run, on record before its first work; and the end of those that nobody ended.
 
 use orgo_host::clock::{moment, rfc3339};
-use orgo_host::ledger::{Append, Entry, Head};
+use orgo_host::ledger::{Append, Entry};
 use orgo_spec::record::{
     AbandonedFacts, AbandonedRecord, AbandonedRun, Lane, StartedFacts, StartedRecord, StartedRun, Statement,
 };
@@ -45,10 +45,7 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
     });
     let statement = started.to_bytes().expect("a start has small numbers");
     let id = Digest::of(&statement);
-    let mut entries = match desk.ledger.head()? {
-        Some(head) => abandoned(about, &head, workspace, now_ms)?,
-        None => Vec::new(),
-    };
+    let mut entries = abandoned(about, now_ms)?;
     let lost = entries.len();
     entries.push(Entry::new::<StartedRecord>(statement, Vec::new()));
     let facts = &started.predicate.facts;
@@ -66,11 +63,16 @@ pub(crate) fn start(about: &About<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The records of the runs that will not end any more.
-fn abandoned(about: &About<'_>, head: &Head, workspace: Digest, now_ms: i64) -> Result<Vec<Entry>, Failure> {
+/// The records of the runs that will not end any more; none unless the run is protected.
+///
+/// # Errors
+/// [`Failure`] if the ledger cannot be read.
+pub(super) fn abandoned(about: &About<'_>, now_ms: i64) -> Result<Vec<Entry>, Failure> {
     let mut entries = Vec::new();
+    let (Lane::Protected, Some(head)) = (about.desk.lane, about.desk.ledger.head()?) else { return Ok(entries) };
+    let workspace = orgo_host::machine::place(about.state);
     let now = moment(now_ms / 1000);
-    for open in about.desk.ledger.open_runs(head)? {
+    for open in about.desk.ledger.open_runs(&head)? {
         let run = &open.predicate.run;
         if run.expires_at >= now && run.workspace != workspace {
             continue;

@@ -21,6 +21,7 @@ use orgo_spec::{Digest, ReasonCode};
 use super::assemble::{About, assemble, keys};
 use super::lane::Desk;
 use super::repeat::Repetition;
+use super::start::abandoned;
 use crate::failure::{Class, Failure};
 
 /// What became of a run in the ledger.
@@ -80,7 +81,10 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         ("Source-Dirty".to_owned(), facts.source.dirty.to_string()),
     ];
     let id = Digest::of(&statement);
-    let mut entries = signed(about, outcome)?;
+    // A run that had nothing to do began nothing, and ends what others left open all the same.
+    let is_first = about.started.get().is_none();
+    let mut entries = if is_first { abandoned(about, outcome.ended_ms)? } else { Vec::new() };
+    entries.extend(signed(about, outcome)?);
     entries.extend(used(about, outcome));
     entries.push(Entry::new::<BuildRecord>(statement, assembly.evidence));
     let append = Append { entries, subject: assembly.headline, trailers, seconds: outcome.ended_ms / 1000 };
