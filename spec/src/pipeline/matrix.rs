@@ -115,7 +115,11 @@ impl Matrix {
     /// Decodes an `exclude` or `include` node.
     fn combination(&self, node: &Node, problems: &mut Problems) -> Option<Combination> {
         let mut values: Vec<(usize, Spanned<Name>)> = Vec::new();
-        for (name, value) in &node.props {
+        // Where the syntax knows no properties, a child with one value is the same.
+        let is_pair = |n: &&Node| n.args.len() == 1 && n.props.is_empty() && n.children.is_empty();
+        let children = node.children.iter().filter(is_pair).map(|n| (&n.name, &n.args[0]));
+        let has_others = !node.children.iter().all(|n| is_pair(&n));
+        for (name, value) in node.props.iter().map(|(name, value)| (name, value)).chain(children) {
             let Some(at) = self.axes.iter().position(|axis| *axis.name == **name) else {
                 let message = format!("no axis is called `{}`", **name);
                 let problem = Problem::new(ReasonCode::DocumentInvalid, message, name.span);
@@ -134,7 +138,7 @@ impl Matrix {
             };
             values.push((at, Spanned::new(text, value.span)));
         }
-        if values.is_empty() || !node.args.is_empty() || !node.children.is_empty() {
+        if values.is_empty() || !node.args.is_empty() || has_others {
             let example = self.axes.first().map_or("axis", |a| a.name.as_str());
             let message = format!("`{}` names axes and their values", *node.name);
             problems.push(
