@@ -87,6 +87,18 @@ fn a_damaged_object_never_reaches_a_stage_and_is_healed_from_the_result_that_is_
 }
 
 #[test]
+fn a_damaged_object_of_a_source_is_healed_from_the_source() {
+    let repo = two_in_a_row();
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    repo.orgo(&["run"]).ok(); // from here on, the source is known by its stamp
+    let object = damage(&repo, "one\n");
+    let run = repo.orgo(&["run", "--force", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:ran", "b:ran"]);
+    assert_eq!(repo.read("out/p/b/o"), "content\none\n");
+    assert_eq!(std::fs::read_to_string(&object).unwrap(), "one\n");
+}
+
+#[test]
 fn a_result_that_is_damaged_in_the_store_and_where_it_is_shown_is_made_again() {
     let repo = two_in_a_row();
     damage(&repo, "content\n");
@@ -105,7 +117,7 @@ fn two_in_a_row() -> Repo {
             stage "b" { from "a"; files "more"; run "sh" "-c" "cat in/a/o more > o"; tool "cat"; out "o" }
         }"#,
     );
-    repo.write("more", "1");
+    repo.write("more", "one\n");
     repo.orgo(&["run"]).ok();
     repo
 }

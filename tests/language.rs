@@ -241,3 +241,37 @@ fn the_example_of_variants_holds() {
     assert_eq!(run(&["-p", "greeting=goodbye"])["ran"], 9);
     repo.orgo(&["run", "-p", "greeting=hi"]).exits(2);
 }
+
+#[test]
+fn the_example_of_limits_holds() {
+    let repo = Repo::example("limits");
+    let run = |said: &str, args: &[&str]| {
+        let done = repo.orgo_with(&[&["run", "--json"], args].concat(), &[("ORGO_EXAMPLE", said)]).ok().json();
+        (done["ran"].as_u64().unwrap(), repo.read("out/limits/answers/answers.txt"))
+    };
+    let (ran, said) = run("hello", &[]);
+    assert_eq!(ran, 9, "six questions and three more");
+    for line in [
+        "home: out of reach",
+        "its-input: an input",
+        "its-input: this stage gets: an input",
+        "network: out of reach",
+        "network: this stage gets: out of reach",
+        "folder: ask.sh input.txt ",
+        "/orgo",
+        "hello",
+    ] {
+        assert!(said.lines().any(|l| l == line), "`{line}` in\n{said}");
+    }
+    assert_eq!(run("hello", &[]).0, 0);
+    let (ran, said) = run("goodbye", &[]);
+    assert!(ran == 2 && said.ends_with("goodbye\n"), "{ran} {said}");
+    // With a network it is another stage: nothing that was made with one is used without one.
+    let pipeline = repo.read("pipelines/limits.yaml");
+    repo.write("pipelines/limits.yaml", &pipeline.replace("network: none", "network: host"));
+    let (ran, said) = run("goodbye", &[]);
+    assert!(ran == 7 && said.contains("network: in reach\n"), "{ran} {said}");
+    repo.write("pipelines/limits.yaml", &pipeline);
+    let (ran, said) = run("goodbye", &[]);
+    assert!(ran == 0 && said.contains("network: out of reach\n"), "{ran} {said}");
+}

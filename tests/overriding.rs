@@ -106,6 +106,8 @@ fn two_people_lift_a_policy_once_and_the_record_says_so() {
     assert!(repo.git(&["log", "-1", "--format=%s", "orgo/audit"]).contains("PASS OVERRIDE no-packs"));
     let report = repo.orgo(&["verify", "--full", "--json"]).ok().json();
     assert_eq!((&report["findings"], &report["counts"]["records"]["override"]), (&json!([]), &json!(1)), "{report}");
+    let replayed = repo.orgo(&["replay", "latest", "--json"]).exits(4).json();
+    assert_eq!(replayed["problems"][0]["code"], "REPLAY_IMPOSSIBLE", "{replayed}");
     // What it lifted once it lifts no more.
     assert_eq!(overrides(&repo)["overrides"][0]["code"], "OVERRIDE_SPENT");
     repo.orgo(&["run"]).exits(1);

@@ -79,6 +79,38 @@ fn results_that_were_deleted_or_edited_are_restored() {
 }
 
 #[test]
+fn results_of_stages_that_are_not_declared_any_more_are_not_shown() {
+    let repo = fan_in();
+    repo.orgo(&["run"]).ok();
+    let kept: Vec<&str> = FAN_IN.lines().filter(|line| !line.contains("\"join\"")).collect();
+    repo.write("pipelines/p.kdl", &kept.join("\n"));
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit"]);
+    assert!(!repo.exists("out/p/join") && repo.exists("out/p/a/up"));
+    // What is remembered of the others stays: it answers even where the cache is empty.
+    std::fs::remove_dir_all(repo.root().join(".orgo/store/actions")).unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit"]);
+    repo.write("pipelines/p.kdl", FAN_IN);
+    repo.orgo(&["run"]).ok();
+    assert_eq!(repo.read("out/p/join/all"), "ONE\ntwo\n");
+}
+
+#[test]
+fn a_result_that_another_key_made_as_well_is_shown_without_its_object() {
+    let repo = fan_in();
+    let result = repo.root().join(".orgo/store/sha256");
+    let digest = orgo_spec::Digest::of(b"ONE\n").hex();
+    repo.orgo(&["run"]).ok();
+    repo.write("a.txt", "One\n");
+    repo.orgo(&["run"]).ok();
+    repo.write("a.txt", "one\n");
+    std::fs::remove_file(result.join(&digest[..2]).join(&digest[2..])).unwrap();
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&run), ["a:hit", "b:hit", "join:hit"]);
+}
+
+#[test]
 fn writing_to_results_never_reaches_the_store() {
     use std::io::Write;
     let repo = fan_in();
@@ -221,6 +253,32 @@ fn a_stage_that_makes_something_else_every_time_is_found_by_repeating_it() {
     );
     assert!(done.stderr.contains("`d/b` was sha256:"), "{}", done.stderr);
     assert!(!done.stderr.contains("`d/a`"), "{}", done.stderr);
+    assert!(done.stderr.contains("`clock` is not the same every time"), "{}", done.stderr);
+    let explain = repo.orgo(&["explain", "clock", "--json"]).ok().json();
+    assert_eq!(
+        (&explain["varied"][0]["seen"], &explain["varied"][0]["paths"]),
+        (&"repeat".into(), &["d/b"][..].into())
+    );
     repo.orgo(&["run", "p", "same", "--repeat", "2"]).ok();
     repo.orgo(&["run", "--repeat", "1"]).exits(2);
+}
+
+#[test]
+fn two_results_of_one_key_are_a_fact_that_stays() {
+    let repo =
+        Repo::with_pipeline(r#"pipeline "p" { stage "clock" { run "sh" "-c" "date +%N > o"; tool "date"; out "o" } }"#);
+    repo.orgo(&["run"]).ok();
+    let first = repo.orgo(&["run", "--json"]).ok().json();
+    assert!(first["stages"][0]["varied"].as_array().unwrap().is_empty() && first["record"]["confirmed"] == true);
+    let text = repo.orgo(&["run", "--force"]).ok();
+    assert!(text.stderr.contains("`clock` is not the same every time (OUTPUT_NONDETERMINISTIC)"), "{}", text.stderr);
+    let later = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&later), ["clock:hit"]);
+    assert_eq!(later["stages"][0]["varied"][0]["seen"], "run");
+    let plain = repo.orgo(&["run", "p"]).ok();
+    assert!(plain.stdout.contains("confirmed by record") && plain.stderr.contains("not the same every time"));
+    let record = repo.orgo(&["record", "show", "latest", "--json"]).ok().json();
+    let variance = record["statement"]["predicate"]["facts"]["variance"].as_array().unwrap().clone();
+    assert!(variance.len() == 1 && variance[0].as_str().unwrap().starts_with("`clock`: its key sha256:"), "{record}");
+    repo.orgo(&["verify", "--full"]).ok();
 }

@@ -78,6 +78,14 @@ impl Repo {
         repo
     }
 
+    /// A folder without git, in memory where the system has a place for that: for tests that make many.
+    pub fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let repo = Self { folder: memory.expect("a temporary folder") };
+        std::fs::create_dir(repo.root()).expect("a new folder");
+        repo
+    }
+
     /// A repository with `orgo.kdl` and the given pipeline document, committed.
     pub fn with_pipeline(pipeline: &str) -> Self {
         let repo = Self::empty();
@@ -159,7 +167,8 @@ impl Repo {
         self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// `orgo` here, not started yet.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(ORGO);
         command.args(args).current_dir(self.root()).env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin");
         command.arg("--home").arg(self.home());

@@ -139,9 +139,53 @@ fn good_bytes_are_read() {
 
 #[test]
 fn deep_nesting_is_refused_and_not_followed() {
-    for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("a {", "}"), ("/*", "*/"), ("(", ")"), ("a { b ", "}")] {
+    for (open, close) in [
+        ("[", "]"),
+        ("{\"a\":", "}"),
+        ("a {", "}"),
+        ("/*", "*/"),
+        ("(", ")"),
+        ("a { b ", "}"),
+        ("/-", ""),
+        ("/-a {", "}"),
+        ("a /-{", "}"),
+        ("a (", ")"),
+        ("a \\\n", ""),
+    ] {
         all_checks(format!("{}{}", open.repeat(50_000), close.repeat(50_000)).as_bytes());
         all_checks(open.repeat(100_000).as_bytes());
+    }
+    // What closes or separates, and has nothing to close: a parser that recovers by calling itself goes as deep.
+    for stray in [
+        "}",
+        "}\n",
+        ")",
+        ")\n",
+        "]",
+        "x\" }\n}\n",
+        "\"é\" }",
+        "a }",
+        "=",
+        "a =",
+        ";",
+        "*/",
+        "\"",
+        "#",
+        "\\",
+        "a \"\"\"\n",
+    ] {
+        all_checks(stray.repeat(300).as_bytes());
+        all_checks(stray.repeat(50_000).as_bytes());
+    }
+    for (open, mark, close) in [
+        ("/*", "*", "*/ é"),
+        ("/*", "/", "*/ é"),
+        ("/* ", "a/b*c ", "*/ é"),
+        ("/*", "*", ""),
+        ("a \"", "\\\\", "\""),
+        ("a ", "#", "\""),
+    ] {
+        all_checks(format!("{open}{}{close}", mark.repeat(50_000)).as_bytes());
     }
     for (open, close) in [("- ", ""), ("a: ", ""), ("? ", ""), ("[{a: ", "}]"), ("a:\n- ", "")] {
         checks::yaml(format!("{}{}", open.repeat(50_000), close.repeat(50_000)).as_bytes());

@@ -12,7 +12,7 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 use crate::annotate::Form;
 use crate::command::{
     admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, overriding, proof,
-    record, trust, verify,
+    record, replay, trust, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Lock(lock::Lock),
     /// Show, check and compare blueprints
     Blueprint(blueprint::BlueprintArgs),
+    /// Make again what a record says was made, and compare
+    Replay(replay::Replay),
     /// Tell why a stage ran, or why it did not
     Explain(Explain),
     /// Show what a stage printed

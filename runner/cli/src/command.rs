@@ -26,6 +26,7 @@ mod plan;
 pub(crate) mod proof;
 mod query;
 pub(crate) mod record;
+pub(crate) mod replay;
 mod run;
 pub(crate) mod trust;
 pub(crate) mod verify;
@@ -89,6 +90,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Run(args)) => run::run(&context, &args),
         Some(Command::Lock(args)) => lock::run(&context, &args),
         Some(Command::Blueprint(args)) => blueprint::run(&context, &args),
+        Some(Command::Replay(args)) => replay::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),

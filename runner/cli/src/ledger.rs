@@ -8,14 +8,16 @@ mod lane;
 mod repeat;
 mod start;
 mod submit;
+mod variance;
 
-pub(crate) use assemble::{About, config_hash};
+pub(crate) use assemble::{About, artifact, config_hash};
 pub(crate) use authority::{Authority, Papers};
 pub(crate) use governance::{Governance, blueprint, hold, pinned_file, pinned_mandate};
 pub(crate) use lane::{Demand, Desk, open_desk};
 pub(crate) use repeat::Repetition;
 pub(crate) use start::start;
 pub(crate) use submit::{Recorded, submit};
+pub(crate) use variance::{Variance, sentence, variances};
 
 use orgo_host::clock::Clock;
 use orgo_host::key::{Role, UserDir, distinct};

@@ -85,6 +85,12 @@ impl Repository {
         Ok(Self { project, workspace, declared: hasher.finish(), documents, reads: RefCell::default() })
     }
 
+    /// Uses a store of its own below `.orgo/`, whatever the project names.
+    pub(crate) fn set_store_aside(&mut self) {
+        self.project.store = None;
+        self.workspace = Workspace::new(self.workspace.root(), &self.project);
+    }
+
     /// Decodes every document; all problems of all documents come at once.
     ///
     /// # Errors

@@ -1,18 +1,21 @@
 //! Files: atomic writes, stamps, and errors that carry the path.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use orgo_spec::ReasonCode;
 use rustix::fs::{AtFlags, CWD, StatxFlags};
+use rustix::io::Errno;
 use rustix::path::Arg;
 use serde::{Deserialize, Serialize};
 
 /// An operation on a path failed.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} `{}`", path.display())]
-#[diagnostic(code(ENVIRONMENT))]
 pub struct PathError {
     doing: &'static str,
     path: PathBuf,
@@ -24,6 +27,32 @@ impl PathError {
     #[must_use]
     pub fn io(&self) -> &io::Error {
         &self.source
+    }
+
+    /// The reason code, if the system's answer has one of its own.
+    #[must_use]
+    pub fn reason(&self) -> Option<ReasonCode> {
+        fault(&self.source)
+    }
+}
+
+impl miette::Diagnostic for PathError {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(self.reason().map_or("ENVIRONMENT", ReasonCode::as_str)))
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.reason().map(|code| Box::new(code.remedy()) as Box<dyn fmt::Display>)
+    }
+}
+
+/// The reason code of a system's error, if it has one of its own: no space, or nowhere to write.
+#[must_use]
+pub fn fault(error: &io::Error) -> Option<ReasonCode> {
+    if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        Some(ReasonCode::NoSpace)
+    } else {
+        (error.kind() == io::ErrorKind::ReadOnlyFilesystem).then_some(ReasonCode::ReadOnly)
     }
 }
 
@@ -112,9 +141,28 @@ pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> ru
                 executable: s.stx_mode & 0o100 != 0,
             }))
         }
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => Ok(None),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// How names of files begin that are not written to their end yet.
+const NEW: &str = ".new-";
+
+/// Removes what killed processes left half written in a folder: files that nobody wrote to for `age`.
+///
+/// # Errors
+/// [`PathError`] if the folder cannot be listed.
+pub fn remove_leftovers(folder: &Path, age: Duration) -> Result<(), PathError> {
+    for entry in fs::read_dir(folder).at("list", folder)? {
+        let entry = entry.at("list", folder)?;
+        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW));
+        let is_old = || entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e >= age));
+        if is_new && is_old() {
+            let _ = fs::remove_file(entry.path()); // it is tried again by the next run
+        }
+    }
+    Ok(())
 }
 
 /// Writes a file so that readers see the old content or the new, and a crash leaves one of them.
@@ -124,7 +172,7 @@ pub(crate) fn stat(folder: BorrowedFd<'_>, path: impl Arg, flags: AtFlags) -> ru
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).at("create the folder", folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.as_file().sync_all().at("flush", path)?;
     temporary.persist(path).map_err(|e| e.error).at("replace", path)?;
@@ -138,7 +186,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 pub fn rewrite_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let permissions = fs::symlink_metadata(path).at("look at", path)?.permissions();
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.as_file().set_permissions(permissions).at("set the permissions of", path)?;
     temporary.as_file().sync_all().at("flush", path)?;
@@ -152,7 +200,7 @@ pub fn rewrite_atomic(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
 /// [`PathError`] if any step fails; the old content then stays.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), PathError> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    let mut temporary = tempfile::Builder::new().prefix(NEW).tempfile_in(folder).at("create a file in", folder)?;
     temporary.write_all(bytes).at("write", path)?;
     temporary.persist(path).map_err(|e| e.error).at("replace", path)?;
     Ok(())

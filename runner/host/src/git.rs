@@ -9,6 +9,7 @@
 
 mod base;
 mod commit;
+mod export;
 mod filtered;
 mod loose;
 mod name;
@@ -84,7 +85,9 @@ impl GitError {
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::Missing(_) => Some(ReasonCode::RecordMissing),
             Self::Unreachable { .. } => Some(ReasonCode::RemoteUnreachable),
-            Self::NotARepository(_) | Self::Unborn | Self::Git(_) | Self::Io { .. } => None,
+            Self::Git(error) => fault(error),
+            Self::Io { error, .. } => crate::file::fault(error),
+            Self::NotARepository(_) | Self::Unborn => None,
         }
     }
 
@@ -105,6 +108,19 @@ impl GitError {
                 Self::Git(error)
             }
         }
+    }
+}
+
+/// The system's answer, where libgit2 repeats it: it hands out the words and not the number.
+fn fault(error: &git2::Error) -> Option<ReasonCode> {
+    let said = |errno: rustix::io::Errno| {
+        let words = std::io::Error::from(errno).to_string();
+        error.message().contains(words.split(" (os error").next().unwrap_or(&words))
+    };
+    if said(rustix::io::Errno::NOSPC) || said(rustix::io::Errno::DQUOT) {
+        Some(ReasonCode::NoSpace)
+    } else {
+        said(rustix::io::Errno::ROFS).then_some(ReasonCode::ReadOnly)
     }
 }
 

@@ -55,6 +55,7 @@ pub struct Memory {
     /// By id, as far as anything is remembered.
     ordered: Vec<Option<Remembered>>,
     ingredients: Option<HashMap<String, Ingredients>>,
+    is_of_this_plan: bool,
 }
 
 /// Everything that is remembered of all pipelines: what their last runs stand on.
@@ -97,10 +98,12 @@ impl Memory {
         let names: Vec<&str> = names.collect();
         if names.len() == stages.len() && names.iter().zip(&stages).all(|(name, (known, _))| name == known) {
             let ordered = stages.into_iter().map(|(_, remembered)| Some(remembered)).collect();
-            return Ok(Self { path, stages: HashMap::new(), ordered, ingredients: None });
+            let (stages, ingredients) = (HashMap::new(), None);
+            return Ok(Self { path, stages, ordered, ingredients, is_of_this_plan: true });
         }
         if stages.is_empty() {
-            return Ok(Self { path, stages: HashMap::new(), ordered: Vec::new(), ingredients: None });
+            let (stages, ordered, ingredients) = (HashMap::new(), Vec::new(), None);
+            return Ok(Self { path, stages, ordered, ingredients, is_of_this_plan: false });
         }
         let mut index: HashMap<&str, usize> = stages.iter().enumerate().map(|(i, (name, _))| (*name, i)).collect();
         let mut taken: Vec<Option<Remembered>> = Vec::with_capacity(stages.len());
@@ -111,7 +114,13 @@ impl Memory {
         }
         let ordered = names.iter().map(|name| index.remove(name).and_then(|at| taken[at].take())).collect();
         let rest = known.iter().zip(taken).filter_map(|(name, r)| r.map(|r| ((*name).to_owned(), r))).collect();
-        Ok(Self { path, stages: rest, ordered, ingredients: None })
+        Ok(Self { path, stages: rest, ordered, ingredients: None, is_of_this_plan: false })
+    }
+
+    /// Whether the last run left exactly the stages of this plan.
+    #[must_use]
+    pub fn is_of_this_plan(&self) -> bool {
+        self.is_of_this_plan
     }
 
     /// The stage with that id is called `name` from now on; what is remembered under that name is its own.
@@ -123,12 +132,11 @@ impl Memory {
         }
     }
 
-    /// Forgets stages that are not in the plan, if `gone` says so of their names; hands these out, sorted.
-    pub fn forget_others(&mut self, gone: impl Fn(&str) -> bool) -> Vec<String> {
-        let mut names: Vec<String> = self.stages.keys().filter(|name| gone(name)).cloned().collect();
-        names.sort_unstable();
-        names.iter().for_each(|name| drop(self.stages.remove(name)));
-        names
+    /// Forgets stages that are not in the plan, if `gone` says so of their names; says whether there were any.
+    pub fn forget_others(&mut self, gone: impl Fn(&str) -> bool) -> bool {
+        let before = self.stages.len();
+        self.stages.retain(|name, _| !gone(name));
+        self.stages.len() != before
     }
 
     /// What is remembered of the stage with that id.

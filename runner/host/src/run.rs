@@ -28,6 +28,7 @@ mod serve;
 mod service;
 mod settled;
 mod signals;
+mod sweep;
 mod tail;
 mod waiting;
 mod worker;

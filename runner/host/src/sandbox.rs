@@ -58,11 +58,11 @@ pub enum OutputError {
 impl OutputError {
     /// The reason code.
     #[must_use]
-    pub const fn code(&self) -> ReasonCode {
+    pub fn code(&self) -> ReasonCode {
         match self {
             Self::Missing(_) => ReasonCode::OutputMissing,
             Self::Refused(_) => ReasonCode::OutputRefused,
-            Self::Path(_) => ReasonCode::InternalError,
+            Self::Path(e) => e.reason().unwrap_or(ReasonCode::InternalError),
         }
     }
 }

@@ -88,7 +88,7 @@ impl SourceError {
             Self::Pattern { .. } => Some(ReasonCode::DocumentInvalid),
             Self::LfsPointer { .. } => Some(ReasonCode::InputLfsPointer),
             Self::Changed { .. } => Some(ReasonCode::InputChanged),
-            Self::Path(_) => None,
+            Self::Path(e) => e.reason(),
         }
     }
 }

@@ -15,9 +15,12 @@
 mod action;
 mod collect;
 mod copy;
+mod varied;
 
 pub use action::{Cached, Executor};
 pub use collect::StoreLock;
+pub(crate) use varied::FILE as VARIED;
+pub use varied::{Contents, Seen, Varied, contents};
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -37,6 +40,8 @@ const SMALL: u64 = 256 * 1024;
 #[derive(Debug)]
 pub struct Store {
     root: Folder,
+    /// Told apart from every other process, also from one that had this process's number before, or in another container.
+    own: String,
     counter: AtomicU64,
 }
 
@@ -72,7 +77,8 @@ impl Store {
             let new = root.join("new");
             fs::create_dir_all(&new).at("create the folder", &new)?;
         }
-        Ok(Self { root: Folder::open(root)?, counter: AtomicU64::new(0) })
+        let own = format!("{}-{:x}", std::process::id(), crate::sources::now_ns());
+        Ok(Self { root: Folder::open(root)?, own, counter: AtomicU64::new(0) })
     }
 
     /// Where an object lies.
@@ -83,7 +89,7 @@ impl Store {
 
     fn new_name(&self) -> String {
         let n = self.counter.fetch_add(1, Ordering::Relaxed);
-        format!("new/{}-{n}", std::process::id())
+        format!("new/{}-{n}", self.own)
     }
 
     /// The stamp of an object, `None` if it is not there.
@@ -94,20 +100,36 @@ impl Store {
         Ok(self.root.status(&place("sha256", digest))?.filter(|s| s.is_file).map(|s| s.stamp))
     }
 
-    /// Stores bytes.
+    /// Stores bytes. An object that is there is kept if it holds them, and replaced if it was damaged.
     ///
     /// # Errors
     /// [`PathError`] if they cannot be written.
     pub fn put(&self, bytes: &[u8]) -> Result<Blob, PathError> {
         let blob = Blob::of(bytes);
         let name = place("sha256", blob.digest);
-        if self.root.status(&name)?.is_some_and(|s| s.stamp.size_bytes == blob.size_bytes) {
+        if self.holds(&name, bytes) {
             return Ok(blob);
         }
-        let new = self.new_name();
-        self.root.create(&new, 0o444)?.write_all(bytes).at_name("write", &self.root, &new)?;
-        self.root.rename(&new, &name)?;
+        self.write_new(&name, 0o444, bytes)?;
         Ok(blob)
+    }
+
+    /// Writes a new file and gives it a name, replacing what has it; of one that cannot be written to its end nothing
+    /// is left.
+    fn write_new(&self, name: &str, mode: u16, bytes: &[u8]) -> Result<(), PathError> {
+        let new = self.new_name();
+        let written = self.root.create(&new, mode)?.write_all(bytes).at_name("write", &self.root, &new);
+        let named = written.and_then(|()| self.root.rename(&new, name));
+        if named.is_err() {
+            let _ = self.root.remove(&new); // a later run removes it
+        }
+        named
+    }
+
+    /// Whether the object `name` is there, holds these bytes and can be read.
+    fn holds(&self, name: &str, bytes: &[u8]) -> bool {
+        let Ok(Some(mut file)) = self.root.read(name) else { return false };
+        read_all(&mut file, bytes.len() as u64).is_ok_and(|there| there == bytes)
     }
 
     /// Stores the content of an open file, reading it to its end.
@@ -119,21 +141,26 @@ impl Store {
             return self.put(&read_all(&mut file, size_hint).at("read", path)?);
         }
         let new = self.new_name();
-        let mut out = self.root.create(&new, 0o444)?;
-        let mut hasher = Hasher::new();
-        let mut buffer = vec![0; 1 << 20];
-        loop {
-            let n = file.read(&mut buffer).at("read", path)?;
-            if n == 0 {
-                break;
+        let copied = self.root.create(&new, 0o444).and_then(|mut out| {
+            let mut hasher = Hasher::new();
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                let n = file.read(&mut buffer).at("read", path)?;
+                if n == 0 {
+                    return Ok(hasher.finish_with_size());
+                }
+                hasher.update(&buffer[..n]);
+                out.write_all(&buffer[..n]).at_name("write", &self.root, &new)?;
             }
-            hasher.update(&buffer[..n]);
-            out.write_all(&buffer[..n]).at_name("write", &self.root, &new)?;
+        });
+        let named = copied.and_then(|(digest, size_bytes)| {
+            self.root.rename(&new, &place("sha256", digest))?;
+            Ok(Blob { digest, size_bytes })
+        });
+        if named.is_err() {
+            let _ = self.root.remove(&new); // a later run removes it
         }
-        drop(out);
-        let (digest, size_bytes) = hasher.finish_with_size();
-        self.root.rename(&new, &place("sha256", digest))?;
-        Ok(Blob { digest, size_bytes })
+        named
     }
 
     /// The bytes of an object, verified.
@@ -219,6 +246,17 @@ mod tests {
         assert!(matches!(store.get(blob.digest), Err(ObjectError::Corrupt(_))));
         assert!(matches!(store.get(blob.digest), Err(ObjectError::Missing(_))));
         assert!(!store.verify(blob).expect("readable"));
+    }
+
+    #[test]
+    fn what_is_stored_again_replaces_a_damaged_object() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Store::open(folder.path()).expect("a store");
+        let blob = store.put(b"content").expect("stored");
+        fs::remove_file(store.path(blob.digest)).expect("removable");
+        fs::write(store.path(blob.digest), b"CONTENT").expect("writable");
+        store.put(b"content").expect("stored again");
+        assert_eq!(store.get(blob.digest).expect("there"), b"content");
     }
 
     #[test]

@@ -7,17 +7,25 @@
 //!     runs/                  journals
 //!     evidence/              what is on its way to and from evidence stores
 //!     work/                  working folders of stages that run now
+//!     left-…/                those of a run that was killed, until they can be removed
 //!     lock                   held while a run is under way
 //! <repository>/out/          results, ignored by git
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use orgo_spec::project::Project;
 
-use crate::file::{At, PathError, remove_tree, status};
-use crate::store::Store;
+use crate::file::{At, PathError, remove_leftovers, remove_tree, status};
+use crate::store::{Store, VARIED};
+
+/// How names of working folders begin that were moved out of the way.
+const LEFT: &str = "left-";
+
+/// How long a file that is being written may rest before it counts as left behind.
+pub(crate) const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// Why a workspace cannot be used.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -119,6 +127,14 @@ impl Workspace {
         Ok(())
     }
 
+    /// Whether the store knows of keys that made different results.
+    ///
+    /// # Errors
+    /// [`PathError`] if the status cannot be read.
+    pub fn has_varied(&self) -> Result<bool, PathError> {
+        Ok(status(&self.store.join(VARIED))?.is_some())
+    }
+
     /// Whether a run is under way.
     ///
     /// # Errors
@@ -128,6 +144,17 @@ impl Workspace {
         match fs::File::open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
             other => Ok(matches!(other.at("open", &path)?.try_lock_shared(), Err(TryLockError::WouldBlock))),
+        }
+    }
+
+    /// Whether the last run was cut off: it left something in the working folders.
+    ///
+    /// # Errors
+    /// [`PathError`] if they are there and cannot be listed.
+    pub fn was_cut_off(&self) -> Result<bool, PathError> {
+        match fs::read_dir(self.work()) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            other => Ok(other.at("list", &self.work())?.next().is_some()),
         }
     }
 
@@ -146,8 +173,29 @@ impl Workspace {
                 return Err(Err::<(), _>(e).at("lock", &path).expect_err("an error stays one").into());
             }
         }
-        remove_tree(&self.work())?;
-        fs::create_dir(self.work()).at("create the folder", &self.work())?;
+        self.clear()?;
         Ok(Lock { _file: file })
+    }
+
+    /// Takes away what killed runs left. A stage of theirs may still run and write: its folder is moved out of the way
+    /// first, and what cannot be removed now is removed by a later run.
+    fn clear(&self) -> Result<(), PathError> {
+        let (orgo, work) = (self.root.join(".orgo"), self.work());
+        if self.was_cut_off()? {
+            let aside = orgo.join(format!("{LEFT}{}-{:x}", std::process::id(), crate::sources::now_ns()));
+            fs::rename(&work, &aside).at("move out of the way", &work)?;
+        }
+        for entry in fs::read_dir(&orgo).at("list", &orgo)? {
+            let entry = entry.at("list", &orgo)?;
+            if entry.file_name().to_str().is_some_and(|name| name.starts_with(LEFT)) {
+                let _ = remove_tree(&entry.path());
+            }
+        }
+        match fs::create_dir(&work) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            other => other.at("create the folder", &work)?,
+        }
+        remove_leftovers(&self.state(), LEFTOVER_AGE)?;
+        remove_leftovers(&self.runs(), LEFTOVER_AGE)
     }
 }

@@ -11,6 +11,7 @@
 //! | content of host programs and their libraries   | yes        | they decide what comes out (salt `tools`) |
 //! | timeout                                        | yes        | the API has it in the `Action`            |
 //! | view (`host` or `root`)                        | yes        | paths that a stage sees differ            |
+//! | whether it may use the host's network          | yes        | what it makes with it may differ (salt)   |
 //! | operating system, instruction set              | yes        | `Platform`, in both messages              |
 //! | stage name, retries, cpus, memory              | no         | renaming or waiting changes nothing       |
 //! | names of secrets, keyed digests on demand      | yes        | they decide what comes out (salt)         |
@@ -29,6 +30,7 @@ pub use tree::{Output, OutputKind, Tree, TreeConflict};
 
 use orgo_spec::Digest;
 use orgo_spec::canonical::{self, Object, Value};
+use orgo_spec::pipeline::{Isolation, Network};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Action, ResolvedStage};
@@ -134,8 +136,12 @@ pub fn builtin_config(stage: &ResolvedStage, inputs: &[(String, String)], files:
 
 /// The salt of an action: what decides the result and has no field of its own in the message.
 #[must_use]
-pub fn salt(tools: Digest, view: &str, secrets: &[(String, Option<Digest>)]) -> Vec<u8> {
+pub fn salt(tools: Digest, view: &str, network: Network, secrets: &[(String, Option<Digest>)]) -> Vec<u8> {
     let mut salt = Object::from_iter([("format", Value::from(FORMAT)), ("tools", tools.into()), ("view", view.into())]);
+    // What a stage made with a network never stands for what it makes without one.
+    if network == Network::Host {
+        salt.insert("network", "host");
+    }
     if !secrets.is_empty() {
         let digest = |digest: &Option<Digest>| digest.map_or(Value::Null, Value::from);
         let secrets: Object = secrets.iter().map(|(name, keyed)| (name.clone(), digest(keyed))).collect();
@@ -176,15 +182,15 @@ pub fn stage_key(stage: &ResolvedStage, inputs: &Inputs<'_>) -> Result<Keyed, Tr
         Command { arguments: &arguments, environment: &stage.env, output_paths: &stage.outs, platform: &PLATFORM };
     let command = Blob::of(&command.encode());
     let view = match stage.isolation {
-        orgo_spec::pipeline::Isolation::Open | orgo_spec::pipeline::Isolation::Confined => "host",
-        orgo_spec::pipeline::Isolation::Hermetic => "root",
+        Isolation::Open | Isolation::Confined => "host",
+        Isolation::Hermetic => "root",
     };
     let action = ActionMessage {
         command,
         input_root: root,
         timeout_ms: Some(stage.timeout_ms),
         do_not_cache: false,
-        salt: &salt(inputs.tools, view, inputs.secrets),
+        salt: &salt(inputs.tools, view, stage.network, inputs.secrets),
         platform: &PLATFORM,
     };
     let key = StageKey(Digest::of(&action.encode()));

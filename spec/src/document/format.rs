@@ -86,17 +86,5 @@ pub(super) fn comments(text: &str) -> (Vec<Comment>, Vec<Span>) {
     (tokens.iter().filter_map(comment).collect(), out)
 }
 
-/// The places of `=` with a blank beside it, outside of texts and comments.
-pub(super) fn spaced_equals(text: &str) -> Vec<Span> {
-    let tokens = token::read(text).unwrap_or_default();
-    let spaced = |i: usize, token: &Token<'_>| {
-        let before = i > 0 && tokens[i - 1].kind == Kind::Word && !token.close;
-        let after = tokens.get(i + 1).is_some_and(|next| next.kind == Kind::Word && !next.close);
-        token.kind == Kind::Equals && (before || after)
-    };
-    let found = tokens.iter().enumerate().filter(|(i, token)| spaced(*i, token));
-    found.map(|(_, token)| Span::new(token.at, 1)).collect()
-}
-
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,7 @@
 //! What messages propose to write: said once, in KDL, and shown in the syntax of the document.
 
-use super::nesting::too_deep;
+use super::kdl;
 use super::yaml::write;
-use super::{kdl, plain};
 
 /// A text whose snippets between backticks are KDL, with those snippets in YAML.
 pub(super) fn in_yaml(text: &str) -> String {
@@ -24,16 +23,14 @@ fn snippet(text: &str) -> Option<String> {
     if !text.contains(['"', '=', '{', '#', ' ']) || text.len() > 400 {
         return None;
     }
-    let shallow = |text: &str| matches!(too_deep(text), Ok(None));
-    let read = |text: &str| plain::parse(text).or_else(|| shallow(text).then(|| kdl::parse_with_crate(text).ok())?);
-    if let Some(nodes) = read(text)
+    if let Some(nodes) = kdl::snippet(text)
         && let [node] = nodes.as_slice()
     {
         // Two bare words are a command, or prose.
         let alone = node.args.is_empty() && node.props.is_empty() && node.children.is_empty();
         return (!alone && text.contains(['"', '=', '{', '#'])).then(|| write::snippet(node));
     }
-    let nodes = read(&format!("_ {text}"))?;
+    let nodes = kdl::snippet(&format!("_ {text}"))?;
     let [node] = nodes.as_slice() else { return None };
     Some(write::fields(node))
 }

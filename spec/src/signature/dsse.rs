@@ -312,12 +312,15 @@ mod tests {
     #[test]
     fn every_deviation_from_the_format_has_its_code() {
         let good = String::from_utf8(envelope(&[1]).to_bytes()).expect("JSON is UTF-8");
-        let sig = BASE64.encode(&envelope(&[1]).signatures[0].bytes);
+        let sig = base64::encode(&envelope(&[1]).signatures[0].bytes);
         let with = |from: &str, to: &str| {
             assert!(good.contains(from), "{from}");
             good.replace(from, to)
         };
-        let short = BASE64.encode(&envelope(&[1]).signatures[0].bytes[..63]);
+        // As long as the right spelling, in two pieces of which the first is padded.
+        let bytes = envelope(&[1]).signatures[0].bytes;
+        let pieces = [&bytes[..61], &bytes[61..]].map(base64::encode).concat();
+        let short = base64::encode(&envelope(&[1]).signatures[0].bytes[..63]);
         for (text, code) in [
             (with("\"keyid\"", "\"alg\": \"none\",\n      \"keyid\""), ReasonCode::EnvelopeFieldUnknown),
             (with("\"payloadType\"", "\"payload\": \"e30=\",\n  \"payloadType\""), ReasonCode::EnvelopeFieldUnknown),
@@ -325,6 +328,7 @@ mod tests {
             (with(&sig, &short), ReasonCode::SigMalformed),
             (with(&sig, &sig[..86]), ReasonCode::SigMalformed),
             (with(&sig, &format!("{sig} ")), ReasonCode::SigMalformed),
+            (with(&sig, &pieces), ReasonCode::SigMalformed),
             (with(&sig, "%%"), ReasonCode::SigMalformed),
             (with("  \"sig", "\t\"sig"), ReasonCode::SigMalformed),
             (format!("{good}\n"), ReasonCode::SigMalformed),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use orgo_host::journal::{self, Entry};
+use orgo_host::memory::Memory;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::ReasonCode;
@@ -11,6 +12,7 @@ use serde_json::json;
 use super::Context;
 use crate::args::{Explain, Told};
 use crate::failure::Failure;
+use crate::ledger::sentence;
 use crate::output::plain;
 use crate::project::{Checked, Repository};
 
@@ -111,10 +113,14 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
             false => "  the run ended before it came to this stage".to_owned(),
         });
     }
-    let cached = match key {
-        Some(key) => repository.workspace.open_store()?.result(key)?.is_some(),
-        None => false,
-    };
+    let store = repository.workspace.open_store()?;
+    let cached = key.map_or(Ok(None), |key| store.result(key))?.is_some();
+    let names = plan.stages.iter().map(|s| s.name.as_str());
+    let memory = Memory::open(&repository.workspace.state(), &plan.name, names)?;
+    let last = key.or_else(|| memory.get(id.index()).map(|remembered| remembered.keyed.key));
+    let varied = last.and_then(|key| store.varied().map(|mut all| all.remove(&key)).transpose()).transpose()?;
+    let varied = varied.unwrap_or_default();
+    lines.extend(varied.iter().map(|v| plain(&format!("  OUTPUT_NONDETERMINISTIC: {}", sentence(v)))));
     context.output.line(format!(
         "{} in run {run}: {}",
         args.stage,
@@ -135,7 +141,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     }
     context.output.document(&json!({
         "schema": "orgo.explain/1", "run": run, "pipeline": plan.name, "stage": args.stage,
-        "key": key, "cached": cached, "started": started, "reasons": told,
+        "key": key, "cached": cached, "started": started, "reasons": told, "varied": varied,
         "text": lines.iter().map(|l| l.trim()).collect::<Vec<_>>(),
     }));
     Ok(())

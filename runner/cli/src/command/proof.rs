@@ -93,6 +93,13 @@ pub(super) fn verify_record(
     tell(context, &shown, root, tenant, ci)
 }
 
+/// What `orgo verify --record` would show of a record, if it is of the ledger that was asked for.
+pub(super) fn shown(ledger: &Ledger, which: &str, root: Option<Digest>, ci: bool) -> Result<Shown, Failure> {
+    let (_, shown) = about(ledger, which)?;
+    belongs(&shown, root, None, ci)?;
+    Ok(shown)
+}
+
 /// `orgo verify --leaves`: the whole log, computed again.
 ///
 /// Its checkpoint is verified along the changes of trust from the root on; then its leaves have to make it.

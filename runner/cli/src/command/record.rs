@@ -6,6 +6,8 @@ mod export;
 mod history;
 mod submit;
 
+pub(super) use self::diff::changed_lines;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};

@@ -24,7 +24,9 @@ use crate::args::{LaneArg, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
-use crate::ledger::{About, Authority, Demand, Desk, Governance, Recorded, open_desk, start, submit};
+use crate::ledger::{
+    About, Authority, Demand, Desk, Governance, Recorded, Variance, open_desk, start, submit, variances,
+};
 use crate::pins;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
@@ -100,6 +102,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         governance: &governance,
         pins,
         desk,
+        variance: Vec::new(),
         clock: &clock,
         state: &state,
         run: &run,
@@ -153,7 +156,10 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     }
     let outcome = ended?;
     let plan = plans.latest();
-    let about = about.map(|about| About { plan, wanted: &outcome.wanted, ..about });
+    let variance = variances(plan, &outcome, &store)?;
+    let mut facts: Vec<String> = variance.iter().flat_map(Variance::facts).collect();
+    facts.sort_unstable();
+    let about = about.map(|about| About { plan, wanted: &outcome.wanted, variance: facts, ..about });
     if authority.is_some() {
         orgo_host::approvals::remember(&state, &plan.name, outcome.waiting_for())?;
     }
@@ -182,6 +188,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     };
     journal::finish(&repository.workspace.runs(), &outcome.run, &finish)?;
     reporter.finish(&outcome)?;
+    for known in &variance {
+        context.output.warn(crate::output::plain(&known.line()));
+    }
     if let Some(recorded) = &recorded {
         tell(context, recorded);
     }
@@ -193,7 +202,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary::summary(plan, &outcome, recorded.as_ref());
+        let mut document = summary::summary(plan, &outcome, recorded.as_ref(), &variance);
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
         context.output.document(&document);
     }
@@ -272,7 +281,8 @@ fn injected_clock_needs_development(clock: &Clock, desk: Option<&Desk>) -> Resul
     }
 }
 
-fn processors() -> u32 {
+/// How many stages run at a time, unless told.
+pub(super) fn processors() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1))
 }
 
@@ -285,6 +295,7 @@ fn end(outcome: &RunOutcome) -> Result<(), Failure> {
     }
     match outcome.terminal_code() {
         None => Ok(()),
+        Some(ReasonCode::NoSpace | ReasonCode::ReadOnly) => Err(Failure::told(Class::Environment)),
         Some(_) => Err(Failure::told(Class::Refused)),
     }
 }

@@ -54,6 +54,8 @@ impl From<LedgerError> for Failure {
             ReasonCode::RecordNotDurable,
             ReasonCode::RemoteUnreachable,
             ReasonCode::SpoolUnusable,
+            ReasonCode::NoSpace,
+            ReasonCode::ReadOnly,
         ];
         let again = environment.contains(&code);
         let refused = [ReasonCode::SecretInRecord, ReasonCode::HoldInForce, ReasonCode::MandateRollback];

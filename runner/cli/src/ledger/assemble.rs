@@ -22,6 +22,7 @@ use orgo_spec::record::{
 use orgo_spec::{Digest, Name};
 
 use self::headline::headline;
+pub(crate) use self::stages::artifact;
 use self::stages::{last_outputs, stages};
 use super::governance::Governance;
 use super::kristal;
@@ -54,6 +55,8 @@ pub(crate) struct About<'a> {
     pub(crate) governance: &'a Governance,
     pub(crate) pins: Pins,
     pub(crate) desk: &'a Desk,
+    /// What is known of keys that made different results, sorted; known when the run has ended.
+    pub(crate) variance: Vec<String>,
     pub(crate) clock: &'a Clock,
     /// Where the workspace keeps what it remembers.
     pub(crate) state: &'a Path,
@@ -127,6 +130,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.validation_codes = validation_codes.into_iter().collect();
     facts.validation_report_ref = gate_facts.first().and_then(|f| f.report_digest);
     facts.validation_status = validation_status;
+    facts.variance.clone_from(&about.variance);
     facts.end(match (outcome.terminal_code(), outcome.cancelled) {
         (None, _) => Outcome::Passed {
             outputs: Outputs {

@@ -130,6 +130,7 @@ impl Governance {
     /// # Errors
     /// [`Failure`] if the ledger or the folder of overrides cannot be read.
     pub(crate) fn policy(&self, repository: &Repository, desk: Option<&Desk>) -> Result<GatePolicy, Failure> {
+        let lane = desk.map_or(Lane::Local, |desk| desk.lane);
         let Some(mandate) = &self.mandate else { return Ok(GatePolicy::default()) };
         let allowed = &mandate.bundle.mandate().overrides;
         let overriding = match desk.filter(|desk| !allowed.is_empty() && desk.uses_overrides()) {
@@ -140,13 +141,14 @@ impl Governance {
                 Some(Overriding { allowed: allowed.clone(), ..known })
             }
         };
-        let in_force = InForce {
-            accepts: mandate.bundle.mandate().accepts(),
-            lane: desk.map_or(Lane::Local, |desk| desk.lane),
-            policies: mandate.policies.clone(),
-            overriding,
-        };
-        Ok(GatePolicy { mandate: Some(in_force), required: true })
+        Ok(self.policy_in(lane, overriding))
+    }
+
+    /// What gates read in that lane.
+    pub(crate) fn policy_in(&self, lane: Lane, overriding: Option<Overriding>) -> GatePolicy {
+        let Some(mandate) = &self.mandate else { return GatePolicy::default() };
+        let (accepts, policies) = (mandate.bundle.mandate().accepts(), mandate.policies.clone());
+        GatePolicy { mandate: Some(InForce { accepts, lane, policies, overriding }), required: true }
     }
 
     /// Whether a run that repeats the last one adds a record all the same.

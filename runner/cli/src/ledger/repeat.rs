@@ -29,6 +29,7 @@ pub(crate) struct Repetition<'r> {
     pub(crate) keys: Digest,
     pub(crate) gates: Vec<&'r GateRecord>,
     pub(crate) approvals: Vec<&'r ApprovalEntry>,
+    pub(crate) variance: &'r [String],
 }
 
 impl Repetition<'_> {
@@ -93,6 +94,7 @@ impl Repetition<'_> {
             self.keys,
             &self.gates,
             &self.approvals,
+            self.variance,
         );
         let facts = Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"));
         format!("{record}\n{facts}\n").into_bytes()
@@ -117,6 +119,7 @@ impl Repetition<'_> {
             && facts.config_hash == self.config
             && facts.compiler.digest == self.executor
             && facts.keys == self.keys
+            && facts.variance == self.variance
             && facts.approvals.iter().eq(self.approvals.iter().copied())
             && facts.gates.iter().eq(self.gates.iter().copied())
             && self.gates.iter().all(|g| g.decision == Decision::Pass)

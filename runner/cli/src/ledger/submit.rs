@@ -213,6 +213,7 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         keys: keys(about.plan, outcome),
         gates: outcome.gates.iter().map(|g| &g.record).collect(),
         approvals: outcome.approvals.iter().map(|a| &a.entry).collect(),
+        variance: &about.variance,
     };
     let Some((number, id, verified)) = now.newest()? else { return Ok(None) };
     if now.is_known_to_repeat(id)? {

@@ -1,7 +1,7 @@
-//! CloudEvents 1.0 in JSON, one event a line.
+//! CloudEvents 1.0 in JSON, one event a line, each written when it happens: what was told is not lost by a kill.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufWriter, Write};
+use std::io::{LineWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use orgo_host::clock::Clock;
@@ -21,7 +21,7 @@ pub(super) struct Events<'p> {
     tenant: String,
     clock: Clock,
     path: PathBuf,
-    file: BufWriter<File>,
+    file: LineWriter<File>,
     count: u64,
     broken: Option<std::io::Error>,
 }
@@ -34,14 +34,17 @@ impl<'p> Events<'p> {
         tenant: &str,
         clock: Clock,
     ) -> Result<Self, Failure> {
-        let file = OpenOptions::new().create(true).append(true).open(path).at("open", path)?;
+        let mut file = OpenOptions::new().create(true).append(true).read(true).open(path).at("open", path)?;
+        if is_torn(&mut file) {
+            file.write_all(b"\n").at("write", path)?;
+        }
         Ok(Self {
             plan,
             run: run.to_owned(),
             tenant: tenant.to_owned(),
             clock,
             path: path.to_owned(),
-            file: BufWriter::new(file),
+            file: LineWriter::new(file),
             count: 0,
             broken: None,
         })
@@ -120,4 +123,10 @@ impl<'p> Events<'p> {
         .at("write", &self.path)
         .map_err(Failure::from)
     }
+}
+
+/// Whether an earlier run was killed in the middle of a line.
+fn is_torn(file: &mut File) -> bool {
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).is_ok_and(|()| last != *b"\n")
 }

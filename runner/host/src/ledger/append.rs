@@ -102,8 +102,14 @@ impl Ledger {
         self.git.sync_objects(&built.written)?;
         match self.git.compare_and_swap(&self.reference, None, built.commit, &append.subject)? {
             Swap::Done => self.confirm(built.commit, built.records),
-            Swap::Moved => Err(LedgerError::Exists(self.reference.clone())),
+            Swap::Moved => Err(self.locked().unwrap_or_else(|| LedgerError::Exists(self.reference.clone()))),
         }
+    }
+
+    /// That a writer that was killed while it held the reference's lock left the file; it guards nothing then.
+    fn locked(&self) -> Option<LedgerError> {
+        let lock = self.git.common_dir().join(format!("{}.lock", self.reference));
+        lock.exists().then_some(LedgerError::Locked(lock))
     }
 
     /// Appends records in one commit, those that are not there yet.
@@ -130,9 +136,7 @@ impl Ledger {
                 Swap::Moved => back_off(attempt),
             }
         }
-        // A writer that was killed while it held the reference's lock leaves the file; it guards nothing then.
-        let lock = self.git.common_dir().join(format!("{}.lock", self.reference));
-        Err(if lock.exists() { LedgerError::Locked(lock) } else { LedgerError::Exhausted(ATTEMPTS) })
+        Err(self.locked().unwrap_or(LedgerError::Exhausted(ATTEMPTS)))
     }
 
     /// Whether none of the records can be on the branch: nobody has stored them here, and each stands there once. A filtered

@@ -87,6 +87,7 @@ impl Engine<'_, '_> {
             slot,
             bench,
             store: Arc::clone(self.planner.store()),
+            root: self.workspace.root().to_owned(),
             clock: self.options.clock.clone(),
             executor: self.executor.clone(),
             secrets: Arc::clone(&self.secrets),

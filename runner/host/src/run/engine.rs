@@ -13,7 +13,7 @@ use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::{Entry, Journal};
 use crate::store::Executor;
-use crate::workspace::Workspace;
+use crate::workspace::{LEFTOVER_AGE, Workspace};
 
 use super::approver::ApprovalOutcome;
 use super::crew::Slot;
@@ -50,9 +50,11 @@ pub fn run<'p>(
     options: &RunOptions<'_>,
     notices: &mut dyn FnMut(Notice<'_>),
 ) -> Result<RunOutcome, RunError> {
+    let was_cut_off = workspace.was_cut_off()?;
     let _lock = workspace.lock()?;
     let store = Arc::new(workspace.open_store()?);
-    let _shared = store.share()?;
+    let shared = store.share()?;
+    store.tidy(crate::clock::Clock::system().now_ms(), LEFTOVER_AGE.as_millis() as i64, &shared)?;
     let mut planner = Planner::open(plan, workspace, Arc::clone(&store), options.binary.clone())?;
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
@@ -60,6 +62,7 @@ pub fn run<'p>(
     planner.set_secrets(SecretValues::new(&options.secret_key));
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
+        planner.sweep(was_cut_off)?;
         return recall(plan, options, executor, planner, journal, notices);
     }
     let (sender, messages) = mailbox();
@@ -106,6 +109,7 @@ pub fn run<'p>(
         worked: None,
         cancelled: false,
         begun: false,
+        was_cut_off,
     };
     engine.run(&messages, notices)
 }
@@ -198,6 +202,8 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) cancelled: bool,
     /// Whether `before_work` was called.
     pub(super) begun: bool,
+    /// Whether the run before this one was.
+    was_cut_off: bool,
 }
 
 impl Engine<'_, '_> {
@@ -269,6 +275,7 @@ impl Engine<'_, '_> {
                 crate::file::remove_tree(&self.planner.shown(id))?;
             }
         }
+        self.planner.sweep(self.was_cut_off)?;
         if wrote {
             self.planner.store().flush()?;
         }

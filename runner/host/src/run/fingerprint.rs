@@ -36,6 +36,7 @@ pub(super) fn fingerprint<'i>(
         text(name);
     }
     text(stage.isolation.as_str());
+    text(stage.network.as_str());
     upstream.clone().for_each(|(at, _)| text(at));
     files.iter().for_each(|f| text(&f.path));
     message.extend_from_slice(&stage.timeout_ms.to_le_bytes());

@@ -3,7 +3,8 @@
 //! A result that `out/` shows unchanged is used without asking for its object, so that a run in which nothing
 //! changed costs one status a result. The object is missed when something reads it; then the copy below
 //! `out/` takes its place, if it still hashes to the same digest. If not, nothing is used and the reader
-//! fails with `STORE_CORRUPT`: the next run finds that `out/` differs and makes the result anew.
+//! fails with `STORE_CORRUPT`: the next run finds that `out/` differs and makes the result anew. Source files stand for
+//! their objects in the same way.
 
 use orgo_kernel::key::OutputKind;
 use orgo_spec::Digest;
@@ -17,7 +18,11 @@ use crate::store::{ObjectError, Store};
 ///
 /// # Errors
 /// [`ObjectError::Missing`] if no copy below `out/` hashes to it.
-pub(super) fn heal(digest: Digest, upstream: &[Upstream], store: &Store) -> Result<(), ObjectError> {
+pub(super) fn heal<'u>(
+    digest: Digest,
+    upstream: impl Iterator<Item = &'u Upstream>,
+    store: &Store,
+) -> Result<(), ObjectError> {
     for made in upstream {
         let same =
             made.outputs.iter().find(|o| matches!(o.kind, OutputKind::File { blob, .. } if blob.digest == digest));

@@ -5,7 +5,7 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::key::OutputKind;
 use orgo_kernel::plan::{PendingList, Resolved};
 use orgo_kernel::scheduler::{Command, State};
-use orgo_spec::{Digest, Name, ReasonCode};
+use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::Entry;
 
@@ -112,24 +112,8 @@ impl<'p> Engine<'p, '_> {
                 let further = last(&growth.origins, plan, known).iter().filter(|origin| **origin == stage).count();
                 let name = before.stage(stage).name.clone();
                 notices(Notice::Listed(&name, further + 1));
-                self.forget_gone(&name)?;
                 self.journal.add(&Entry::Listed { stage: name, list, items: further as u64 + 1 });
             }
-        }
-        Ok(())
-    }
-
-    /// `out/` shows what this run stands behind: no items that a list had before and has no more.
-    fn forget_gone(&mut self, stage: &str) -> Result<(), RunError> {
-        let plan = self.plan;
-        let is_of = |name: &str, stage: &str| name.strip_prefix(stage).is_some_and(|rest| rest.starts_with('.'));
-        let still = |name: &str| plan.stages.iter().any(|s| s.pending().is_some() && is_of(name, &s.name));
-        for name in self.planner.memory.forget_others(|name| is_of(name, stage) && !still(name)) {
-            self.planner.dirty = true;
-            if Name::new(&name).is_err() {
-                continue; // not a name that a stage had
-            }
-            crate::file::remove_tree(&self.workspace.out(&plan.name, &name))?;
         }
         Ok(())
     }

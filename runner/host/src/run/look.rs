@@ -112,6 +112,14 @@ impl Planner<'_> {
         if shown.as_ref() == Some(&remembered.stamps) {
             return Ok(Ok(remembered));
         }
+        // Another key may have made the same, and `out/` may still show it.
+        let alike = self.memory.get(id.index()).filter(|last| last.outputs == remembered.outputs);
+        if alike.is_some_and(|last| shown.as_ref() == Some(&last.stamps)) {
+            remembered.stamps = shown.unwrap_or_default();
+            self.memory.set(id.index(), remembered.clone());
+            self.dirty = true;
+            return Ok(Ok(remembered));
+        }
         match restore(&remembered.outputs, &out, &self.store) {
             Ok(()) => {}
             Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {

@@ -205,7 +205,7 @@ impl<'p> Planner<'p> {
         match self.store.get(blob.digest) {
             Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
                 let outputs = self.product(stage).map(|p| self.upstream(stage, "", p));
-                heal(blob.digest, outputs.as_slice(), &self.store)?;
+                heal(blob.digest, outputs.iter(), &self.store)?;
                 self.store.get(blob.digest)
             }
             other => other,

@@ -42,6 +42,7 @@ impl From<ToolError> for Problem {
 
 impl From<PathError> for Problem {
     fn from(error: PathError) -> Self {
-        Self { code: ReasonCode::InternalError, message: format!("{error}: {}", error.io()) }
+        let code = error.reason().unwrap_or(ReasonCode::InternalError);
+        Self { code, message: format!("{error}: {}", error.io()) }
     }
 }

@@ -74,8 +74,10 @@ impl Planner<'_> {
         Ok(true)
     }
 
-    /// Hands out what is remembered of a stage, after [`Planner::unchanged`] said yes.
+    /// Hands out what is remembered of a stage, after [`Planner::unchanged`] said yes; a memory that will not be
+    /// written again need not keep it.
     pub(super) fn recall(&mut self, id: StageId) -> Remembered {
-        self.memory.take(id.index()).expect("`unchanged` asked for it")
+        let remembered = if self.dirty { self.memory.get(id.index()).cloned() } else { self.memory.take(id.index()) };
+        remembered.expect("`unchanged` asked for it")
     }
 }

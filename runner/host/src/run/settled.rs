@@ -79,7 +79,7 @@ impl Settled {
     pub fn look(workspace: &Workspace, pipeline: &str, plan: Digest, binary: &Path) -> Result<Option<Self>, RunError> {
         let Some(bytes) = read_if_there(&path(workspace, pipeline))? else { return Ok(None) };
         let Ok(list) = postcard::from_bytes::<List<'_>>(&bytes) else { return Ok(None) };
-        if list.format != FORMAT || list.plan != plan {
+        if list.format != FORMAT || list.plan != plan || workspace.was_cut_off()? {
             return Ok(None);
         }
         let lock = workspace.lock()?;

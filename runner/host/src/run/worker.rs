@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::{Blob, Output, OutputKind, StageKey};
+use orgo_kernel::key::{Blob, Output, OutputKind, SourceFile, StageKey};
 use orgo_spec::ReasonCode;
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::secret::Redactor;
@@ -18,8 +18,8 @@ use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
 use crate::isolation::{Confined, Confinement, hint};
 use crate::process::{Ending, Exit, Invocation, Waker, run};
-use crate::sandbox::{Contents, Sandbox, stamps};
-use crate::store::{Cached, Executor, ObjectError, Store};
+use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
+use crate::store::{Cached, Executor, ObjectError, Seen, Store, contents};
 
 use super::engine::Message;
 use super::heal::heal;
@@ -73,6 +73,8 @@ pub(super) struct Worker {
     pub(super) slot: usize,
     pub(super) bench: Bench,
     pub(super) store: Arc<Store>,
+    /// The repository, where source files lie.
+    pub(super) root: PathBuf,
     pub(super) clock: Clock,
     pub(super) executor: Executor,
     pub(super) secrets: Arc<Secrets>,
@@ -125,7 +127,10 @@ impl Worker {
             };
             let (printed, code, message) = match printed {
                 Ok(printed) => (printed, code, message),
-                Err(e) => (None, code.or(Some(ReasonCode::InternalError)), message.or(Some(explain(&e)))),
+                Err(e) => {
+                    let (fault, why) = internal(&e);
+                    (None, code.or(Some(fault)), message.or(why))
+                }
             };
             let hint = self.hint(&job, exit, printed);
             let made = made.filter(|_| code.is_none()).map(|mut made| {
@@ -142,8 +147,9 @@ impl Worker {
                     executor: self.executor.clone(),
                     duration_ms: made.duration_ms,
                 };
-                if self.store.set_result(&cached).is_err() {
-                    // The result is still used in this run; the next one runs the stage again.
+                // What cannot be stored is still used in this run; the next one runs the stage again.
+                if let Ok(Some(before)) = self.store.set_result(&cached) {
+                    self.varied(job.key, Seen::Run, &before.outputs, &cached.outputs);
                 }
             }
             let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };
@@ -160,6 +166,7 @@ impl Worker {
         for time in 2..=job.repeat {
             let again = self.once(job, exit)?;
             if again != outputs {
+                self.varied(job.key, Seen::Repeat, &outputs, &again);
                 let message = format!("time {time}: {}", differences(&outputs, &again));
                 return Err((ReasonCode::OutputNondeterministic, Some(message)));
             }
@@ -173,7 +180,7 @@ impl Worker {
     /// Fills the working folder, runs the stage in it, and stores what it made.
     fn once(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Vec<Output>, (ReasonCode, Option<String>)> {
         let Bench { sandbox, log, input } = &mut self.bench;
-        fill(sandbox, &job.contents, &self.store).map_err(|e| match e {
+        fill(sandbox, &job.contents, &self.root, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
@@ -243,6 +250,11 @@ fn content(output: &Output) -> String {
 }
 
 impl Worker {
+    /// Keeps that a key made different results; where that cannot be written, only this run tells of it.
+    fn varied(&self, key: StageKey, seen: Seen, one: &[Output], other: &[Output]) {
+        let _ = self.store.set_varied(key, seen, &contents(one), &contents(other), self.clock.now_ms());
+    }
+
     /// What a stage that failed within a confinement may have touched.
     fn hint(&self, job: &Job, exit: Option<Exit>, printed: Option<Blob>) -> Option<String> {
         let confinement = job.confinement.as_ref()?;
@@ -252,13 +264,18 @@ impl Worker {
     }
 }
 
-/// Fills the working folder; objects that are lost or damaged are taken from `out/`, if that is as they were.
-fn fill(sandbox: &mut Sandbox, contents: &Contents, store: &Store) -> Result<(), ObjectError> {
-    let most: usize = contents.upstream.iter().map(|u| u.outputs.len()).sum();
+/// Fills the working folder; objects that are lost or damaged are taken from `out/`, or from the source files below
+/// `root`, if these are as they were.
+fn fill(sandbox: &mut Sandbox, contents: &Contents, root: &Path, store: &Store) -> Result<(), ObjectError> {
+    let most = contents.files.len() + contents.upstream.iter().map(|u| u.outputs.len()).sum::<usize>();
     for _ in 0..most {
         match sandbox.fill(contents, store) {
             Err(ObjectError::Missing(digest) | ObjectError::Corrupt(digest)) => {
-                heal(digest, &contents.upstream, store)?;
+                let file = |f: &SourceFile| OutputKind::File { blob: f.blob, executable: f.executable };
+                let files = contents.files.iter().map(|f| Output { path: f.path.clone(), kind: file(f) });
+                let outputs = Arc::new(files.collect());
+                let sources = Upstream { at: String::new(), outputs, shown: root.to_owned() };
+                heal(digest, contents.upstream.iter().chain([&sources]), store)?;
             }
             other => return other,
         }
@@ -267,7 +284,7 @@ fn fill(sandbox: &mut Sandbox, contents: &Contents, store: &Store) -> Result<(),
 }
 
 fn internal(error: &PathError) -> (ReasonCode, Option<String>) {
-    (ReasonCode::InternalError, Some(explain(error)))
+    (error.reason().unwrap_or(ReasonCode::InternalError), Some(explain(error)))
 }
 
 pub(super) fn explain(error: &PathError) -> String {

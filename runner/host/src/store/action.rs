@@ -60,22 +60,22 @@ impl Store {
         Ok(cached.filter(|c| c.key == key && c.schema == SCHEMA))
     }
 
-    /// Stores a result under its key.
+    /// Stores a result under its key; hands out the one that was there, if its outputs are others.
     ///
     /// A new result is written in place: half of one, after a crash or seen by a reader at the same time,
     /// does not parse and so counts as absent. A result that is there is replaced as a whole.
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
-    pub fn set_result(&self, cached: &Cached) -> Result<(), PathError> {
+    pub fn set_result(&self, cached: &Cached) -> Result<Option<Cached>, PathError> {
         let bytes = serde_json::to_vec(cached).expect("a plain structure serializes");
         let name = place("actions", cached.key.0);
         match self.root.create(&name, 0o644) {
-            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name),
+            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name).map(|()| None),
             Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => {
-                let new = self.new_name();
-                self.root.create(&new, 0o644)?.write_all(&bytes).at_name("write", &self.root, &new)?;
-                self.root.rename(&new, &name)
+                let before = self.result(cached.key)?;
+                self.write_new(&name, 0o644, &bytes)?;
+                Ok(before.filter(|before| before.outputs != cached.outputs))
             }
             Err(e) => Err(e),
         }

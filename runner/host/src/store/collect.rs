@@ -147,10 +147,10 @@ impl Store {
     pub fn tidy(&self, now_ms: i64, grace_ms: i64, _lock: &StoreLock) -> Result<(), PathError> {
         let folder = self.root.path().join("new");
         for entry in fs::read_dir(&folder).at("list", &folder)? {
-            let path = entry.at("list", &folder)?.path();
-            let old = fs::symlink_metadata(&path).is_ok_and(|s| now_ms.saturating_sub(changed_ms(&s)) >= grace_ms);
-            if old {
-                fs::remove_file(&path).at("remove", &path)?;
+            let entry = entry.at("list", &folder)?;
+            let old = entry.metadata().is_ok_and(|s| now_ms.saturating_sub(changed_ms(&s)) >= grace_ms);
+            if let (true, Some(name)) = (old, entry.file_name().to_str()) {
+                self.root.remove(&format!("new/{name}"))?; // another run may have done it
             }
         }
         Ok(())

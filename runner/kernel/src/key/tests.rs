@@ -126,6 +126,7 @@ fn the_table_of_ingredients_holds() {
         r#"stage "s" { run "x" "y"; env "N" "v"; out "p"; timeout "1m" }"#,
         r#"stage "s" { run "x" "y"; env "N" "v"; out "o"; timeout "2m" }"#,
         r#"stage "s" { run "x" "y"; env "N" "v"; out "o"; timeout "1m"; isolation "hermetic" }"#,
+        r#"stage "s" { run "x" "y"; env "N" "v"; out "o"; timeout "1m"; network "host" }"#,
     ] {
         assert_ne!(key_of(other, &base), key, "{other}");
     }

@@ -1,6 +1,5 @@
 //! A resolved pipeline as a document that decodes to the same plan.
 
-mod nesting;
 mod runtime;
 
 use std::collections::BTreeMap;
@@ -44,7 +43,7 @@ impl Resolved {
             let _ = writeln!(out, "    gate {} on={}", quoted(&gate.name), quoted(&self.stage(gate.on).name));
         }
         out.push_str("}\n");
-        nesting::bounded(out)
+        out
     }
 
     /// Outputs that edges carry alone, with names for them.

@@ -30,8 +30,7 @@ pub(super) fn run(context: &Context, opened: &Opened, old: &str, new: &str) -> R
         context.output.line(format!("{mark} record {} {} {}; {signed}", record.number, record.kind, record.id()));
     }
     let (before, after) = (text(&old), text(&new));
-    let lines = compare(&before.lines().collect::<Vec<_>>(), &after.lines().collect::<Vec<_>>());
-    let printed = unified(&lines);
+    let printed = changed_lines(&before, &after);
     printed.iter().for_each(|line| context.output.line(line));
     if printed.is_empty() {
         context.output.line("the records are the same");
@@ -41,6 +40,11 @@ pub(super) fn run(context: &Context, opened: &Opened, old: &str, new: &str) -> R
         "development": standing.development, "anchored": standing.anchored,
     }));
     Ok(())
+}
+
+/// What differs between two texts, line by line, with the surroundings of changes.
+pub(crate) fn changed_lines(old: &str, new: &str) -> Vec<String> {
+    unified(&compare(&old.lines().collect::<Vec<_>>(), &new.lines().collect::<Vec<_>>()))
 }
 
 /// The lines with their marks; of what is unchanged, only the surroundings of changes.

@@ -47,7 +47,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
     // What a store did not get when the record was made is pushed by the run that confirms it.
     let mirrors = repository.project.evidence.stores.iter().any(|s| s.push == Push::Auto);
-    if !all || !plain || mirrors {
+    if !all || !plain || mirrors || repository.workspace.has_varied()? {
         return Ok(false);
     }
     let clock = Clock::system();
@@ -76,6 +76,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         keys: settled.keys,
         gates: Vec::new(),
         approvals: Vec::new(),
+        variance: &[],
     };
     let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
     let ended_ms = clock.now_ms();

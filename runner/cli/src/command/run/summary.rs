@@ -6,11 +6,16 @@ use orgo_kernel::scheduler::State;
 use serde_json::{Value, json};
 
 use crate::command::plan::parameters;
-use crate::ledger::Recorded;
+use crate::ledger::{Recorded, Variance};
 use crate::report::Times;
 
 /// The result as JSON: `orgo.run/1`.
-pub(super) fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&Recorded>) -> Value {
+pub(super) fn summary(
+    plan: &Resolved,
+    outcome: &RunOutcome,
+    recorded: Option<&Recorded>,
+    variance: &[Variance],
+) -> Value {
     let stages: Vec<Value> = plan
         .stages
         .iter()
@@ -40,6 +45,7 @@ pub(super) fn summary(plan: &Resolved, outcome: &RunOutcome, recorded: Option<&R
                 "attempts": o.attempts.len(),
                 "optional": o.optional,
                 "duration_ms": o.duration_ms,
+                "varied": variance.iter().find(|v| v.stage == stage.name).map_or(&[][..], |v| &v.varied),
             })
         })
         .collect();

@@ -89,7 +89,8 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
     }
 }
 
-fn artifact(output: &Output) -> Artifact {
+/// An output as a record names it.
+pub(crate) fn artifact(output: &Output) -> Artifact {
     let digest = match &output.kind {
         OutputKind::File { blob, .. } => blob.digest,
         OutputKind::Link(target) => Digest::of(target.as_bytes()),
