@@ -98,7 +98,7 @@ fn what_changes_while_a_run_is_under_way_is_refused() {
         format!("cp items.txt work.txt; echo 'template \\\"t\\\" {{ env \\\"A\\\" \\\"2\\\" }}' > {}", path.display());
     let pipeline = repo
         .read("pipelines/p.kdl")
-        .replace("\"cp\" \"items.txt\" \"work.txt\"", &format!("\"sh\" \"-c\" \"{writes}\""));
+        .replace("\"cp\" \"items.txt\" \"work.txt\"", &format!("\"sh\" \"-c\" \"{writes}\"; isolation \"open\""));
     repo.write("pipelines/p.kdl", &pipeline);
     let json = repo.orgo(&["run", "--json"]).exits(1).json();
     assert_eq!(json["stages"][1]["code"], "INPUT_CHANGED", "{json}");

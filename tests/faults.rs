@@ -44,7 +44,7 @@ fn a_retry_may_end_well() {
     repo.write("orgo.kdl", "project \"test\"\n");
     repo.write(
         "pipelines/p.kdl",
-        &format!("pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; out \"o\"; retries 1 }} }}"),
+        &format!("pipeline \"p\" {{ stage \"s\" {{ isolation \"open\"; run \"sh\" \"-c\" {script:?}; out \"o\"; retries 1 }} }}"),
     );
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(run["stages"][0]["attempts"], 2);
@@ -166,7 +166,7 @@ fn a_source_that_changes_during_the_run_is_noticed() {
     let input = repo.root().join("input.txt");
     let script = format!("cp input.txt o; echo changed >> {}", input.display());
     repo.write("input.txt", "before\n");
-    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"s\" {{ files \"input.txt\"; run \"sh\" \"-c\" {script:?}; tool \"cp\"; out \"o\" }} }}"));
+    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"s\" {{ isolation \"open\"; files \"input.txt\"; run \"sh\" \"-c\" {script:?}; tool \"cp\"; out \"o\" }} }}"));
     repo.commit("first");
     let run = repo.orgo(&["run", "--json"]).exits(1).json();
     assert_eq!(run["code"], "INPUT_CHANGED");

@@ -5,6 +5,7 @@
 mod ends;
 mod honest;
 mod levels;
+mod turns;
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;

@@ -147,7 +147,7 @@ fn a_stage_sees_only_the_environment_that_it_declares() {
         .filter_map(|l| l.split('=').next())
         .filter(|n| !["PWD", "_", "SHLVL", "OLDPWD"].contains(n))
         .collect();
-    assert_eq!(names, ["NAME", "PATH"]);
+    assert_eq!(names, ["NAME", "PATH", "TMPDIR"]);
 }
 
 #[test]

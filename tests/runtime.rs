@@ -66,7 +66,7 @@ fn flaky(repo: &Repo, name: &str, times: u32, exit: i32) -> String {
 fn only_declared_exit_codes_are_tried_again() {
     let repo = Repo::empty();
     repo.write("orgo.kdl", "project \"test\"\n");
-    let retry = "out \"o\"; retry { times 2; on-exit 75; backoff \"10ms\" }";
+    let retry = "out \"o\"; isolation \"open\"; retry { times 2; on-exit 75; backoff \"10ms\" }";
     let (good, bad) = (flaky(&repo, "good", 3, 75), flaky(&repo, "bad", 3, 1));
     let body = [shell("good", &good, retry), shell("bad", &bad, retry)].concat();
     repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ {body} }}\n"));
@@ -102,7 +102,9 @@ fn a_mutex_and_a_pool_keep_stages_apart() {
         let folder = repo.beside("held");
         let script = format!("mkdir {0} && sleep 0.1 && rmdir {0} && echo > o", folder.display());
         let stages: String = (0..5)
-            .map(|i| shell(&format!("s{i}"), &format!("{script} # {i}"), &format!("out \"o\"; {take}")))
+            .map(|i| {
+                shell(&format!("s{i}"), &format!("{script} # {i}"), &format!("out \"o\"; isolation \"open\"; {take}"))
+            })
             .collect();
         repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ pool \"p\" capacity=3; {stages} }}\n"));
         repo.commit("first");
@@ -181,8 +183,12 @@ fn what_comes_last_runs_after_an_interrupt_and_its_own_failure_counts() {
     repo.write("orgo.kdl", "project \"test\"\n");
     let (began, told) = (repo.beside("began"), repo.beside("told"));
     let body = [
-        shell("a", &format!("echo now > {}; sleep 60", began.display()), "out \"o\""),
-        shell("report", &format!("cat .orgo/results.json > {}; echo >> {0}; exit 1", told.display()), "finally #true"),
+        shell("a", &format!("echo now > {}; sleep 60", began.display()), "isolation \"open\"; out \"o\""),
+        shell(
+            "report",
+            &format!("cat .orgo/results.json > {}; echo >> {0}; exit 1", told.display()),
+            "isolation \"open\"; finally #true",
+        ),
     ];
     repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ {} }}\n", body.concat()));
     repo.commit("first");
@@ -224,8 +230,8 @@ fn with_service(more: &str, stages: &str) -> Repo {
 #[test]
 fn a_service_is_ready_when_its_stages_run_and_gone_afterwards() {
     let stages = [
-        shell("a", "cat @READY@ > o", "out \"o\"; needs \"db\""),
-        shell("b", "cat @READY@ > o", "from \"a\"; out \"o\"; needs \"db\""),
+        shell("a", "cat @READY@ > o", "out \"o\"; needs \"db\"; isolation \"open\""),
+        shell("b", "cat @READY@ > o", "from \"a\"; out \"o\"; needs \"db\"; isolation \"open\""),
     ];
     let repo = with_service("", &stages.concat());
     let run = repo.orgo(&["run", "--json"]).ok().json();
@@ -246,11 +252,11 @@ fn a_service_is_ready_when_its_stages_run_and_gone_afterwards() {
 
 #[test]
 fn a_service_ends_with_a_failure_and_with_an_interrupt() {
-    let repo = with_service("", &shell("a", "exit 1", "needs \"db\""));
+    let repo = with_service("", &shell("a", "exit 1", "needs \"db\"; isolation \"open\""));
     repo.orgo(&["run"]).exits(1);
     goes(&wait_for(&repo, "pid"));
 
-    let repo = with_service("", &shell("a", "echo; sleep 60", "needs \"db\""));
+    let repo = with_service("", &shell("a", "echo; sleep 60", "needs \"db\"; isolation \"open\""));
     let child = repo.start(&["run"]);
     let pid = wait_for(&repo, "pid");
     wait_for(&repo, "ready");
@@ -261,14 +267,15 @@ fn a_service_ends_with_a_failure_and_with_an_interrupt() {
 
 #[test]
 fn a_service_that_is_not_ready_in_time_fails_its_stages() {
-    let repo = with_service("ready-timeout \"100ms\"", &shell("a", "echo > o", "out \"o\"; needs \"db\""));
+    let repo =
+        with_service("ready-timeout \"100ms\"", &shell("a", "echo > o", "out \"o\"; needs \"db\"; isolation \"open\""));
     let done = repo.orgo(&["run", "--json"]).exits(1);
     assert_eq!(done.json()["code"], "SERVICE_FAILED");
     assert!(done.stderr.contains("not ready after 100 ms"), "{}", done.stderr);
     assert!(repo.orgo(&["explain", "a"]).ok().stdout.contains("a service that it needs"));
     goes(&wait_for(&repo, "pid"));
     let repo = self::repo(
-        "service \"db\" { run \"sh\" \"-c\" \"exit 7\"; ready-port 1 }\nstage \"a\" { run \"true\"; needs \"db\" }",
+        "service \"db\" { run \"sh\" \"-c\" \"exit 7\"; ready-port 1 }\nstage \"a\" { run \"true\"; needs \"db\"; isolation \"open\" }",
     );
     let done = repo.orgo(&["run", "--json"]).exits(1);
     assert!(done.stderr.contains("ended by itself with exit code 7"), "{}", done.stderr);
@@ -331,7 +338,8 @@ fn a_plan_after_a_failure_says_that_it_failed() {
 
 #[test]
 fn a_declaration_that_nobody_enforces_is_said_once() {
-    let repo = repo(&[shell("a", "echo", "memory \"1GiB\""), shell("b", "echo", "memory \"1GiB\"")].concat());
+    const UNBOUND: &str = "memory \"1GiB\"; isolation \"open\"";
+    let repo = repo(&[shell("a", "echo", UNBOUND), shell("b", "echo", UNBOUND)].concat());
     let text = repo.orgo(&["check"]).ok().stderr;
     assert_eq!(text.matches("`memory` decides when a stage starts").count(), 1, "{text}");
 }

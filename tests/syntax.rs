@@ -31,7 +31,7 @@ fn documents_in_yaml_govern_a_run() {
     repo.orgo(&["verify"]).ok();
     let mandate = repo
         .read("mandates/reference-data/mandate.yaml")
-        .replace("isolation-minimum: open", "isolation-minimum: confined");
+        .replace("isolation-minimum: open", "isolation-minimum: hermetic");
     repo.write("mandates/reference-data/mandate.yaml", &mandate);
     assert!(repo.orgo(&["run", "elements", "--force"]).exits(1).stderr.contains("ISOLATION_TOO_WEAK"));
 }

@@ -6,7 +6,7 @@ use super::{ENFORCED, leaves, printed, shell};
 use crate::support::wait_for;
 
 /// Whether a process runs whose command line holds `mark`.
-fn runs(mark: &str) -> bool {
+pub(super) fn runs(mark: &str) -> bool {
     let processes = std::fs::read_dir("/proc").expect("listable").flatten();
     let dead = |folder: &std::path::Path| {
         std::fs::read_to_string(folder.join("stat")).map_or(true, |stat| stat.contains(") Z "))
@@ -19,7 +19,7 @@ fn runs(mark: &str) -> bool {
 }
 
 /// A number of seconds that no other test sleeps.
-fn mark(level: &str, of: u32) -> String {
+pub(super) fn mark(level: &str, of: u32) -> String {
     let level = if level == "confined" { 1 } else { 2 };
     format!("{level}{of}{}.25", std::process::id())
 }

@@ -33,20 +33,28 @@ fn a_c_program_is_compiled_and_run() {
 
 #[test]
 fn a_declared_program_outside_of_the_host_roots_can_be_started() {
-    for level in ENFORCED {
-        let tools = tempfile::tempdir().expect("a temporary folder");
+    for (level, place) in ENFORCED.into_iter().flat_map(|level| ["/tmp", "/dev/shm", "/var/tmp"].map(|at| (level, at)))
+    {
+        let tools = tempfile::tempdir_in(place).expect("a temporary folder");
         let own = tools.path().join("own-tool");
         std::fs::copy("/bin/cat", tools.path().join("real-cat")).expect("copied");
         std::os::unix::fs::symlink("real-cat", &own).expect("made");
         std::fs::write(tools.path().join("beside"), "secret").expect("writable");
         let path = format!("{}:/usr/bin:/bin", tools.path().display());
         let script = format!("own-tool in.txt > o; own-tool {}/beside >> o 2>/dev/null; true", tools.path().display());
-        let repo =
-            shell(level, &script, &format!("files \"in.txt\"; tool \"own-tool\"; env \"PATH\" \"{path}\"; out \"o\""));
+        let stage = |name: &str| {
+            format!(
+                "stage \"{name}\" {{ isolation \"{level}\"; files \"in.txt\"; run \"sh\" \"-c\" {script:?}; tool \"own-tool\"; env \"PATH\" \"{path}\"; out \"o\" }}\n"
+            )
+        };
+        let repo = Repo::with_pipeline(&format!("pipeline \"p\" {{\n{}{}}}\n", stage("s"), stage("t")));
         repo.write("in.txt", "input\n");
         repo.commit("input");
-        repo.orgo(&["run"]).ok();
-        assert_eq!(repo.read("out/p/s/o"), "input\n", "{level}: the program, and not what lies beside it");
+        repo.orgo(&["run", "-j1"]).ok();
+        for stage in ["s", "t"] {
+            let read = repo.read(&format!("out/p/{stage}/o"));
+            assert_eq!(read, "input\n", "{level}, {place}: the program, and not what lies beside it");
+        }
     }
 }
 

@@ -135,3 +135,20 @@ fn a_record_says_the_level_and_what_is_not_pinned() {
     assert!(record.contains("\"isolation\":\"confined\""), "{record}");
     assert!(record.contains("\"unpinned\":[\"/bin\",\"/etc/alternatives\""), "{record}");
 }
+
+#[test]
+fn a_stage_that_says_nothing_runs_at_confined() {
+    let says_nothing = STAGE.replace("isolation \"open\"; ", "");
+    let repo = Repo::with_pipeline(&says_nothing);
+    repo.orgo(&["key", "new", "runner", "--name", "ci"]).ok();
+    let run = |text: &str| {
+        repo.write("pipelines/p.kdl", text);
+        states(&repo.orgo(&["run", "--json"]).ok().json())
+    };
+    assert_eq!(run(&says_nothing), ["s:ran"]);
+    let record = repo.orgo(&["record", "show", "latest", "--json"]).ok().json().to_string();
+    assert!(record.contains("\"isolation\":\"confined\""), "{record}");
+    assert_eq!(run(&at("confined")), ["s:hit"], "it is the same to say so");
+    let done = shell("confined", "true", "").orgo(&["check"]).ok();
+    assert!(!done.stderr.contains("`open`: nothing is kept away"), "{}", done.stderr);
+}

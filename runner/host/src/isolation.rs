@@ -1,22 +1,29 @@
 //! What is kept away from a stage: the levels `confined` and `hermetic` (see `docs/formats/isolation.md`).
 //!
-//! Nothing of it happens in this process, nor between `fork` and `exec`. The runner starts its own binary
-//! again as a *shim*, tells it over a socket what to start and where, and hears how that ended:
+//! Nothing of it happens in this process. For each worker the runner starts its own binary again as a
+//! *launcher*, when a stage needs one, tells it over a socket what to start, and hears how that ended:
 //!
 //! ```text
-//! confined   orgo ── shim ── stage          the shim restricts one thread of its own, and that starts the stage
-//! hermetic   orgo ── shim ── init ── stage  the shim makes the namespaces, `init` is process 1 in them
+//! confined   orgo ── launcher ── stage           one stage after the other
+//! hermetic   orgo ── shim ── launcher ── stage   the launcher is process 1 in namespaces that the shim made
 //! ```
 //!
-//! The shim stays outside of what it encloses. It ends everything when the stage has ended, when it is told
-//! to, and when the socket is closed: also when the runner was killed.
+//! The launcher has one thread and little memory, so a child of it is made by `fork`; the child restricts itself
+//! and becomes the stage. The launcher stays outside of what it encloses. It ends everything when the stage has
+//! ended, when it is told to, and when the socket is closed: also when the runner was killed. What is made once
+//! and used by all its stages is what no stage can change: the root, read-only; numbers of processes are
+//! counted anew, the network is another one if a stage used it, all else is made for each stage.
 
+mod enter;
 mod hint;
 mod kernel;
 pub(crate) mod launch;
 mod limits;
+mod memory;
 mod namespaces;
+mod network;
 mod order;
+mod processes;
 mod restrict;
 mod root;
 mod roots;
@@ -29,11 +36,16 @@ use std::path::{Path, PathBuf};
 use orgo_spec::pipeline::{Isolation, Network};
 
 pub(crate) use hint::hint;
+pub use launch::Launchers;
 pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
 
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].
 pub const FOLDER: &str = "/orgo";
+/// Where it has its temporary files there.
+const TEMPORARY: &str = "/tmp";
+/// Where its processes find memory that they share there.
+const SHARED_MEMORY: &str = "/dev/shm";
 
 /// What is kept away from one stage, and what is not.
 #[derive(Debug, Clone)]
@@ -51,7 +63,7 @@ pub struct Confinement {
 }
 
 /// A confinement and the folders that it needs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Confined<'c> {
     /// What is kept away.
     pub confinement: &'c Confinement,
@@ -59,6 +71,8 @@ pub struct Confined<'c> {
     pub temporary: &'c Path,
     /// An empty folder; the stage's own root is mounted on it, where nobody else sees it.
     pub mount_point: &'c Path,
+    /// Who starts it.
+    pub launchers: &'c mut Launchers,
 }
 
 /// Whether this machine can give a level, by trying it.
@@ -66,8 +80,9 @@ pub struct Confined<'c> {
 /// # Errors
 /// What is missing.
 pub fn obtainable(level: Isolation) -> Result<(), String> {
-    if level == Isolation::Open {
-        return Ok(());
+    match level {
+        Isolation::Open => Ok(()),
+        Isolation::Confined => restrict::try_out(), // cheaper than a process, and asked for by every run
+        Isolation::Hermetic => launch::try_out(level),
     }
-    launch::try_out(level)
 }

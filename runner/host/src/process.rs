@@ -5,7 +5,7 @@
 //! stage without delay and without polling.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -156,8 +156,8 @@ impl Waker {
 ///
 /// # Errors
 /// [`StartError`] if it cannot be started, or not within its confinement.
-pub fn run(invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, StartError> {
-    match invocation.confined {
+pub fn run(mut invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, StartError> {
+    match invocation.confined.take() {
         None => Ok(run_open(&invocation, waker)?),
         Some(confined) => launch::run(&invocation, confined, waker),
     }
@@ -201,7 +201,7 @@ fn attend(child: &mut Child, deadline: Instant, waker: &Waker, ending: Ending) -
 
 /// What came first.
 pub(crate) enum Waited {
-    /// The process ended.
+    /// The process ended, or said how a stage did.
     Ended,
     /// It was too late.
     Timeout,
@@ -209,8 +209,8 @@ pub(crate) enum Waited {
     Woken,
 }
 
-/// Waits for the end of a process, for a wake-up, or for a time.
-pub(crate) fn wait(pidfd: &OwnedFd, waker: &Waker, deadline: Instant) -> std::io::Result<Waited> {
+/// Waits for the end of a process or for what it says, for a wake-up, or for a time.
+pub(crate) fn wait(pidfd: &impl AsFd, waker: &Waker, deadline: Instant) -> std::io::Result<Waited> {
     loop {
         let timeout = timespec(deadline.saturating_duration_since(Instant::now()));
         let mut fds = [PollFd::new(pidfd, PollFlags::IN), PollFd::new(&*waker.0, PollFlags::IN)];
@@ -224,8 +224,8 @@ pub(crate) fn wait(pidfd: &OwnedFd, waker: &Waker, deadline: Instant) -> std::io
     }
 }
 
-/// Whether a process ends within a time.
-pub(crate) fn ends_within(pidfd: &OwnedFd, time: Duration) -> std::io::Result<bool> {
+/// Whether a process ends, or says something, within a time.
+pub(crate) fn ends_within(pidfd: &impl AsFd, time: Duration) -> std::io::Result<bool> {
     Ok(poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timespec(time)))? > 0)
 }
 

@@ -72,7 +72,16 @@ impl OutputError {
 pub struct Sandbox {
     arranger: Arranger,
     root: Folder,
-    annex: Option<[Arranger; 2]>,
+    annex: Option<Beside>,
+}
+
+/// The folders beside a working folder.
+#[derive(Debug)]
+struct Beside {
+    temporary: Arranger,
+    mount_point: Arranger,
+    /// Where that is. No stage reaches it, so it stays as it was made.
+    made: PathBuf,
 }
 
 /// Two folders beside the working folder, both empty.
@@ -139,20 +148,22 @@ impl Sandbox {
         fix_times(self.root.path())
     }
 
-    /// Makes the folders beside the working folder, or empties them.
+    /// Makes the folders beside the working folder; empties the one that stages write to.
     ///
     /// # Errors
     /// [`PathError`] if one cannot be made.
     pub fn annex(&mut self) -> Result<Annex, PathError> {
-        let annex = match self.annex.take() {
-            Some(annex) => annex,
-            None => [self.arranger.beside("tmp")?, self.arranger.beside("root")?],
+        let arrange = |arranger: &Arranger| arranger.arrange(&Layout::default()).map(|f| f.path().to_owned());
+        let beside = match self.annex.take() {
+            Some(beside) => beside,
+            None => {
+                let mount_point = self.arranger.beside("root")?;
+                let made = arrange(&mount_point)?;
+                Beside { temporary: self.arranger.beside("tmp")?, mount_point, made }
+            }
         };
-        let [temporary, mount_point] = &annex;
-        let path = |arranger: &Arranger| arranger.arrange(&Layout::default()).map(|f| f.path().to_owned());
-        let made = Annex { temporary: path(temporary)?, mount_point: path(mount_point)? };
-        self.annex = Some(annex);
-        Ok(made)
+        let beside = self.annex.insert(beside);
+        Ok(Annex { temporary: arrange(&beside.temporary)?, mount_point: beside.made.clone() })
     }
 
     /// Where it lies.
@@ -194,7 +205,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        let annex = self.annex.iter().flatten();
+        let annex = self.annex.iter().flat_map(|annex| [&annex.temporary, &annex.mount_point]);
         for folder in annex.chain([&self.arranger]) {
             let _ = folder.clear(); // a leftover is removed when the next run starts
         }

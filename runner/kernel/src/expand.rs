@@ -34,8 +34,8 @@ use self::stage::Compiled;
 use crate::graph::{Graph, StageId};
 use crate::plan::{PendingList, Resolved, ResolvedApproval, ResolvedGate, ResolvedStage, is_always, is_kristal};
 
-/// What a stage gets that does not say (`docs/decisions/0002-isolation-default-is-open.md`).
-pub const DEFAULT_ISOLATION: Isolation = Isolation::Open;
+/// What a stage gets that does not say (`docs/decisions/0032-isolation-default-is-confined.md`).
+pub const DEFAULT_ISOLATION: Isolation = Isolation::Confined;
 /// The search path that every stage sees unless it sets its own; it is part of the key.
 pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The most stages that one pipeline may expand to.

@@ -1,9 +1,9 @@
-//! The runner's side: starts a shim, tells it what to start, and hears how it ended.
+//! The runner's side: starts launchers, tells them what to start, and hears how it ended.
 
 use std::fs::File;
-use std::io::Write;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,24 @@ use std::time::{Duration, Instant};
 use orgo_spec::pipeline::{Isolation, Network};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::order::{self, Order, Reply};
+use super::order::{self, Connection, End, Message, Order, Reply, Setup};
 use super::{Confined, Confinement, shim};
-use crate::file::At;
-use crate::process::{Exit, Invocation, StartError, Waited, Waker, signal, wait};
+use crate::file::{At, PathError};
+use crate::process::{Exit, Invocation, StartError, Waited, Waker, ends_within, signal, wait};
 
-/// How long a shim may take to end everything once it was told to.
+/// How long a launcher may take to end everything once it was told to.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take to try a level out.
 const TRIAL: Duration = Duration::from_secs(20);
+/// How many launchers a worker keeps. One is enough unless its stages are of several kinds.
+const MOST: usize = 4;
 /// This program, also when its file was replaced.
 const SELF: &str = "/proc/self/exe";
+
+/// The launchers of one worker, started when they are needed and ended when this is dropped. All its stages print
+/// to the same file.
+#[derive(Debug, Default)]
+pub struct Launchers(Vec<Launcher>);
 
 /// Runs a program to its end within a confinement.
 ///
@@ -38,19 +45,23 @@ pub(crate) fn run(invocation: &Invocation<'_>, confined: Confined<'_>, waker: &W
     if !hermetic && !env.iter().any(|(name, _)| name == "TMPDIR") {
         env.push(("TMPDIR".to_owned(), confined.temporary.to_string_lossy().into_owned()));
     }
-    let order = order(confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
-    let mut shim = Shim::start(&order, invocation.log)?;
+    let order = order(&confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
     let deadline = Instant::now() + invocation.timeout;
-    let reason = match wait(&shim.ended, waker, deadline).at("wait for", program)? {
-        Waited::Ended => return shim.answer(),
+    let launcher = confined.launchers.take(Setup::of(&confined, invocation.folder), invocation.log)?;
+    launcher.say(&Message::Start(order));
+    let reason = match wait(&launcher.connection, waker, deadline).at("wait for", program)? {
+        Waited::Ended => return confined.launchers.answer(launcher),
         Waited::Timeout => Exit::Timeout,
         Waited::Woken => Exit::Cancelled,
     };
-    shim.end(signal(invocation.ending.signal), invocation.ending.grace);
+    launcher.say(&Message::Signal(u8::try_from(signal(invocation.ending.signal).as_raw()).unwrap_or(9)));
+    if matches!(ends_within(&launcher.connection, invocation.ending.grace), Ok(true)) {
+        let _ = confined.launchers.answer(launcher); // why it is ended is known
+    }
     Ok(reason)
 }
 
-/// Sets a confinement up and starts nothing in it.
+/// Has a launcher set a level up, and start nothing.
 pub(super) fn try_out(level: Isolation) -> Result<(), String> {
     let folders = tempfile::tempdir().map_err(|e| e.to_string())?;
     let folder = |name: &str| {
@@ -65,23 +76,21 @@ pub(super) fn try_out(level: Isolation) -> Result<(), String> {
         hidden: PathBuf::from("/nonexistent"),
         memory_bytes: None,
     };
-    let confined = Confined { confinement: &confinement, temporary: &temporary, mount_point: &mount_point };
+    let launchers = &mut Launchers::default();
+    let confined = Confined { confinement: &confinement, temporary: &temporary, mount_point: &mount_point, launchers };
     let log = tempfile::tempfile_in(folders.path()).map_err(|e| e.to_string())?;
     let told = |e: StartError| e.to_string();
-    let order = order(confined, None, Vec::new(), Vec::new(), &work);
-    let mut shim = Shim::start(&order, &log).map_err(told)?;
+    let launcher = confined.launchers.take(Setup::of(&confined, &work), &log).map_err(told)?;
+    launcher.say(&Message::Start(order(&confined, None, Vec::new(), Vec::new(), &work)));
     let waker = Waker::new().map_err(|e| e.to_string())?;
-    match wait(&shim.ended, &waker, Instant::now() + TRIAL).map_err(|e| e.to_string())? {
-        Waited::Ended => shim.answer().map(|_| ()).map_err(told),
-        Waited::Timeout | Waited::Woken => {
-            shim.end(Signal::KILL, Duration::ZERO);
-            Err("setting it up took too long".to_owned())
-        }
+    match wait(&launcher.connection, &waker, Instant::now() + TRIAL).map_err(|e| e.to_string())? {
+        Waited::Ended => confined.launchers.answer(launcher).map(|_| ()).map_err(told),
+        Waited::Timeout | Waited::Woken => Err("setting it up took too long".to_owned()),
     }
 }
 
 fn order(
-    confined: Confined<'_>,
+    confined: &Confined<'_>,
     program: Option<&Path>,
     argv: Vec<String>,
     env: Vec<(String, String)>,
@@ -94,30 +103,87 @@ fn order(
         env,
         folder: folder.to_owned(),
         temporary: confined.temporary.to_owned(),
-        mount_point: confined.mount_point.to_owned(),
-        hermetic: confinement.level == Isolation::Hermetic,
-        network: confinement.network == Network::Host,
         programs: confinement.programs.clone(),
-        hidden: confinement.hidden.clone(),
         memory_bytes: confinement.memory_bytes,
     }
 }
 
-/// A shim that runs.
-struct Shim {
-    child: Child,
-    ended: OwnedFd,
-    socket: UnixStream,
+impl Setup {
+    fn of(confined: &Confined<'_>, folder: &Path) -> Self {
+        let confinement = confined.confinement;
+        let hermetic = confinement.level == Isolation::Hermetic;
+        Self {
+            hermetic,
+            network: confinement.network == Network::Host,
+            hidden: confinement.hidden.clone(),
+            folder: folder.to_owned(),
+            temporary: confined.temporary.to_owned(),
+            mount_point: confined.mount_point.to_owned(),
+            // At `confined` they are in the rules of each stage, at `hermetic` in the root of all.
+            programs: if hermetic { confinement.programs.clone() } else { Vec::new() },
+        }
+    }
+
+    /// The folders that are in the root, as the file system tells them apart. Those in a root stay where they are, and
+    /// their numbers theirs, as long as the root is there; a folder that took the place of one has another number.
+    fn folders(&self) -> Result<[(u64, u64); 2], PathError> {
+        let identity = |path: &Path| {
+            let status = std::fs::metadata(path).at("read the status of", path)?;
+            Ok::<_, PathError>((status.dev(), status.ino()))
+        };
+        if self.hermetic { Ok([identity(&self.folder)?, identity(&self.temporary)?]) } else { Ok([(0, 0); 2]) }
+    }
 }
 
-impl Shim {
-    fn start(order: &Order, log: &File) -> Result<Self, StartError> {
+impl Launchers {
+    /// A launcher for that setup, which is not in the list as long as a stage runs: if that ends in any other way than by
+    /// an answer, the launcher ends too.
+    fn take(&mut self, setup: Setup, log: &File) -> Result<Launcher, StartError> {
+        let folders = setup.folders()?;
+        // One that is gone had nothing to do: another one takes its place.
+        self.0.retain(|launcher| !matches!(ends_within(&launcher.ended, Duration::ZERO), Ok(true)));
+        if let Some(at) = self.0.iter().position(|l| l.setup == setup && l.folders == folders) {
+            return Ok(self.0.remove(at));
+        }
+        self.0.truncate(MOST - 1);
+        Launcher::start(setup, folders, log)
+    }
+
+    /// What a launcher says about its stage; it is kept for others if it can be.
+    fn answer(&mut self, mut launcher: Launcher) -> Result<Exit, StartError> {
+        let Ok(Reply { end, spent }) = launcher.connection.receive() else {
+            return Err(StartError::Isolation(launcher.last_words()));
+        };
+        if !spent {
+            self.0.insert(0, launcher);
+        }
+        match end {
+            End::Code(code) => Ok(Exit::Code(code)),
+            End::Signal(signal) => Ok(Exit::Signal(signal)),
+            End::Unavailable(missing) => Err(StartError::Isolation(missing)),
+            End::NotStarted(why) => Err(StartError::Program(why)),
+        }
+    }
+}
+
+/// A launcher that runs.
+#[derive(Debug)]
+struct Launcher {
+    setup: Setup,
+    folders: [(u64, u64); 2],
+    child: Child,
+    ended: OwnedFd,
+    connection: Connection,
+}
+
+impl Launcher {
+    fn start(setup: Setup, folders: [(u64, u64); 2], log: &File) -> Result<Self, StartError> {
         let own = Path::new(SELF);
         let (socket, theirs) = UnixStream::pair().at("make a socket for", own)?;
         let share = || log.try_clone().at("share a file with", own);
         let child = Command::new(own)
             .arg0("orgo")
-            .args([shim::ARGUMENT, shim::word(order.hermetic, order.network)])
+            .args([shim::ARGUMENT, shim::word(setup.hermetic, setup.network)])
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
@@ -126,58 +192,43 @@ impl Shim {
             .process_group(0)
             .spawn()
             .at("start", own)?;
-        let pid = Pid::from_child(&child);
-        let ended = pidfd_open(pid, PidfdFlags::empty()).at("watch", own)?;
-        // One that is gone before it has read all of this has answered why.
-        let _ = order::send(&socket, order);
-        Ok(Self { child, ended, socket })
+        let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).at("watch", own)?;
+        let launcher = Self { setup, folders, child, ended, connection: Connection::new(socket) };
+        launcher.send(&launcher.setup);
+        Ok(launcher)
     }
 
-    /// What a shim that has ended said.
-    fn answer(&mut self) -> Result<Exit, StartError> {
-        let program = Path::new(SELF);
-        let status = self.child.wait().at("wait for", program)?;
-        let reply = order::receive(&self.socket);
-        let _ = self.socket.shutdown(Shutdown::Both); // a process 1 whose parent was killed ends now
-        match reply {
-            Ok(Reply::Code(code)) => Ok(Exit::Code(code)),
-            Ok(Reply::Signal(signal)) => Ok(Exit::Signal(signal)),
-            Ok(Reply::Unavailable(missing)) => Err(StartError::Isolation(missing)),
-            Ok(Reply::NotStarted(why)) => Err(StartError::Program(why)),
-            Ok(Reply::Ended) => Err(StartError::Isolation("its connection was lost".to_owned())),
-            Err(_) => {
-                Err(StartError::Isolation(format!("the process that sets it up ended without a word ({status})")))
-            }
+    fn say(&self, message: &Message) {
+        self.send(message);
+    }
+
+    /// One that is gone before it has read all of this has answered why, or is found to be gone.
+    fn send(&self, message: &impl serde::Serialize) {
+        let _ = order::send(self.connection.socket(), message);
+    }
+
+    /// Why there is no answer.
+    fn last_words(&mut self) -> String {
+        self.close();
+        match self.child.wait() {
+            Ok(status) => format!("the process that starts stages ended without a word ({status})"),
+            Err(e) => format!("the process that starts stages is lost ({e})"),
         }
     }
 
-    /// Sends the stage a signal, and ends it with everything it started if it does not end by itself.
-    fn end(&mut self, first: Signal, grace: Duration) {
-        let number = u8::try_from(first.as_raw()).unwrap_or(9);
-        let _ = self.socket.write_all(&[number]); // one that has ended needs no signal
-        if !self.ends_within(grace) {
-            let _ = self.socket.shutdown(Shutdown::Both);
-            let _ = self.ends_within(PATIENCE);
-        }
-        self.clear();
-    }
-
-    fn ends_within(&self, time: Duration) -> bool {
-        matches!(crate::process::ends_within(&self.ended, time), Ok(true))
-    }
-
-    /// Leaves nothing behind, whatever the shim did. One that was waited for is not asked for again by its number.
-    fn clear(&mut self) {
-        let _ = self.socket.shutdown(Shutdown::Both);
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-            let _ = self.child.wait();
-        }
+    /// Has everything ended; a process 1 whose parent was killed ends by that too.
+    fn close(&self) {
+        let _ = self.connection.socket().shutdown(Shutdown::Both);
     }
 }
 
-impl Drop for Shim {
+impl Drop for Launcher {
+    /// Leaves nothing behind, whatever the launcher did. One that was waited for is not asked for again by its number.
     fn drop(&mut self) {
-        self.clear();
+        self.close();
+        if !matches!(ends_within(&self.ended, PATIENCE), Ok(true)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        }
+        let _ = self.child.wait();
     }
 }

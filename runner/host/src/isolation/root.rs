@@ -3,20 +3,23 @@
 //! | path | what |
 //! |---|---|
 //! | `/orgo` | the working folder |
-//! | `/tmp`, `/dev/shm` | its own |
+//! | `/tmp` | its own |
+//! | `/dev/shm` | another one after each stage that used it |
 //! | `/proc` | its own processes, read-only |
 //! | `/dev` | `null`, `zero`, `full`, `random`, `urandom`, its own descriptors |
 //! | `/etc` | one user, one group, the loopback; cache of the loader, alternatives |
 //! | host roots, declared programs | read-only |
 //!
-//! It is a file system in memory, mounted where no other process sees it, and gone with the last process.
+//! It is a file system in memory, made once for a launcher and used by one stage after the other, who cannot change it. It is
+//! mounted where no other process sees it, and gone with the last process.
 
-use std::ffi::CStr;
 use std::fs::{self, File};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags, open};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind_recursive, mount_change, mount_remount, unmount,
 };
@@ -24,8 +27,8 @@ use rustix::process::{chdir, pivot_root};
 use rustix::system::sethostname;
 
 use super::namespaces::USER;
-use super::order::Order;
-use super::{DEVICES, FOLDER, roots};
+use super::order::Setup;
+use super::{DEVICES, FOLDER, SHARED_MEMORY, TEMPORARY, memory, roots};
 
 /// The host name that every hermetic stage sees.
 const HOST: &[u8] = b"orgo";
@@ -37,37 +40,35 @@ const IDENTITY: [(&str, &str); 4] = [
     ("etc/group", "orgo:x:1000:\n"),
 ];
 
-/// Makes the root, enters it, and stands in the working folder.
+/// Makes the root, enters it, and stands in the working folder. Comes back with a folder in which all processes of the
+/// namespace can be seen; in that of the root, stages see their own.
 ///
 /// # Errors
 /// What the machine refuses.
-pub(super) fn enter(order: &Order) -> Result<(), String> {
-    let root = order.mount_point.as_path();
+pub(super) fn enter(setup: &Setup) -> Result<OwnedFd, String> {
+    let root = setup.mount_point.as_path();
     let at = |what: &'static str| move |e: io::Error| format!("a root of its own cannot be made: {what} ({e})");
     base(root).map_err(at("a file system in memory"))?;
-    toolchain(order, root).map_err(at("the toolchain, read-only"))?;
-    identity(order, root).map_err(at("its `/etc`"))?;
-    devices(root).map_err(at("its devices"))?;
-    let own = [(&order.folder, &FOLDER[1..]), (&order.temporary, "tmp")];
+    toolchain(setup, root).map_err(at("the toolchain, read-only"))?;
+    identity(setup, root).map_err(at("its `/etc`"))?;
+    devices(setup, root).map_err(at("its devices"))?;
+    let own = [(&setup.folder, &FOLDER[1..]), (&setup.temporary, &TEMPORARY[1..])];
     own.iter().try_for_each(|(from, to)| bind(from, &root.join(to))).map_err(at("its working folder"))?;
-    programs(order, root).map_err(at("declared programs"))?;
-    processes(root).map_err(at("its own `/proc`, which some containers forbid"))?;
+    programs(setup, root).map_err(at("declared programs"))?;
+    let processes = processes(root).map_err(at("its own `/proc`, which some containers forbid"))?;
     sethostname(HOST).map_err(|e| at("its name")(e.into()))?;
-    change_to(root).map_err(at("entering it"))
+    change_to(root).map_err(at("entering it"))?;
+    Ok(processes)
 }
 
 fn base(root: &Path) -> io::Result<()> {
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-    memory(root, c"mode=0755,size=16m")
-}
-
-fn memory(at: &Path, options: &CStr) -> io::Result<()> {
-    Ok(mount("tmpfs", at, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, options)?)
+    Ok(mount("tmpfs", root, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV, c"mode=0755,size=16m")?)
 }
 
 /// Host roots, read-only; the project is hidden if it lies in one.
-fn toolchain(order: &Order, root: &Path) -> io::Result<()> {
-    for path in roots::present(order.network) {
+fn toolchain(setup: &Setup, root: &Path) -> io::Result<()> {
+    for path in roots::present(setup.network) {
         let to = below(root, &path);
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
@@ -78,17 +79,17 @@ fn toolchain(order: &Order, root: &Path) -> io::Result<()> {
         }
     }
     seal(root, |_| true)?;
-    let hidden = below(root, &order.hidden);
-    if roots::is_host_root(&order.hidden) && hidden.is_dir() {
+    let hidden = below(root, &setup.hidden);
+    if roots::is_host_root(&setup.hidden) && hidden.is_dir() {
         mount("tmpfs", &hidden, "tmpfs", MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY, c"size=0")?;
     }
     Ok(())
 }
 
 /// Declared programs outside of the host roots, read-only. They may lie in `/tmp`.
-fn programs(order: &Order, root: &Path) -> io::Result<()> {
+fn programs(setup: &Setup, root: &Path) -> io::Result<()> {
     let mut bound = Vec::new();
-    for path in &order.programs {
+    for path in &setup.programs {
         let to = below(root, path);
         if to.exists() {
             continue;
@@ -167,31 +168,37 @@ fn plain(path: &str) -> String {
         .fold(path.to_owned(), |path, (code, sign)| path.replace(code, sign))
 }
 
-fn identity(order: &Order, root: &Path) -> io::Result<()> {
+fn identity(setup: &Setup, root: &Path) -> io::Result<()> {
     debug_assert_eq!(USER, 1000, "it is written in these files");
     fs::create_dir_all(root.join("etc"))?;
     for (path, text) in IDENTITY {
         let file = root.join(path);
-        if !(order.network && file.exists()) {
+        if !(setup.network && file.exists()) {
             fs::write(file, text)?;
         }
     }
     Ok(())
 }
 
-fn devices(root: &Path) -> io::Result<()> {
-    fs::create_dir_all(root.join("dev/shm"))?;
+fn devices(setup: &Setup, root: &Path) -> io::Result<()> {
+    let shared = below(root, Path::new(SHARED_MEMORY));
+    fs::create_dir_all(&shared)?;
     DEVICES.iter().try_for_each(|device| bind(Path::new(device), &below(root, Path::new(device))))?;
     let own = [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")];
     own.iter().try_for_each(|(name, target)| symlink(target, root.join("dev").join(name)))?;
-    memory(&root.join("dev/shm"), c"mode=1777,size=25%")
+    if setup.is_for_one() { Ok(memory::mount_at(&shared)?) } else { Ok(()) }
 }
 
-fn processes(root: &Path) -> io::Result<()> {
+/// Mounts `/proc` for stages, in which the launcher is not to be seen; comes back with one that has no other place.
+fn processes(root: &Path) -> io::Result<OwnedFd> {
     let at = root.join("proc");
     fs::create_dir(&at)?;
-    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
-    Ok(mount("proc", &at, "proc", flags, None)?)
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("proc", &at, "proc", flags, None)?;
+    let own = open(&at, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    unmount(&at, UnmountFlags::DETACH)?;
+    mount("proc", &at, "proc", flags | MountFlags::RDONLY, c"hidepid=ptraceable")?;
+    Ok(own)
 }
 
 /// Makes `root` the root of this process, and the old one unreachable.

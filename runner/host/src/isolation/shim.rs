@@ -1,25 +1,32 @@
-//! The shim's side: what `orgo __stage LEVEL` does.
+//! The launcher's side: what `orgo __stage LEVEL` does.
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use super::order::{self, Order, Reply};
-use super::{FOLDER, kernel, namespaces, restrict, root, supervise};
+use rustix::thread::CapabilitySet;
 
-/// The argument that makes this binary a shim.
+use super::network::Untouched;
+use super::order::{self, Connection, End, Reply, Setup};
+use super::processes::Processes;
+use super::supervise::{self, Launcher};
+use super::{kernel, namespaces, restrict, root, syscalls};
+
+/// The argument that makes this binary a launcher.
 pub const ARGUMENT: &str = "__stage";
 
-/// What a shim is for.
+/// What a launcher is for.
 const CONFINED: &str = "confined";
 const HERMETIC: &str = "hermetic";
 const HERMETIC_NETWORK: &str = "hermetic-network";
 const INIT: &str = "init";
 
-/// Which word starts the shim of an order.
+/// What the launcher keeps at `hermetic`: the right to make what belongs to one stage. No stage has it.
+const INIT_KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::NET_ADMIN);
+
+/// Which word starts the launcher of a level.
 pub(super) const fn word(hermetic: bool, network: bool) -> &'static str {
     match (hermetic, network) {
         (false, _) => CONFINED,
@@ -28,8 +35,8 @@ pub(super) const fn word(hermetic: bool, network: bool) -> &'static str {
     }
 }
 
-/// Does the work of a shim, if that is what these arguments ask for. To be called before anything else is done: while
-/// the process has one thread.
+/// Does the work of a launcher, if that is what these arguments ask for. To be called before anything else is done:
+/// while the process has one thread.
 #[must_use]
 pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
@@ -40,41 +47,54 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let Ok(runner) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return Some(ExitCode::FAILURE);
     };
-    if let Err(e) = kernel::keep_open_files() {
-        let _ = order::send(&runner, &Reply::Unavailable(format!("open files cannot be kept back ({e})")));
-        return Some(ExitCode::FAILURE);
-    }
-    let reply = match word.to_str() {
-        Some(CONFINED) => begin(&runner, |_| Ok(None)),
+    let mut runner = Connection::new(runner);
+    let kept_back = kernel::keep_open_files().map_err(|e| format!("open files cannot be kept back ({e})"));
+    let ended = kept_back.and_then(|()| match word.to_str() {
+        Some(CONFINED) => begin(&mut runner, confined),
         Some(HERMETIC) => enclose(false),
         Some(HERMETIC_NETWORK) => enclose(true),
-        Some(INIT) => begin(&runner, |order| {
-            rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-            root::enter(order)?;
-            restrict::drop_capabilities(rustix::thread::CapabilitySet::empty()).map_err(|e| e.to_string())?;
-            Ok(Some(Path::new(FOLDER)))
-        }),
-        Some(_) | None => return Some(ExitCode::FAILURE),
-    };
-    // If nobody listens any more, everything has ended anyway.
-    let _ = reply.map(|reply| order::send(&runner, &reply));
+        Some(INIT) => begin(&mut runner, init),
+        Some(_) | None => Err("nobody asks for that".to_owned()),
+    });
+    if let Err(missing) = ended {
+        let reply = Reply { end: End::Unavailable(missing), spent: true };
+        let _ = order::send(runner.socket(), &reply); // if nobody listens any more, everything has ended anyway
+    }
     Some(ExitCode::SUCCESS)
 }
 
-/// Reads the order, prepares, and attends to the stage until its end.
-fn begin(runner: &UnixStream, prepare: impl Fn(&Order) -> Result<Option<&'static Path>, String>) -> Option<Reply> {
-    let order: Order = order::receive(runner).ok()?;
-    Some(match prepare(&order) {
-        Ok(folder) => supervise::supervise(&order, folder.unwrap_or(&order.folder), runner),
-        Err(missing) => Reply::Unavailable(missing),
-    })
+/// Reads the setup, prepares, and starts stages until the runner wants no more.
+fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String>) -> Result<(), String> {
+    kernel::mind_closed_pipes();
+    let Ok(setup) = runner.receive() else { return Ok(()) };
+    let launcher = prepare(&setup)?;
+    syscalls::refuse(setup.hermetic, setup.network)?;
+    supervise::serve(launcher, runner);
+    Ok(())
 }
 
-/// Makes the namespaces and starts process 1 in them, which reads the order and answers it.
-fn enclose(network: bool) -> Option<Reply> {
-    if let Err(missing) = namespaces::enter(network) {
-        return Some(Reply::Unavailable(missing));
+fn confined(setup: &Setup) -> Result<Launcher, String> {
+    restrict::give_up(restrict::KEPT)?;
+    let processes = Processes::of_host().map_err(|e| format!("processes cannot be listed ({e})"))?;
+    Launcher::new(setup, processes, None)
+}
+
+fn init(setup: &Setup) -> Result<Launcher, String> {
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let processes = Processes::of_namespace(root::enter(setup)?);
+    restrict::give_up(INIT_KEPT)?;
+    let network = if setup.network { Ok(None) } else { Untouched::now().map(Some) };
+    let network = network.map_err(|e| format!("what a network namespace counts cannot be read ({e})"))?;
+    Launcher::new(setup, processes, network)
+}
+
+/// Makes the namespaces and starts process 1 in them, which does the work.
+fn enclose(network: bool) -> Result<(), String> {
+    namespaces::enter(network)?;
+    let ended = Command::new("/proc/self/exe").arg0("orgo").args([ARGUMENT, INIT]).status();
+    match ended {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("process 1 of a namespace ended without a word ({status})")),
+        Err(e) => Err(format!("process 1 of a namespace cannot be started ({e})")),
     }
-    let started = Command::new("/proc/self/exe").arg0("orgo").args([ARGUMENT, INIT]).status();
-    started.err().map(|e| Reply::Unavailable(format!("process 1 of a namespace cannot be started ({e})")))
 }

@@ -35,10 +35,16 @@ const UNKNOWN: [i64; 10] = [
     libc::SYS_open_by_handle_at,
 ];
 
-/// Restricts the calling thread.
-pub(super) fn refuse(hermetic: bool, network: bool) -> Result<(), seccompiler::Error> {
-    apply_filter(&filter(sockets(hermetic, network)?, libc::EACCES)?)?;
-    apply_filter(&filter(UNKNOWN.iter().map(|n| (*n, Vec::new())).collect(), libc::ENOSYS)?)
+/// Restricts the calling thread, and what it starts, for good.
+///
+/// # Errors
+/// What this kernel cannot enforce.
+pub(super) fn refuse(hermetic: bool, network: bool) -> Result<(), String> {
+    let filters = || {
+        apply_filter(&filter(sockets(hermetic, network)?, libc::EACCES)?)?;
+        apply_filter(&filter(UNKNOWN.iter().map(|n| (*n, Vec::new())).collect(), libc::ENOSYS)?)
+    };
+    filters().map_err(|e: seccompiler::Error| format!("seccomp filters cannot be used ({e})"))
 }
 
 /// Families that a stage may make sockets of. Names of UNIX sockets without a path belong to the network, so they are

@@ -3,6 +3,7 @@
 use orgo_kernel::key::{Blob, SourceFile};
 use orgo_kernel::plan::{Action, ResolvedStage};
 use orgo_spec::Digest;
+use orgo_spec::pipeline::Network;
 
 /// The fingerprint of a stage with these inputs; `upstream` is where outputs of earlier stages appear,
 /// and their trees. `message` is used to put it together, so that it is not allocated for each stage.
@@ -36,7 +37,10 @@ pub(super) fn fingerprint<'i>(
         text(name);
     }
     text(stage.isolation.as_str());
-    text(stage.network.as_str());
+    text(match stage.network {
+        Network::None => "none",
+        Network::Host => "host",
+    });
     upstream.clone().for_each(|(at, _)| text(at));
     files.iter().for_each(|f| text(&f.path));
     message.extend_from_slice(&stage.timeout_ms.to_le_bytes());

@@ -16,7 +16,7 @@ use orgo_spec::secret::Redactor;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
-use crate::isolation::{Confined, Confinement, hint};
+use crate::isolation::{Confined, Confinement, Launchers, hint};
 use crate::process::{Ending, Exit, Invocation, Waker, run};
 use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
 use crate::store::{Cached, Executor, ObjectError, Seen, Store, contents};
@@ -90,6 +90,7 @@ pub(super) struct Bench {
     log: File,
     /// What stages read: nothing.
     input: File,
+    launchers: Launchers,
 }
 
 impl Bench {
@@ -103,6 +104,7 @@ impl Bench {
             sandbox: Sandbox::new(work, &slot.to_string())?,
             log: tempfile::tempfile_in(work).at("create a file in", work)?,
             input: File::open(null).at("open", null)?,
+            launchers: Launchers::default(),
         })
     }
 
@@ -179,7 +181,7 @@ impl Worker {
 
     /// Fills the working folder, runs the stage in it, and stores what it made.
     fn once(&mut self, job: &Job, exit: &mut Option<Exit>) -> Result<Vec<Output>, (ReasonCode, Option<String>)> {
-        let Bench { sandbox, log, input } = &mut self.bench;
+        let Bench { sandbox, log, input, launchers } = &mut self.bench;
         fill(sandbox, &job.contents, &self.root, &self.store).map_err(|e| match e {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
@@ -195,6 +197,7 @@ impl Worker {
             confinement,
             temporary: &annex.temporary,
             mount_point: &annex.mount_point,
+            launchers,
         });
         let program = sandbox.root().join(&job.program); // an absolute path stays what it is
         let env = [job.env.as_slice(), &job.secrets].concat();

@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure};
 /// Levels that enforce something, the weaker one first.
 const ENFORCED: [Isolation; 2] = [Isolation::Confined, Isolation::Hermetic];
 
-/// Refuses stages that declare isolation which this machine cannot give. Each level is tried out, and only if a
+/// Refuses stages at an isolation that this machine cannot give. Each level is tried out, and only if a
 /// stage wants it.
 pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure> {
     let stages = || plan.stages.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(stage, _)| stage);
@@ -36,7 +36,7 @@ pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure
 
 fn refused(stage: &ResolvedStage, why: &str, help: &str) -> Failure {
     let (name, level) = (&stage.name, stage.isolation.as_str());
-    let message = format!("the stage `{name}` declares isolation `{level}`, {why}");
+    let message = format!("the stage `{name}` runs at isolation `{level}`, {why}");
     Failure::message(Class::Environment, Some(ReasonCode::IsolationUnavailable), message, help)
 }
 
