@@ -22,8 +22,8 @@ orgo=${ORGO:-$(command -v orgo || true)}
 [ -n "$orgo" ] || { echo "no orgo: seeds of records are left out (set ORGO)"; exit 0; }
 "$orgo" --home "$work/home" demo "$work/demo" > /dev/null
 for branch in orgo/audit orgo/local; do
-    git -C "$work/demo" ls-tree -r --name-only "refs/heads/$branch" 2> /dev/null | while read -r path; do
-        git -C "$work/demo" cat-file blob "refs/heads/$branch:$path" > "$work/blob"
+    git -C "$work/demo/repo" ls-tree -r --name-only "refs/heads/$branch" 2> /dev/null | while read -r path; do
+        git -C "$work/demo/repo" cat-file blob "refs/heads/$branch:$path" > "$work/blob"
         case $path in
             *.trust.json) put trust "$work/blob" ;;
             records/*.json) put statement "$work/blob" ;;

@@ -89,6 +89,66 @@ fn what_waits_in_a_spool_is_appended_at_the_remote_once() {
     assert_eq!(repo.git(&["rev-parse", "orgo/audit"]), git(&bare, &["rev-parse", "orgo/audit"]).stdout);
 }
 
+/// A clone that leaves files, or folders too, at the remote, of the code and of the ledger.
+fn filtered_clone(repo: &Repo, bare: &Path, name: &str, filter: &str, depth: Option<&str>) -> PathBuf {
+    let (folder, address) = (repo.beside(name), format!("file://{}", bare.display()));
+    let mut args = vec!["clone", "-q", filter];
+    args.extend(depth);
+    args.extend([address.as_str(), folder.to_str().unwrap()]);
+    let cloned = git(&repo.root(), &args);
+    assert_eq!(cloned.code, Some(0), "{}", cloned.stderr);
+    let mut args = vec!["fetch", "-q", filter];
+    args.extend(depth);
+    args.extend(["origin", "orgo/audit:orgo/audit"]);
+    let fetched = git(&folder, &args);
+    assert_eq!(fetched.code, Some(0), "{}", fetched.stderr);
+    folder
+}
+
+const CLONES: [(&str, Option<&str>); 4] = [
+    ("--filter=blob:none", None),
+    ("--filter=blob:none", Some("--depth=1")),
+    ("--filter=tree:0", None),
+    ("--filter=tree:0", Some("--depth=1")),
+];
+
+#[test]
+fn runs_in_filtered_clones_are_recorded_and_submitted() {
+    let (repo, bare) = with_remote();
+    git(&bare, &["config", "uploadpack.allowFilter", "true"]);
+    for (n, (filter, depth)) in CLONES.into_iter().enumerate() {
+        let job = filtered_clone(&repo, &bare, &format!("job{n}"), filter, depth);
+        let run = must(&repo, &job, &["run", "--spool", "../spool"]);
+        assert_eq!(run["record"]["lane"], "protected");
+        let told = must(&repo, &job, &["record", "submit", "--spool", "../spool"]);
+        assert_eq!(told["records"].as_array().unwrap().len(), 2, "a start and a build: {told}");
+        // And without a spool, upon the ledger here; nothing runs again, so that there is no start.
+        must(&repo, &job, &["run", "--lane", "protected"]);
+        let told = must(&repo, &job, &["record", "submit"]);
+        assert_eq!(told["records"].as_array().unwrap().len(), 1, "{filter} {depth:?}: {told}");
+        let verified = orgo(&repo, &job, &["verify", "--full", "--json"]).output().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+        // The first clone has all there was: it fetched the trust record and wrote the rest.
+        let (code, verdict) = if n == 0 { (0, "not-anchored") } else { (1, "incomplete") };
+        assert_eq!((verified.status.code(), &report["verdict"]), (Some(code), &verdict.into()), "{report}");
+    }
+    let report = must(&repo, &bare, &["verify", "--full"]);
+    assert_eq!((&report["findings"], &report["counts"]["open_runs"]), (&serde_json::json!([]), &0.into()));
+    assert_eq!(report["counts"]["records"]["build"], 2 * CLONES.len());
+}
+
+#[test]
+fn a_run_in_a_filtered_clone_whose_remote_is_away_says_so() {
+    let (repo, bare) = with_remote();
+    git(&bare, &["config", "uploadpack.allowFilter", "true"]);
+    let job = filtered_clone(&repo, &bare, "job", "--filter=tree:0", Some("--depth=1"));
+    std::fs::rename(&bare, repo.beside("away.git")).unwrap();
+    let output = orgo(&repo, &job, &["run", "--lane", "protected"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("REMOTE_UNREACHABLE") && said.contains("help"), "{said}");
+}
+
 #[test]
 fn records_of_two_clones_end_up_in_one_line() {
     let (repo, bare) = with_remote();

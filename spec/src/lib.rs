@@ -21,6 +21,7 @@
 
 pub mod approval;
 pub mod artifact;
+mod base64;
 pub mod blueprint;
 pub mod canonical;
 mod decimal;

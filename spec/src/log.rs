@@ -32,9 +32,7 @@ pub use tile::{
 };
 pub use tree::{Edge, leaf_hash, node_hash, root_of};
 
-use data_encoding::BASE64;
-
-use crate::{Digest, ReasonCode};
+use crate::{Digest, ReasonCode, base64};
 
 /// The most leaves that a log may have: 2^53 − 1, which every reader of numbers keeps exactly.
 pub const MAX_SIZE: u64 = crate::canonical::MAX_SAFE_INTEGER.unsigned_abs();
@@ -61,11 +59,11 @@ impl Malformed {
 
 /// A hash as the texts of C2SP write it: 44 characters of padded base64.
 fn encode(hash: &Digest) -> String {
-    BASE64.encode(hash.as_bytes())
+    base64::encode(hash.as_bytes())
 }
 
 fn decode(text: &str) -> Option<Digest> {
-    BASE64.decode(text.as_bytes()).ok()?.try_into().ok().map(Digest::from_bytes)
+    base64::decode(text.as_bytes())?.try_into().ok().map(Digest::from_bytes)
 }
 
 /// Reads a number of at most [`MAX_SIZE`]: ASCII digits, no sign, no leading zero.

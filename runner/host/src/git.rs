@@ -10,6 +10,7 @@
 mod base;
 mod commit;
 mod export;
+mod filtered;
 mod loose;
 mod name;
 mod pack;
@@ -20,7 +21,7 @@ mod source;
 mod tree;
 mod write;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,10 @@ pub struct Git {
     trees: RefCell<VecDeque<(ObjectId, Arc<tree::Tree>)>>,
     /// For who reads very many objects; what it cannot read libgit2 does.
     packs: RefCell<Option<pack::PackReader>>,
+    /// The remote that has what this clone left there, if it is a filtered one.
+    promisor: Option<String>,
+    /// Whether reads fetch from there what is missing.
+    brings: Cell<bool>,
 }
 
 /// What went wrong with a repository.
@@ -60,6 +65,8 @@ pub enum GitError {
     Unborn,
     #[error("there is no object {0}")]
     Missing(ObjectId),
+    #[error("the object {id} is not in this filtered clone, and its remote cannot be asked for it: {said}")]
+    Unreachable { id: ObjectId, said: String },
     #[error("the object {id} is damaged: {why}")]
     Damaged { id: ObjectId, why: String },
     #[error("{0}")]
@@ -77,6 +84,7 @@ impl GitError {
             Self::Ambiguous { .. } => Some(ReasonCode::RefAmbiguous),
             Self::Damaged { .. } => Some(ReasonCode::RecordAltered),
             Self::Missing(_) => Some(ReasonCode::RecordMissing),
+            Self::Unreachable { .. } => Some(ReasonCode::RemoteUnreachable),
             Self::Git(error) => fault(error),
             Self::Io { error, .. } => crate::file::fault(error),
             Self::NotARepository(_) | Self::Unborn => None,
@@ -122,6 +130,7 @@ impl Git {
     /// # Errors
     /// [`GitError::NotARepository`], or [`GitError::Unsafe`] for a shape that could mislead readers.
     pub fn open(path: &Path) -> Result<Self, GitError> {
+        filtered::allow();
         Self::checked(git2::Repository::open(path), path)
     }
 
@@ -130,6 +139,7 @@ impl Git {
     /// # Errors
     /// As [`Git::open`].
     pub fn scratch(path: &Path) -> Result<Self, GitError> {
+        filtered::allow();
         if !path.join("HEAD").exists() {
             git2::Repository::init_bare(path).map_err(GitError::of)?;
         }
@@ -141,6 +151,7 @@ impl Git {
     /// # Errors
     /// As [`Git::open`].
     pub fn discover(start: &Path) -> Result<Self, GitError> {
+        filtered::allow();
         Self::checked(git2::Repository::discover(start), start)
     }
 
@@ -149,7 +160,9 @@ impl Git {
     /// # Errors
     /// As [`Git::open`].
     pub fn reopen(&self) -> Result<Self, GitError> {
-        Self::open(self.inner.path())
+        let git = Self::open(self.inner.path())?;
+        git.brings.set(self.brings.get());
+        Ok(git)
     }
 
     fn checked(opened: Result<git2::Repository, git2::Error>, path: &Path) -> Result<Self, GitError> {
@@ -165,7 +178,8 @@ impl Git {
         if let Some(why) = shape::unsafe_shape(&inner)? {
             return Err(GitError::Unsafe { path: path.to_owned(), why });
         }
-        Ok(Self { inner, trees: RefCell::default(), packs: RefCell::default() })
+        let promisor = filtered::promisor(&inner);
+        Ok(Self { inner, trees: RefCell::default(), packs: RefCell::default(), promisor, brings: Cell::default() })
     }
 
     /// The root of the work tree; none for a bare repository.
@@ -242,6 +256,9 @@ impl Git {
             Some(Ok(_)) => return Err(other()),
             Some(Err(size)) => return Ok(Err(size)),
             None => {}
+        }
+        if kind != ObjectType::Commit {
+            self.bring(&[id])?;
         }
         match self.size(id)? {
             size if size > limit => return Ok(Err(size)),

@@ -177,6 +177,7 @@ impl Ledger {
     pub fn head_at(&self, commit: ObjectId) -> Result<Head, LedgerError> {
         let stored = self.git.commit(commit)?;
         let tree = stored.tree;
+        self.git.bring_paths(tree, layout::PRESENT)?;
         let count = count(&self.git, tree)?;
         let root = read_record(&self.git, tree, 0)?.id();
         let trust = trust_in(&self.git, tree)?;
@@ -193,11 +194,11 @@ impl Ledger {
     }
 
     fn count_at(&self, commit: ObjectId) -> Result<u64, LedgerError> {
-        match self.git.commit(commit) {
-            Ok(commit) => count(&self.git, commit.tree),
-            // The border of a shallow clone: nothing before it can be asked.
-            Err(GitError::Missing(_)) => Ok(u64::MAX),
-            Err(error) => Err(error.into()),
+        let counted = self.git.commit(commit).map_err(Into::into).and_then(|commit| count(&self.git, commit.tree));
+        match counted {
+            // The border of a shallow clone, or a filtered one: nothing before it can be asked.
+            Err(LedgerError::Git(GitError::Missing(_))) => Ok(u64::MAX),
+            other => other,
         }
     }
 

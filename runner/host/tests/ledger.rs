@@ -1,12 +1,14 @@
 //! Ledgers in real repositories, judged by our verifier and by stock git, ssh-keygen and openssl.
 
 mod ledger {
+    mod again;
     pub(crate) mod attack;
     mod audit;
     mod epochs;
     mod forgery;
     pub(crate) mod support;
 
+    mod filtered;
     mod flips;
     mod good;
     mod group;

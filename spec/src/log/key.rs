@@ -3,11 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::{BASE64, HEXLOWER};
+use data_encoding::HEXLOWER;
 
 use super::note::NoteError;
-use crate::Digest;
 use crate::signature::PublicKey;
+use crate::{Digest, base64};
 
 /// The signature type of Ed25519.
 const ED25519: u8 = 1;
@@ -57,7 +57,7 @@ impl NoteKey {
 impl fmt::Display for NoteKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let key = [&[ED25519], self.key.as_bytes().as_slice()].concat();
-        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id()), BASE64.encode(&key))
+        write!(f, "{}+{}+{}", self.name, HEXLOWER.encode(&self.id()), base64::encode(&key))
     }
 }
 
@@ -70,7 +70,7 @@ impl FromStr for NoteKey {
         let (Some(name), Some(_), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(NoteError::KeyText);
         };
-        let bytes = BASE64.decode(key.as_bytes()).map_err(|_| NoteError::KeyText)?;
+        let bytes = base64::decode(key.as_bytes()).ok_or(NoteError::KeyText)?;
         let bytes = bytes.strip_prefix(&[ED25519]).and_then(|b| b.try_into().ok()).ok_or(NoteError::KeyText)?;
         let key = Self::new(name, PublicKey::from_bytes(bytes)?)?;
         if key.to_string() == text { Ok(key) } else { Err(NoteError::KeyText) }

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use data_encoding::BASE64;
-
 use super::key::{NoteKey, is_key_name};
-use crate::ReasonCode;
 use crate::signature::KeyError;
+use crate::{ReasonCode, base64};
 
 /// The largest text of a note, in bytes.
 pub const MAX_TEXT_BYTES: usize = 64 * 1024;
@@ -136,7 +134,7 @@ impl SignedNote {
     pub fn to_text(&self) -> String {
         let mut note = format!("{}\n", self.text);
         for Signature { name, key_id, bytes } in &self.signatures {
-            let signature = BASE64.encode(&[key_id.as_slice(), bytes].concat());
+            let signature = base64::encode(&[key_id.as_slice(), bytes].concat());
             note.push_str(&format!("{DASH}{name} {signature}\n"));
         }
         note
@@ -198,7 +196,7 @@ impl SignedNote {
 impl Signature {
     fn parse(line: &str) -> Option<Self> {
         let (name, signature) = line.strip_prefix(DASH)?.split_once(' ')?;
-        let bytes = BASE64.decode(signature.as_bytes()).ok()?;
+        let bytes = base64::decode(signature.as_bytes())?;
         let (key_id, bytes) = bytes.split_first_chunk::<4>()?;
         let sound = is_key_name(name) && !bytes.is_empty();
         sound.then(|| Self { name: name.to_owned(), key_id: *key_id, bytes: bytes.to_vec() })

@@ -3,9 +3,8 @@
 //! Only written: a bundle of ours names a public key that its reader has already. There is no certificate and
 //! no entry of a public log in it, so it says no more than the envelope does.
 
-use data_encoding::BASE64;
-
 use super::{PAYLOAD_TYPE, Signature};
+use crate::base64;
 use crate::canonical::{self, Object, Value};
 
 /// The media type.
@@ -18,9 +17,9 @@ pub const BUNDLE_MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+js
 pub fn sigstore_bundle(payload: &[u8], signature: &Signature) -> Vec<u8> {
     let object = |members: Vec<(&str, Value)>| Value::Object(Object::from_iter(members));
     let signed =
-        object(vec![("keyid", signature.key_id.to_string().into()), ("sig", BASE64.encode(&signature.bytes).into())]);
+        object(vec![("keyid", signature.key_id.to_string().into()), ("sig", base64::encode(&signature.bytes).into())]);
     let envelope = object(vec![
-        ("payload", BASE64.encode(payload).into()),
+        ("payload", base64::encode(payload).into()),
         ("payloadType", PAYLOAD_TYPE.into()),
         ("signatures", Value::Array(vec![signed])),
     ]);

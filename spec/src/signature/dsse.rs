@@ -6,11 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use data_encoding::BASE64;
-
 use super::{KeyId, PublicKey, Quorum};
-use crate::ReasonCode;
 use crate::canonical::{self, JsonError, Object, Profile, Value};
+use crate::{ReasonCode, base64};
 
 /// The payload type of every record.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
@@ -119,13 +117,13 @@ impl Envelope {
     #[must_use]
     pub fn join(&self, payload: &[u8]) -> Vec<u8> {
         let mut object = self.object();
-        object.insert("payload", BASE64.encode(payload));
+        object.insert("payload", base64::encode(payload));
         canonical::to_pretty(&Value::Object(object))
     }
 
     fn object(&self) -> Object {
         let signatures = self.signatures.iter().map(|s| {
-            let members = [("keyid", s.key_id.to_string()), ("sig", BASE64.encode(&s.bytes))];
+            let members = [("keyid", s.key_id.to_string()), ("sig", base64::encode(&s.bytes))];
             Value::Object(members.into_iter().collect())
         });
         let mut object = Object::new();
@@ -178,7 +176,7 @@ impl Envelope {
             let (signature, after) = rest.split_first_chunk::<88>()?;
             rest = after.strip_prefix(b"\"\n    }")?;
             let key_id = std::str::from_utf8(key).ok()?.parse().ok()?;
-            let bytes = BASE64.decode(signature).ok()?.try_into().ok()?;
+            let bytes = base64::decode(signature)?.try_into().ok()?;
             signatures.push(Signature { key_id, bytes });
             match rest.strip_prefix(b",") {
                 Some(more) => rest = more,
@@ -221,7 +219,7 @@ impl Signature {
         let object = members(value, &["keyid", "sig"], "a signature")?;
         let text = |name| object.get(name).and_then(Value::as_str).ok_or(EnvelopeError::Malformed(index));
         let key_id = text("keyid")?.parse().map_err(|_| EnvelopeError::Malformed(index))?;
-        let bytes = BASE64.decode(text("sig")?.as_bytes()).map_err(|_| EnvelopeError::Malformed(index))?;
+        let bytes = base64::decode(text("sig")?.as_bytes()).ok_or(EnvelopeError::Malformed(index))?;
         let bytes = bytes.try_into().map_err(|_| EnvelopeError::Malformed(index))?;
         Ok(Self { key_id, bytes })
     }
@@ -314,12 +312,15 @@ mod tests {
     #[test]
     fn every_deviation_from_the_format_has_its_code() {
         let good = String::from_utf8(envelope(&[1]).to_bytes()).expect("JSON is UTF-8");
-        let sig = BASE64.encode(&envelope(&[1]).signatures[0].bytes);
+        let sig = base64::encode(&envelope(&[1]).signatures[0].bytes);
         let with = |from: &str, to: &str| {
             assert!(good.contains(from), "{from}");
             good.replace(from, to)
         };
-        let short = BASE64.encode(&envelope(&[1]).signatures[0].bytes[..63]);
+        // As long as the right spelling, in two pieces of which the first is padded.
+        let bytes = envelope(&[1]).signatures[0].bytes;
+        let pieces = [&bytes[..61], &bytes[61..]].map(base64::encode).concat();
+        let short = base64::encode(&envelope(&[1]).signatures[0].bytes[..63]);
         for (text, code) in [
             (with("\"keyid\"", "\"alg\": \"none\",\n      \"keyid\""), ReasonCode::EnvelopeFieldUnknown),
             (with("\"payloadType\"", "\"payload\": \"e30=\",\n  \"payloadType\""), ReasonCode::EnvelopeFieldUnknown),
@@ -327,6 +328,7 @@ mod tests {
             (with(&sig, &short), ReasonCode::SigMalformed),
             (with(&sig, &sig[..86]), ReasonCode::SigMalformed),
             (with(&sig, &format!("{sig} ")), ReasonCode::SigMalformed),
+            (with(&sig, &pieces), ReasonCode::SigMalformed),
             (with(&sig, "%%"), ReasonCode::SigMalformed),
             (with("  \"sig", "\t\"sig"), ReasonCode::SigMalformed),
             (format!("{good}\n"), ReasonCode::SigMalformed),

@@ -8,13 +8,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
-use data_encoding::{BASE64, BASE64_NOPAD, HEXLOWER};
+use data_encoding::{BASE64_NOPAD, HEXLOWER};
 use ed25519_dalek::{Verifier, VerifyingKey};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Digest, ReasonCode};
+use crate::{Digest, ReasonCode, base64};
 
 /// The algorithm name of OpenSSH; also the first word of a key's text form.
 const SSH_NAME: &str = "ssh-ed25519";
@@ -146,13 +146,13 @@ impl PublicKey {
     #[must_use]
     pub fn to_pem(&self) -> String {
         let der = [SPKI_PREFIX.as_slice(), self.as_bytes()].concat();
-        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", BASE64.encode(&der))
+        format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", base64::encode(&der))
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{SSH_NAME} {}", BASE64.encode(&self.ssh_blob()))
+        write!(f, "{SSH_NAME} {}", base64::encode(&self.ssh_blob()))
     }
 }
 
@@ -168,7 +168,7 @@ impl FromStr for PublicKey {
     /// Reads exactly what [`PublicKey`] displays: two words, no comment.
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let encoded = text.strip_prefix(SSH_NAME).and_then(|t| t.strip_prefix(' ')).ok_or(KeyError::Malformed)?;
-        let blob = BASE64.decode(encoded.as_bytes()).map_err(|_| KeyError::Malformed)?;
+        let blob = base64::decode(encoded.as_bytes()).ok_or(KeyError::Malformed)?;
         Self::from_ssh_blob(&blob)
     }
 }

@@ -5,12 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use data_encoding::BASE64;
 use sha2::{Digest as _, Sha512};
 
 use super::key::{put_string, take_string};
 use super::{KeyError, PublicKey};
-use crate::ReasonCode;
+use crate::{ReasonCode, base64};
 
 const MAGIC: &[u8; 6] = b"SSHSIG";
 const VERSION: [u8; 4] = [0, 0, 0, 1];
@@ -125,7 +124,7 @@ impl SshSignature {
         put_string(&mut blob, &signature);
 
         let mut text = BEGIN.to_owned();
-        for line in BASE64.encode(&blob).as_bytes().chunks(LINE) {
+        for line in base64::encode(&blob).as_bytes().chunks(LINE) {
             text.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
             text.push('\n');
         }
@@ -155,7 +154,7 @@ impl SshSignature {
             return Err(SshSignatureError::Armor);
         }
         let encoded: Vec<u8> = body.bytes().filter(|b| *b != b'\n').collect();
-        let blob = BASE64.decode(&encoded).map_err(|_| SshSignatureError::Armor)?;
+        let blob = base64::decode(&encoded).ok_or(SshSignatureError::Armor)?;
         let signature = Self::parse_blob(&blob, namespace, known)?;
         if signature.armor() != armored {
             return Err(SshSignatureError::Armor);

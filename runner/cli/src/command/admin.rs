@@ -65,6 +65,7 @@ enum AdminCommand {
 /// Runs `orgo admin`.
 pub(super) fn run(context: &Context, args: &Admin) -> Result<(), Failure> {
     let opened = ledger::open(context, None, args.branch.as_deref())?;
+    opened.ledger.git().bring_missing();
     let head = opened.head()?;
     let held = || Some("held".to_owned());
     let (action, object, before, after, reason) = match &args.command {

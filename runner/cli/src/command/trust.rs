@@ -123,6 +123,7 @@ fn addition(text: &str) -> Result<(String, PublicKey), String> {
 /// Runs `orgo trust`.
 pub(super) fn run(context: &Context, args: &TrustArgs) -> Result<(), Failure> {
     let opened = ledger::open(context, None, args.branch.as_deref())?;
+    opened.ledger.git().bring_missing();
     let head = opened.head()?;
     match &args.command {
         TrustCommand::Show => show(context, &opened, &head),

@@ -46,6 +46,7 @@ impl Authority {
             Err(GitError::NotARepository(_)) => return Ok(Self { root, state, ledger: None }),
             Err(error) => return Err(error.into()),
         };
+        git.bring_missing();
         let branch = &repository.project.ledger;
         let mut ledger = None;
         for reference in [git.branch(branch)?, format!("refs/remotes/origin/{branch}")] {

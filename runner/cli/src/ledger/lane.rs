@@ -101,6 +101,7 @@ pub(crate) fn open_desk(
         Err(GitError::Unborn) if demanded.is_none() => return Ok(None),
         Err(error) => return Err(error.into()),
     };
+    git.bring_missing();
     let git = Rc::new(git);
     let audit = Ledger::of(Rc::clone(&git), &git.branch(&project.ledger)?);
     let patterns: Vec<String> = project.protected.iter().map(|p| full(p)).collect();

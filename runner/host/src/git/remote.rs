@@ -43,6 +43,8 @@ pub struct Remote {
     folder: std::path::PathBuf,
     start: std::path::PathBuf,
     name: String,
+    /// Whether the clone left objects at a remote.
+    filtered: bool,
 }
 
 impl Git {
@@ -54,7 +56,13 @@ impl Git {
         if name.is_empty() || name.starts_with('-') {
             return Err(RemoteError { what: "remote", said: format!("`{}` is not a remote", name.escape_debug()) });
         }
-        Ok(Remote { folder: self.path().to_owned(), start: self.start(), name: name.to_owned() })
+        Ok(Remote { name: name.to_owned(), ..self.here() })
+    }
+
+    /// No remote, but what runs git here.
+    fn here(&self) -> Remote {
+        let filtered = self.is_filtered();
+        Remote { folder: self.path().to_owned(), start: self.start(), name: String::new(), filtered }
     }
 
     /// As [`Git::remote`], with relative addresses read from `start`.
@@ -67,16 +75,17 @@ impl Git {
 
     /// Packs loose objects, and small packs into larger ones, so that their sizes make a geometric row: objects are
     /// packed again a number of times that grows with the logarithm of their number. Nothing is removed that a
-    /// reference leads to. Not done where the user switched automatic maintenance off (`gc.auto=0`).
+    /// reference leads to. Not done where the user switched automatic maintenance off (`gc.auto=0`), nor in a filtered clone,
+    /// whose packs must stay apart.
     ///
     /// # Errors
     /// [`RemoteError`] if git refuses; nothing is lost then, it only stays unpacked.
     pub fn pack(&self) -> Result<(), RemoteError> {
         let config = self.inner.config().and_then(|mut c| c.snapshot());
-        if config.is_ok_and(|c| c.get_i64("gc.auto").is_ok_and(|n| n == 0)) {
+        if self.is_filtered() || config.is_ok_and(|c| c.get_i64("gc.auto").is_ok_and(|n| n == 0)) {
             return Ok(());
         }
-        let here = Remote { folder: self.path().to_owned(), start: self.start(), name: String::new() };
+        let here = self.here();
         // Records differ from their neighbours in the same places: a wider search for differences finds no smaller ones,
         // and costs most of the time.
         let args = ["repack", "--geometric=2", "--window=2", "-d", "-l", "-q", "--no-write-bitmap-index"];
@@ -89,7 +98,7 @@ impl Git {
     /// # Errors
     /// [`RemoteError`] if git refuses.
     pub fn bundle(&self, file: &Path, reference: &str, known: Option<ObjectId>) -> Result<(), RemoteError> {
-        let here = Remote { folder: self.path().to_owned(), start: self.start(), name: String::new() };
+        let here = self.here();
         let file = file.to_string_lossy();
         let without = known.map(|commit| format!("^{commit}"));
         let mut args = vec!["bundle", "create", "-q", &file, reference];
@@ -154,13 +163,30 @@ impl Remote {
         self.must("fetch", &args).map(drop)
     }
 
+    /// Fetches objects by their ids, and nothing that they lead to.
+    ///
+    /// # Errors
+    /// As [`Remote::fetch`]; git then says `not our ref` of an object that the remote does not have.
+    pub(super) fn fetch_objects(&self, ids: &[ObjectId]) -> Result<(), RemoteError> {
+        let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+        // Nothing is negotiated: what is asked for is not here. git fetches missing objects with the same words, but for the
+        // filter: its own brings everything below a folder.
+        let mut args =
+            vec!["-c", "fetch.negotiationAlgorithm=noop", "fetch", "--quiet", "--filter=tree:0", "--no-tags"];
+        args.extend(["--no-write-fetch-head", "--no-prune", "--", &self.name]);
+        args.extend(ids.iter().map(String::as_str));
+        self.must("fetch", &args).map(drop)
+    }
+
     /// Pushes a commit; moved if the server has another one by now.
     ///
     /// # Errors
     /// [`RemoteError`] if the remote cannot be written, for another reason than a lost race.
     pub fn push(&self, commit: ObjectId, reference: &str) -> Result<Swap, RemoteError> {
         let refspec = format!("{commit}:{reference}");
-        let output = self.git(&["push", "--porcelain", "--no-verify", "--", &self.name, &refspec])?;
+        // Differences to files that the remote has are looked for among those, which are not all here.
+        let thin = if self.filtered { "--no-thin" } else { "--thin" };
+        let output = self.git(&["push", "--porcelain", "--no-verify", thin, "--", &self.name, &refspec])?;
         if output.status.success() {
             return Ok(Swap::Done);
         }
@@ -196,6 +222,8 @@ impl Remote {
             .envs(std::env::vars_os().filter(|(name, _)| passes(name)))
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            // In a filtered clone, git would fetch whatever it looks at (git 2.45 and newer obey).
+            .env("GIT_NO_LAZY_FETCH", "1")
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .output()

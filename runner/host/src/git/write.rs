@@ -54,6 +54,9 @@ impl Git {
         files: &BTreeMap<String, Option<ObjectId>>,
         written: &mut Vec<ObjectId>,
     ) -> Result<ObjectId, GitError> {
+        if let Some(base) = base {
+            self.bring_paths(base, files.keys().filter_map(|path| Some(path.rsplit_once('/')?.0)))?;
+        }
         let files: Vec<_> = files.iter().map(|(path, id)| (path.as_str(), *id)).collect();
         let id = self.write_folder(base, &files, written)?;
         id.ok_or_else(|| GitError::of(git2::Error::from_str("the tree of a ledger would be empty")))

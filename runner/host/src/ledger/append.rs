@@ -1,12 +1,13 @@
 //! Appending: seal, build, read back, swap, confirm.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use orgo_spec::record::{Predicate, TrustRecord};
+use orgo_spec::record::{AdminRecord, Predicate, TrustRecord};
 use orgo_spec::{Digest, Name};
 
 use super::build::Build;
+use super::queue::{numbered, own_ids};
 use super::seal::{Sealed, seal};
 use super::{Head, Ledger, LedgerError, Trust};
 use crate::git::{Git, ObjectId, Swap};
@@ -111,14 +112,23 @@ impl Ledger {
         lock.exists().then_some(LedgerError::Locked(lock))
     }
 
-    /// Appends records in one commit.
+    /// Appends records in one commit, those that are not there yet.
     pub(super) fn append_alone(&self, append: &Append, signers: &Signers<'_>) -> Result<Appended, LedgerError> {
         let mut sealer = Sealer::new(append, signers);
+        let mut is_new = self.is_new(append)?;
         for attempt in 0..ATTEMPTS {
             // In this order: another writer may move the branch in between, and then remember more.
             let seen = self.seen()?;
             let head = self.head()?.ok_or_else(|| self.gone(seen.as_ref()))?;
             self.check_seen(seen.as_ref(), &head)?;
+            if !is_new {
+                let numbers = self.newest_ids(Some(head.commit))?;
+                if let Some(rest) = without(append, &numbers) {
+                    return self.append_rest(append, &rest, numbers, head.commit, signers);
+                }
+            }
+            // What was built once lies here as files, whoever else wrote the same.
+            is_new = false;
             let built = sealer.build(&self.git, &head)?;
             self.git.sync_objects(&built.written)?;
             match self.git.compare_and_swap(&self.reference, Some(head.commit), built.commit, &append.subject)? {
@@ -127,6 +137,36 @@ impl Ledger {
             }
         }
         Err(self.locked().unwrap_or(LedgerError::Exhausted(ATTEMPTS)))
+    }
+
+    /// Whether none of the records can be on the branch: nobody has stored them here, and each stands there once. A filtered
+    /// clone cannot tell.
+    fn is_new(&self, append: &Append) -> Result<bool, LedgerError> {
+        let mut ids = BTreeSet::new();
+        for entry in append.entries.iter().filter(|e| stands_once(e)) {
+            let id = Git::blob_id(&entry.statement)?;
+            if self.git.is_filtered() || self.git.has(id) || !ids.insert(id) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Appends what is left of an append without what is there, and tells the numbers of all.
+    fn append_rest(
+        &self,
+        append: &Append,
+        rest: &Append,
+        mut numbers: BTreeMap<Digest, u64>,
+        mut commit: ObjectId,
+        signers: &Signers<'_>,
+    ) -> Result<Appended, LedgerError> {
+        if !rest.entries.is_empty() {
+            let done = self.append_alone(rest, signers)?;
+            numbers.extend(done.records.iter().map(|(number, id)| (*id, *number)));
+            commit = done.commit;
+        }
+        Ok(Appended { commit, records: numbered(&own_ids(append), &numbers) })
     }
 
     /// Packs the repository whenever a folder of records is full, so that a million records are not millions of files.
@@ -157,6 +197,26 @@ impl Ledger {
         }
         Err(LedgerError::NotDurable(format!("`{}` does not lead to commit {commit}", self.reference)))
     }
+}
+
+/// Whether it is told where such a record stands, byte for byte. Changes of trust and administrative ones are judged each time:
+/// who goes back to an earlier state must not be told that all is well.
+fn stands_once(entry: &Entry) -> bool {
+    !Trust::is_changed_by(entry.kind.as_str()) && entry.kind.as_str() != AdminRecord::KIND
+}
+
+/// An append without the records that have a number, and each of the others once; none if that is all of it.
+fn without(append: &Append, numbers: &BTreeMap<Digest, u64>) -> Option<Append> {
+    let mut ids = BTreeSet::new();
+    let is_due = |entry: &&Entry| {
+        let id = Digest::of(&entry.statement);
+        if !stands_once(entry) {
+            return true;
+        }
+        !numbers.contains_key(&id) && ids.insert(id)
+    };
+    let entries: Vec<Entry> = append.entries.iter().filter(is_due).cloned().collect();
+    (entries.len() < append.entries.len()).then(|| Append { entries, ..append.clone() })
 }
 
 /// What is being appended, signed for a trust: once, and again only if the trust changes under us.

@@ -13,6 +13,9 @@ pub(crate) const REVOKED_KEYS: &str = "trust/revoked_keys";
 pub(crate) const CHECKPOINT: &str = "log/checkpoint";
 /// The right edge of the log's tree.
 pub(crate) const EDGE: &str = "log/edge";
+/// What is read of every newest state, besides the names of its records.
+pub(crate) const PRESENT: [&str; 5] =
+    [ALLOWED_SIGNERS, CHECKPOINT, EDGE, "records/0/0/0.trust.json", "records/0/0/0.trust.dsse"];
 
 /// The folder of what shows sealed epochs.
 pub(crate) const EPOCHS: &str = "epochs";

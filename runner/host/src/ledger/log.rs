@@ -137,7 +137,19 @@ impl<'g> TreeTiles<'g> {
             return roots_below(tile, self);
         }
         let first = tile.index() * 256;
+        self.bring_records(first, first + u64::from(tile.width()))?;
         (first..first + u64::from(tile.width())).map(|number| self.leaf(number)).collect()
+    }
+
+    /// Fetches the records from `first` to before `end`, in one go, where a filtered clone does not have them.
+    fn bring_records(&self, first: u64, end: u64) -> Result<(), LedgerError> {
+        let Some(tree) = self.tree.filter(|_| self.git.is_filtered()) else { return Ok(()) };
+        let Some(folder) = self.git.entry(tree, &layout::record_folder(first))? else { return Ok(()) };
+        let read = |number: &u64| (first..end).contains(number) && !self.leaves.contains_key(number);
+        let due = |name: &str| layout::record_file(name).is_some_and(|(n, _, _)| read(&(first / 256 * 256 + n)));
+        let files = self.git.tree(folder.id)?;
+        let ids: Vec<ObjectId> = files.iter().filter(|(name, _)| due(name)).map(|(_, entry)| entry.id).collect();
+        Ok(self.git.bring(&ids)?)
     }
 
     /// The leaf hash of a record.

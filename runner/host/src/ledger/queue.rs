@@ -7,7 +7,7 @@
 //! INVARIANT: a ticket leaves the queue only after its records are on the branch, or by its owner. A leader that was killed
 //! in between leaves tickets whose records are there already, and the next one sees that.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -19,12 +19,13 @@ use super::append::{Append, Appended, Signers, back_off};
 use super::submit::batch;
 use super::{Ledger, LedgerError, Spool, Trust, Waiting, layout};
 use crate::file::remove_tree;
+use crate::git::ObjectId;
 
 /// How long a writer waits for another one.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many records go into one commit.
 const BATCH: usize = 256;
-/// How far back it is looked whether a killed leader committed what still waits.
+/// How far back it is looked whether a killed leader committed what still waits, or what is appended is there already.
 const WALK: usize = 256;
 
 /// Holds the branch's lock; closing the file gives it back, also when the process is killed.
@@ -94,7 +95,9 @@ impl Queue {
 }
 
 impl Ledger {
-    /// Appends records, in one commit of their own or together with what others append at the same time.
+    /// Appends records, in one commit of their own or together with what others append at the same time. A record that is
+    /// among the newest already, byte for byte, is not appended again: its number is told. Changes of trust and administrative
+    /// records are judged each time.
     ///
     /// # Errors
     /// [`LedgerError::Empty`] before [`Ledger::init`]; [`LedgerError::KeyUnknown`] if the trust in force does
@@ -102,6 +105,7 @@ impl Ledger {
     /// [`LedgerError::Exhausted`] if other writers were always faster, [`LedgerError::Locked`] if one never ended;
     /// [`LedgerError::NotDurable`] if what was written does not read back.
     pub fn append(&self, append: &Append, signers: &Signers<'_>) -> Result<Appended, LedgerError> {
+        self.git().bring_missing();
         let queue = Queue::open(self)?;
         let alone = |_turn: &Turn| self.append_alone(append, signers);
         if !may_wait(append) {
@@ -130,7 +134,7 @@ impl Ledger {
 
     /// Commits what waits, the owner's ticket among it; none if a leader that was killed had committed it already.
     fn lead(&self, queue: &Queue, own: &Path, signers: &Signers<'_>) -> Result<Option<Appended>, LedgerError> {
-        let known = self.newest_ids()?;
+        let known = self.newest_ids(self.git().tip(self.reference())?)?;
         let mut waiting: Vec<(PathBuf, Vec<Waiting>)> = Vec::new();
         let mut count = 0;
         for ticket in queue.tickets()? {
@@ -168,10 +172,10 @@ impl Ledger {
         done
     }
 
-    /// Numbers of the newest records, by id.
-    fn newest_ids(&self) -> Result<BTreeMap<Digest, u64>, LedgerError> {
+    /// Numbers of the newest records up to a commit, by id.
+    pub(super) fn newest_ids(&self, tip: Option<ObjectId>) -> Result<BTreeMap<Digest, u64>, LedgerError> {
         let mut ids = BTreeMap::new();
-        let mut at = self.git().tip(self.reference())?;
+        let mut at = tip;
         for _ in 0..WALK {
             let Some(id) = at else { break };
             let commit = match self.git().commit(id) {
@@ -188,21 +192,24 @@ impl Ledger {
     /// What a leader appended for this writer.
     fn found(&self, own: &[Digest]) -> Result<Appended, LedgerError> {
         self.git().refresh()?;
-        let known = self.newest_ids()?;
         let head = self.head()?.ok_or_else(|| LedgerError::Empty(self.reference().to_owned()))?;
-        let records = own.iter().filter_map(|id| known.get(id).map(|number| (*number, *id))).collect();
-        Ok(Appended { commit: head.commit, records })
+        Ok(Appended { commit: head.commit, records: numbered(own, &self.newest_ids(Some(head.commit))?) })
     }
 }
 
-fn own_ids(append: &Append) -> Vec<Digest> {
+pub(super) fn own_ids(append: &Append) -> Vec<Digest> {
     append.entries.iter().map(|e| Digest::of(&e.statement)).collect()
+}
+
+/// These records with their numbers, those that have one.
+pub(super) fn numbered(own: &[Digest], numbers: &BTreeMap<Digest, u64>) -> Vec<(u64, Digest)> {
+    own.iter().filter_map(|id| numbers.get(id).map(|number| (*number, *id))).collect()
 }
 
 /// Of what was appended, these records.
 fn of_these(done: Appended, own: &[Digest]) -> Appended {
-    let own: BTreeSet<&Digest> = own.iter().collect();
-    Appended { records: done.records.into_iter().filter(|(_, id)| own.contains(id)).collect(), ..done }
+    let numbers = done.records.iter().map(|(number, id)| (*id, *number)).collect();
+    Appended { records: numbered(own, &numbers), ..done }
 }
 
 /// Whether records may be committed together with others: a change of trust is the last of its commit, and what holds

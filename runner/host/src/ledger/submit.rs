@@ -61,6 +61,7 @@ impl Ledger {
         root: Option<Digest>,
         seconds: i64,
     ) -> Result<Submitted, LedgerError> {
+        self.git.bring_missing();
         waiting.iter().try_for_each(refuse_local)?;
         let mut total = Submitted::default();
         let mut attempt = 0;
@@ -150,6 +151,8 @@ impl Ledger {
         }
         self.check_seen(seen.as_ref(), &head)?;
         let after = seen.as_ref().and_then(|s| s.commit.parse().ok());
+        // `verify` fetches nothing: in a filtered clone it begins with what is brought here.
+        after.filter(|_| self.git.is_filtered()).map(|commit| self.head_at(commit)).transpose()?;
         let options = VerifyOptions { after, seen: seen.clone(), ..VerifyOptions::default() };
         let report = verify(self.git.path(), &self.tracking(), &options)?;
         // What a compromised key signed long ago stays on record; it is `verify` that tells of it.

@@ -86,8 +86,10 @@ pub(super) fn verify(
     let seen = options.seen.as_ref();
     for batch in chain.chunks(BATCH) {
         let steps = handles.map(batch, |git, link| Step::read(git, *link))?;
+        // What comes after a commit that is not all here cannot be judged: neither its numbers nor its trust are known.
+        let border = steps.iter().find(|step| step.filtered).map(|step| step.link.id);
         let mut judged = Vec::with_capacity(steps.len());
-        for mut step in steps {
+        for mut step in steps.into_iter().take_while(|step| !step.filtered) {
             step.number_from(&mut count);
             trust = step.carry(git, trust)?;
             if report.root.is_none() {
@@ -124,6 +126,12 @@ pub(super) fn verify(
             for (number, key) in verified.signers {
                 signed_by.entry(key).or_default().push(number);
             }
+        }
+        if let Some(border) = border {
+            let message =
+                "this clone was filtered, and has not all that was appended from here on; nothing was fetched";
+            report.push(Finding::new(ReasonCode::RecordMissing, Severity::Missing, message).at_commit(border));
+            return Ok(trust);
         }
     }
     if let Some(seen) = seen.filter(|s| s.size > count) {

@@ -58,7 +58,8 @@ impl Judgement<'_> {
 
 /// The first commit of a clone whose history begins with the sealing of an epoch, with that epoch; none of other clones.
 pub(super) fn base(git: &Git, tip: ObjectId) -> Result<Option<(ObjectId, Epoch)>, LedgerError> {
-    if !git.is_shallow() {
+    // What a filtered clone begins with is not all here: it is verified as the shallow clone that it is.
+    if !git.is_shallow() || git.is_filtered() {
         return Ok(None);
     }
     let mut at = tip;

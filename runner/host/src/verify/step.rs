@@ -10,7 +10,7 @@ use orgo_spec::{Digest, Name, ReasonCode};
 use super::judgement::{Judgement, RecordJudged, unreadable, unreadable_in};
 use super::log::LogFacts;
 use super::report::{Counts, Finding};
-use crate::git::{Change, Git, MODE_FILE, ObjectId};
+use crate::git::{Change, Git, GitError, MODE_FILE, ObjectId};
 use crate::ledger::layout::{self, Part, Place};
 use crate::ledger::{LedgerError, MAX_RECORD_BYTES, Moment, Trust, bounded};
 
@@ -58,6 +58,8 @@ pub(super) struct Step {
     trust: Option<Arc<Trust>>,
     /// Whether `trust/allowed_signers` must be the one of a trust that this commit brings.
     pub(super) next: Option<Arc<Trust>>,
+    /// Whether this clone was filtered and lacks something of what the commit adds, other than evidence.
+    pub(super) filtered: bool,
     findings: Vec<Finding>,
 }
 
@@ -79,10 +81,19 @@ impl Step {
             time: crate::clock::moment(link.seconds),
             trust: None,
             next: None,
+            filtered: false,
             findings: Vec::new(),
         };
         match git.changes(link.before, link.tree) {
-            Ok(changes) => changes.into_iter().for_each(|change| step.place(change)),
+            Ok(changes) => {
+                let lacks = |c: &Change| {
+                    !matches!(layout::place(&c.path), Some(Place::Evidence(_)))
+                        && c.after.is_some_and(|e| !git.has(e.id))
+                };
+                step.filtered = git.is_filtered() && changes.iter().any(lacks);
+                changes.into_iter().for_each(|change| step.place(change));
+            }
+            Err(GitError::Missing(_)) if git.is_filtered() => step.filtered = true,
             Err(error) => {
                 let finding = unreadable(error)?;
                 step.findings.push(finding.at_commit(link.id));

@@ -20,7 +20,11 @@ fn tickets(queue: &Path) -> Vec<PathBuf> {
 }
 
 /// What becomes of appends that all find the branch taken; `meanwhile` is called when all of them wait.
-fn meet(world: &World, appends: Vec<Append>, meanwhile: impl Fn(&Path)) -> Vec<Result<Appended, LedgerError>> {
+pub(super) fn meet(
+    world: &World,
+    appends: Vec<Append>,
+    meanwhile: impl Fn(&Path),
+) -> Vec<Result<Appended, LedgerError>> {
     let queue = queue(world);
     let lock = File::create(queue.join("lock")).expect("the first append made the queue");
     lock.lock().expect("nobody has it");

@@ -45,7 +45,7 @@ fn one_key_has_one_text() {
     ] {
         assert_eq!(refused.parse::<NoteKey>().map_err(|e| e.code()), Err(ReasonCode::SigMalformed), "{refused}");
     }
-    let weak = format!("a+00000000+{}", BASE64.encode(&[&[1u8][..], &[0; 32]].concat()));
+    let weak = format!("a+00000000+{}", base64::encode(&[&[1u8][..], &[0; 32]].concat()));
     assert_eq!(weak.parse::<NoteKey>().map_err(|e| e.code()), Err(ReasonCode::KeyWeak));
     for name in ["", "a b", "a+b", "a\u{a0}b", "a\nb", "a\u{7f}b", &"a".repeat(256)] {
         assert!(NoteKey::new(name, public(1)).is_err(), "{name:?}");
@@ -82,7 +82,7 @@ fn a_key_that_signed_twice_counts_once() {
 fn a_known_key_with_a_signature_of_a_wrong_length_is_refused() {
     let key = note_key("log.example", 1);
     for length in [1, 63, 65] {
-        let line = BASE64.encode(&[&key.id()[..], &vec![1; length]].concat());
+        let line = base64::encode(&[&key.id()[..], &vec![1; length]].concat());
         let text = format!("text\n\n— log.example {line}\n");
         assert_eq!(refusal(text.as_bytes(), std::slice::from_ref(&key)), Some(ReasonCode::SigInvalid), "{length}");
     }
@@ -115,6 +115,18 @@ fn a_note_of_another_shape_is_refused() {
     assert_eq!(refusal(format!("{text}\n\n").as_bytes(), &known), Some(ReasonCode::SigMissing));
     assert_eq!(refusal(format!("{NOTE}\n").as_bytes(), &known), Some(ReasonCode::SigMissing));
     assert_eq!(refusal(format!("{NOTE}\n\n").as_bytes(), &known), Some(ReasonCode::SigMissing));
+}
+
+#[test]
+fn a_hash_in_padded_pieces_is_none() {
+    let text = |pieces: &[usize]| {
+        let hash = pieces.iter().map(|n| base64::encode(&vec![7; *n])).collect::<String>();
+        Checkpoint::parse(&format!("log.example\n2\n{hash}\n")).map(|c| *c.root())
+    };
+    assert_eq!(text(&[32]), Ok(Digest::from_bytes([7; 32])));
+    for pieces in [&[31, 1][..], &[1, 31], &[5, 16, 11], &[31], &[33]] {
+        assert!(text(pieces).is_err(), "{pieces:?}");
+    }
 }
 
 #[test]

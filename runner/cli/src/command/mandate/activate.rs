@@ -21,6 +21,7 @@ pub(super) fn run(place: &Place<'_>, name: &Name) -> Result<(), Failure> {
         let message = format!("the ledger `{}` has not begun", place.repository.project.ledger);
         Failure::usage(message, "a first protected `orgo run` begins it")
     })?;
+    opened.ledger.git().bring_missing();
     let head = opened.head()?;
     let active = opened.ledger.mandate(&head, name)?;
     if let Some(active) = active.as_ref().filter(|a| a.facts.mandate_id == id) {
