@@ -1,4 +1,4 @@
-//! The system calls that have no safe wrapper: the only unsafe code of the workspace.
+//! The system calls that have no safe wrapper.
 
 use std::ffi::{CStr, CString};
 use std::io::Error;
