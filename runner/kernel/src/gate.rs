@@ -269,15 +269,18 @@ struct Assessed {
 impl Assessed {
     /// Takes from the record what only absent policies could say.
     fn rest_on(&mut self, record: &GateRecord, facts: &GateFacts) {
-        let of_policies = [ReasonCode::PolicyError, ReasonCode::PolicyRefused];
-        self.codes.extend(record.reason_codes.iter().filter(|code| of_policies.contains(code)));
-        self.by.clone_from(&record.policies);
-        if !record.lifted.is_empty() {
-            // What an override is worth is known without them.
-            let objections = |over| overriding::objections(facts, over);
-            self.codes.extend(facts.overriding.as_ref().map_or_else(|| vec![ReasonCode::PolicyRefused], objections));
-            self.lifted.clone_from(&record.lifted);
+        let says = |code| record.reason_codes.contains(&code);
+        let was_asked = !record.lifted.is_empty() || says(ReasonCode::PolicyRefused) && !says(ReasonCode::PolicyError);
+        // What an override is worth is known without them.
+        match facts.overriding.as_ref().filter(|_| self.codes.is_empty() && was_asked) {
+            Some(over) => self.codes.extend(overriding::objections(facts, over)),
+            None if !record.lifted.is_empty() => self.codes.push(ReasonCode::PolicyRefused),
+            None => {}
         }
+        let of_policies = [ReasonCode::PolicyError, ReasonCode::PolicyRefused];
+        self.codes.extend(of_policies.into_iter().filter(|code| says(*code)));
+        self.by.clone_from(&record.policies);
+        self.lifted.clone_from(&record.lifted);
         sort(&mut self.codes);
     }
 }

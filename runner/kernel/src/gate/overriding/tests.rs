@@ -105,6 +105,8 @@ fn enough_people_lift_a_prohibition_and_the_record_says_so() {
     );
     assert_eq!(record.override_ref, Some(document().id()));
     assert!(again(record, &verdict, Some(&policies())).confirmed);
+    let without = again(record, &verdict, None);
+    assert!(without.decision == Decision::Pass && without.same_override && !without.confirmed);
 }
 
 #[test]
@@ -156,6 +158,12 @@ fn an_override_that_is_wrong_lifts_nothing_and_says_why() {
         );
         assert!(record.lifted.is_empty() && record.override_ref.is_none());
         assert!(again(record, &verdict, Some(&policies())).confirmed);
+        let without = again(record, &verdict, None);
+        assert_eq!(
+            (without.decision, &without.reason_codes),
+            (Decision::Fail, &record.reason_codes),
+            "missing is not invalid"
+        );
         let forged = GateRecord {
             decision: Decision::Pass,
             lifted: vec!["freeze".into()],
