@@ -60,6 +60,23 @@ fn where_nothing_changed_neither_plan_nor_memory_is_read() {
 }
 
 #[test]
+fn a_run_that_wrote_a_record_is_repeated_without_the_plan_right_away() {
+    let repo = settled();
+    repo.write("in/a.txt", "two\n");
+    repo.commit("a change");
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    let text = says(&repo);
+    assert!(text.contains("2 ran") && text.contains("\nrecord 2 "), "{text}");
+    std::thread::sleep(std::time::Duration::from_millis(60));
+    for file in ["p.plan", "p.state"] {
+        std::fs::remove_file(repo.root().join(".orgo/state").join(file)).expect("the run left it");
+    }
+    let text = says(&repo);
+    assert!(text.contains("0 ran, 2 hits") && text.contains("confirmed by record 2 "), "{text}");
+    assert!(!repo.exists(".orgo/state/p.plan"), "the plan was made again");
+}
+
+#[test]
 fn everything_that_a_run_depends_on_is_noticed_when_it_changes() {
     type Change = (&'static str, fn(&Repo), &'static str);
     let changes: [Change; 9] = [

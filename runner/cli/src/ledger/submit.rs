@@ -89,6 +89,12 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
     entries.push(Entry::new::<BuildRecord>(statement, assembly.evidence));
     let append = Append { entries, subject: assembly.headline, trailers, seconds: outcome.ended_ms / 1000 };
     let number = desk.put(append)?;
+    if number.is_some() && outcome.succeeded() && !desk.source.is_dirty() {
+        let next = repetition(about, outcome);
+        if next.is_said_by(&assembly.statement.predicate) {
+            next.remember(id)?;
+        }
+    }
     Ok(recorded(number, id, false))
 }
 
@@ -204,7 +210,23 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         return Ok(None);
     }
     let (mandate, blueprint) = about.governed_by();
-    let now = Repetition {
+    let now = repetition(about, outcome);
+    let Some((number, id, verified)) = now.newest()? else { return Ok(None) };
+    if now.is_known_to_repeat(id)? {
+        return Ok(Some((number, id)));
+    }
+    let Ok(statement) = verified.open(Statement::<BuildRecord>::parse) else { return Ok(None) };
+    let facts = &statement.predicate.facts;
+    if facts.mandate_ref != mandate || facts.blueprint_ref != blueprint || !now.is_said_by(&statement.predicate) {
+        return Ok(None);
+    }
+    now.remember(id)?;
+    Ok(Some((number, id)))
+}
+
+/// What a run that does the same as this one would say.
+fn repetition<'r>(about: &'r About<'_>, outcome: &'r RunOutcome) -> Repetition<'r> {
+    Repetition {
         desk: about.desk,
         state: about.state,
         pipeline: &about.plan.name,
@@ -218,16 +240,5 @@ fn repeated(about: &About<'_>, outcome: &RunOutcome) -> Result<Option<(u64, Dige
         gates: outcome.gates.iter().map(|g| &g.record).collect(),
         approvals: outcome.approvals.iter().map(|a| &a.entry).collect(),
         variance: &about.variance,
-    };
-    let Some((number, id, verified)) = now.newest()? else { return Ok(None) };
-    if now.is_known_to_repeat(id)? {
-        return Ok(Some((number, id)));
     }
-    let Ok(statement) = verified.open(Statement::<BuildRecord>::parse) else { return Ok(None) };
-    let facts = &statement.predicate.facts;
-    if facts.mandate_ref != mandate || facts.blueprint_ref != blueprint || !now.is_said_by(&statement.predicate) {
-        return Ok(None);
-    }
-    now.remember(id)?;
-    Ok(Some((number, id)))
 }
