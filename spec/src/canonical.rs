@@ -10,6 +10,7 @@
 //! INVARIANT: what [`to_bytes`] writes, [`parse`] reads back to the same value; nothing here depends on the order in which members were inserted or on the map type
 //! of `serde_json`; canonical order is restored when bytes are written.
 
+mod direct;
 mod number;
 mod parse;
 mod spelled;
@@ -28,7 +29,7 @@ pub use write::{to_bytes, to_pretty, write_canonical, write_string};
 
 use serde::Serialize;
 
-use crate::Digest;
+use crate::{Digest, ReasonCode};
 
 /// The profile name that Kristal documents carry for these bytes (koa-contract 3.1).
 pub const CANONICALIZATION_PROFILE: &str = "kristal.v3:jcs-rfc8785";
@@ -43,7 +44,36 @@ pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;
 /// # Errors
 /// [`JsonError`] when the value holds a number that is not finite or an integer beyond ±(2^53−1).
 pub fn bytes_of<T: Serialize>(value: &T) -> Result<Vec<u8>, JsonError> {
-    Ok(to_bytes(&Value::of(value)?))
+    direct::compact(value)
+}
+
+/// The reviewer's form of any serializable value: what [`to_pretty`] writes.
+///
+/// # Errors
+/// As [`bytes_of`].
+pub fn pretty_of<T: Serialize>(value: &T) -> Result<Vec<u8>, JsonError> {
+    direct::pretty(value)
+}
+
+/// Reads a document whose one spelling is the reviewer's form, and which `check` finds consistent.
+///
+/// # Errors
+/// The reason code and what is wrong: strict JSON, known fields, what `check` says, the spelling.
+pub fn from_pretty<T: Serialize + serde::de::DeserializeOwned>(
+    bytes: &[u8],
+    max_bytes: usize,
+    check: impl FnOnce(&T) -> Result<(), &'static str>,
+) -> Result<T, (ReasonCode, String)> {
+    let profile = Profile { max_bytes, ..Profile::RECORD };
+    let read: T = from_slice(bytes, profile).map_err(|e| (e.code(), e.to_string()))?;
+    check(&read).map_err(|why| (ReasonCode::SchemaInvalid, why.to_owned()))?;
+    match pretty_of(&read) {
+        Ok(spelled) if spelled == bytes => Ok(read),
+        Ok(_) | Err(_) => {
+            let why = "the bytes are not the canonical pretty form of what they say";
+            Err((ReasonCode::SchemaInvalid, why.to_owned()))
+        }
+    }
 }
 
 /// SHA-256 of the canonical bytes of any serializable value.

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::approval::seconds_between;
-use crate::canonical::{self, Profile, Value};
+use crate::canonical;
 use crate::record::Approval;
 use crate::signature::Namespace;
 use crate::{Digest, Name, ReasonCode};
@@ -69,7 +69,7 @@ impl OverrideDocument {
     /// Never: the document has no numbers.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        canonical::to_pretty(&Value::of(self).expect("a document has no numbers"))
+        canonical::pretty_of(self).expect("a document has no numbers")
     }
 
     /// The override's id: the SHA-256 of the bytes that are signed.
@@ -89,14 +89,7 @@ impl OverrideDocument {
     /// # Errors
     /// The reason code and what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, (ReasonCode, String)> {
-        let profile = Profile { max_bytes: MAX_DOCUMENT_BYTES, ..Profile::RECORD };
-        let read: Self = canonical::from_slice(bytes, profile).map_err(|e| (e.code(), e.to_string()))?;
-        read.check().map_err(|why| (ReasonCode::SchemaInvalid, why.to_owned()))?;
-        if read.to_bytes() != bytes {
-            let why = "the bytes are not the canonical pretty form of what they say";
-            return Err((ReasonCode::SchemaInvalid, why.to_owned()));
-        }
-        Ok(read)
+        canonical::from_pretty(bytes, MAX_DOCUMENT_BYTES, Self::check)
     }
 
     /// What holds between fields and cannot be said by types.

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use schemars::{JsonSchema, Schema, schema_for};
 use serde_json::{Value as Json, json};
 
-use crate::canonical::{self, Value};
+use crate::canonical;
 use crate::record::{
     AbandonedRecord, AdminRecord, ApprovalFacts, ApprovalRecord, BuildRecord, GateFacts, MandateRecord, OverrideRecord,
     RevocationRecord, StartedRecord, Statement, TrustRecord,
@@ -137,7 +137,7 @@ fn reason_page() -> String {
 }
 
 fn pretty<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    canonical::to_pretty(&Value::of(value).expect("schemas have no number that is refused"))
+    canonical::pretty_of(value).expect("schemas have no number that is refused")
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_COMMENT_CHARS, MAX_DOCUMENT_BYTES, SCHEMA, seconds_between};
-use crate::canonical::{self, Profile, Value};
+use crate::canonical;
 use crate::signature::{Namespace, PublicKey, SshSignature};
 use crate::{Digest, Name, ReasonCode};
 
@@ -87,7 +87,7 @@ impl ApprovalDocument {
     /// Never: the document has no numbers.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        canonical::to_pretty(&Value::of(self).expect("a document has no numbers"))
+        canonical::pretty_of(self).expect("a document has no numbers")
     }
 
     /// Reads a document: strict JSON, known fields, the one spelling, and consistent.
@@ -95,14 +95,7 @@ impl ApprovalDocument {
     /// # Errors
     /// The reason code and what is wrong.
     pub fn parse(bytes: &[u8]) -> Result<Self, (ReasonCode, String)> {
-        let profile = Profile { max_bytes: MAX_DOCUMENT_BYTES, ..Profile::RECORD };
-        let read: Self = canonical::from_slice(bytes, profile).map_err(|e| (e.code(), e.to_string()))?;
-        read.check().map_err(|why| (ReasonCode::SchemaInvalid, why.to_owned()))?;
-        if read.to_bytes() != bytes {
-            let why = "the bytes are not the canonical pretty form of what they say";
-            return Err((ReasonCode::SchemaInvalid, why.to_owned()));
-        }
-        Ok(read)
+        canonical::from_pretty(bytes, MAX_DOCUMENT_BYTES, Self::check)
     }
 
     /// What holds between fields and cannot be said by types.

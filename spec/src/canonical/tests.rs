@@ -224,3 +224,85 @@ proptest! {
         }
     }
 }
+
+/// Everything that serde tells serializers apart by, with members in no order.
+#[derive(Debug, Clone, serde::Serialize)]
+enum Shape {
+    Nothing,
+    Wrapped(Box<Shape>),
+    Pair(i64, f64),
+    Named {
+        z: Option<bool>,
+        a: Vec<Shape>,
+        nested: Fields,
+    },
+    #[serde(untagged)]
+    Map(Unordered),
+    #[serde(untagged)]
+    Text(String, char),
+    #[serde(untagged)]
+    Number(u64),
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+struct Fields {
+    zulu: f32,
+    alpha: (u8, i128),
+    #[serde(rename = "\u{e000}")]
+    private: (),
+    #[serde(rename = "\u{1f600}")]
+    smile: String,
+}
+
+/// A map whose members come as they are, also twice.
+#[derive(Debug, Clone)]
+struct Unordered(Vec<(String, Shape)>);
+
+impl serde::Serialize for Unordered {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, shape)| (name, shape)))
+    }
+}
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let number =
+        prop_oneof![any::<u64>(), 0..MAX_SAFE_INTEGER.unsigned_abs(), Just(MAX_SAFE_INTEGER.unsigned_abs() + 1)];
+    let small = -MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER;
+    let leaf = prop_oneof![
+        Just(Shape::Nothing),
+        (small, prop_oneof![any::<f64>(), -1.0e3..1.0e3]).prop_map(|(i, f)| Shape::Pair(i, f)),
+        (any::<String>(), any::<char>()).prop_map(|(text, c)| Shape::Text(text, c)),
+        number.prop_map(Shape::Number),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        let name = prop_oneof!["[a-c]", any::<String>(), "[\u{e000}\u{ffff}\u{10000}\u{10ffff}a]{1,2}"];
+        let fields = (-1.0e3f32..1.0e3, any::<u8>(), -9i128..9, "\\PC*").prop_map(|(zulu, byte, i, smile)| Fields {
+            zulu,
+            alpha: (byte, i),
+            private: (),
+            smile,
+        });
+        prop_oneof![
+            inner.clone().prop_map(|shape| Shape::Wrapped(Box::new(shape))),
+            (any::<Option<bool>>(), prop::collection::vec(inner.clone(), 0..4), fields)
+                .prop_map(|(z, a, nested)| Shape::Named { z, a, nested }),
+            prop::collection::vec((name, inner), 0..5).prop_map(|members| Shape::Map(Unordered(members))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_without_a_tree_is_what_the_tree_would_be(shape in shapes()) {
+        match Value::of(&shape) {
+            Ok(tree) => {
+                prop_assert_eq!(bytes_of(&shape).expect("the tree was accepted"), to_bytes(&tree));
+                prop_assert_eq!(pretty_of(&shape).expect("the tree was accepted"), to_pretty(&tree));
+            }
+            Err(refused) => {
+                prop_assert_eq!(bytes_of(&shape).map_err(|e| e.code()), Err(refused.code()));
+                prop_assert!(pretty_of(&shape).is_err());
+            }
+        }
+    }
+}

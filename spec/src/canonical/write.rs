@@ -108,11 +108,11 @@ fn write_pretty(value: &Value, depth: usize, out: &mut Vec<u8>) -> io::Result<()
 /// # Errors
 /// Passes on what `out` reports.
 pub fn write_string(text: &str, out: &mut impl Write) -> io::Result<()> {
+    let mut rest = text.as_bytes();
     out.write_all(b"\"")?;
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (i, &b) in bytes.iter().enumerate() {
-        let short: &[u8] = match b {
+    while let Some(at) = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0x00..=0x1f)) {
+        out.write_all(&rest[..at])?;
+        let short: &[u8] = match rest[at] {
             b'"' => b"\\\"",
             b'\\' => b"\\\\",
             0x08 => b"\\b",
@@ -120,18 +120,16 @@ pub fn write_string(text: &str, out: &mut impl Write) -> io::Result<()> {
             0x0a => b"\\n",
             0x0c => b"\\f",
             0x0d => b"\\r",
-            0x00..=0x1f => b"",
-            _ => continue,
+            _ => b"",
         };
-        out.write_all(&bytes[from..i])?;
         if short.is_empty() {
-            write!(out, "\\u{b:04x}")?;
+            write!(out, "\\u{:04x}", rest[at])?;
         } else {
             out.write_all(short)?;
         }
-        from = i + 1;
+        rest = &rest[at + 1..];
     }
-    out.write_all(&bytes[from..])?;
+    out.write_all(rest)?;
     out.write_all(b"\"")
 }
 
@@ -145,6 +143,6 @@ fn sorted(object: &Object) -> Vec<(&str, &Value)> {
 ///
 /// UTF-8 bytes order the same way except where a code point above U+FFFF (surrogates D800–DFFF in
 /// UTF-16) meets one in U+E000–U+FFFF.
-fn by_utf16(a: &str, b: &str) -> Ordering {
+pub(super) fn by_utf16(a: &str, b: &str) -> Ordering {
     if a.is_ascii() || b.is_ascii() { a.cmp(b) } else { a.encode_utf16().cmp(b.encode_utf16()) }
 }

@@ -124,7 +124,7 @@ pub(super) fn write<P: Serialize + DeserializeOwned>(
 ) -> Result<Vec<u8>, AttestationError> {
     let kind = STATEMENT_TYPE.to_owned();
     let open = Open { kind, predicate, predicate_type: predicate_type.to_owned(), subject: subject.to_vec() };
-    let bytes = canonical::to_pretty(&Value::of(&open)?);
+    let bytes = canonical::pretty_of(&open)?;
     read::<P>(predicate_type, &bytes)?;
     Ok(bytes)
 }

@@ -217,7 +217,7 @@ impl<P: Predicate> Statement<P> {
 
 fn spell<P: Predicate>(predicate: &P, subject: Vec<Subject>) -> Result<Vec<u8>, JsonError> {
     let (kind, predicate_type) = (STATEMENT_TYPE.to_owned(), P::TYPE.to_owned());
-    Ok(canonical::to_pretty(&Value::of(&Wire { kind, predicate, predicate_type, subject })?))
+    canonical::pretty_of(&Wire { kind, predicate, predicate_type, subject })
 }
 
 fn check_digests(subject: &Subject) -> Result<(), RecordError> {

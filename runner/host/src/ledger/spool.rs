@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use data_encoding::BASE64;
-use orgo_spec::canonical::{self, Profile, Value};
+use orgo_spec::canonical::{self, Profile};
 use orgo_spec::signature::Envelope;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde::{Deserialize, Serialize};
@@ -97,7 +97,7 @@ impl Spool {
             // In the order in which they were made, also within a second: a start comes before its end.
             let made_ns = crate::sources::now_ns();
             let path = self.folder.join(format!("{made_ns:020}-{n:03}-{}.{kind}.json", &id[..16]));
-            let bytes = canonical::to_pretty(&Value::of(&file).expect("small numbers"));
+            let bytes = canonical::pretty_of(&file).expect("small numbers");
             replace(&path, &bytes).map_err(|e| LedgerError::Spool { path, why: e.to_string() })?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use orgo_spec::Digest;
-use orgo_spec::canonical::{self, JsonError, Profile, Value};
+use orgo_spec::canonical::{self, JsonError, Profile};
 use serde::{Deserialize, Serialize};
 
 use crate::git::Git;
@@ -86,7 +86,7 @@ impl Pins {
 
     fn store(&self) -> Result<(), PinError> {
         let json = |error| PinError::Json { path: self.path.clone(), error };
-        let text = canonical::to_pretty(&Value::of(&self.pins).map_err(json)?);
+        let text = canonical::pretty_of(&self.pins).map_err(json)?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         private_folder(folder)?;
         let io = |error| PinError::Io { path: self.path.clone(), error };

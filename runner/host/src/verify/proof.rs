@@ -4,7 +4,7 @@
 //! that covers them all. Verifying it needs no repository and no network; what it cannot show is that nothing
 //! was left out of it: a later revocation is known only to who has the ledger, or a newer checkpoint.
 
-use orgo_spec::canonical::{self, JsonError, Profile, Value};
+use orgo_spec::canonical::{self, JsonError, Profile};
 use orgo_spec::log::{Checkpoint, Leaf, Proof, SignedCheckpoint, inclusion, verify_inclusion};
 use orgo_spec::record::{Predicate, TrustRecord};
 use orgo_spec::signature::{PublicKey, Unverified};
@@ -143,7 +143,7 @@ impl RecordProof {
     /// Never: its numbers are below 2^53.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        canonical::to_pretty(&Value::of(self).expect("small numbers"))
+        canonical::pretty_of(self).expect("small numbers")
     }
 
     /// The same about the record alone, as a C2SP `tlog-proof`: for clients that know the log's key.
