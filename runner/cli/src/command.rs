@@ -6,6 +6,7 @@ pub(crate) mod blueprint;
 pub(crate) mod cases;
 mod check;
 mod conditions;
+mod consent;
 pub(crate) mod convert;
 mod demo;
 mod diff;

@@ -2,30 +2,28 @@
 
 mod list;
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use orgo_host::approvals;
-use orgo_host::clock::{Clock, moment};
 use orgo_host::git::Git;
 use orgo_host::key::Role;
 use orgo_kernel::approval::{Decided, decide};
 use orgo_kernel::plan::{Resolved, ResolvedApproval};
+use orgo_spec::ReasonCode;
 use orgo_spec::approval::{
     ApprovalAction, ApprovalDocument, ApprovalSource, ApprovalSubject, SCHEMA, SignedApproval, moment_plus,
 };
 use orgo_spec::document::{DurationMs, FromScalar, Scalar, closest};
 use orgo_spec::record::ApprovalDecision;
 use orgo_spec::signature::PublicKey;
-use orgo_spec::{Name, ReasonCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 use super::Context;
+use super::consent::Place;
 use crate::args::Told;
 use crate::failure::{Class, Failure};
-use crate::ledger::{Authority, Papers};
+use crate::ledger::Papers;
 use crate::output::plain;
-use crate::project::Repository;
 
 pub(super) use list::run as list;
 
@@ -68,34 +66,11 @@ pub(super) fn duration(text: &str) -> Result<DurationMs, String> {
     read.ok_or_else(|| format!("expected {}", DurationMs::EXPECTED))
 }
 
-/// Where the commands work.
-struct Place<'c> {
-    context: &'c Context,
-    repository: Repository,
-    authority: Authority,
-    now: String,
-}
-
-impl<'c> Place<'c> {
-    fn open(context: &'c Context) -> Result<Self, Failure> {
-        let repository = Repository::open(&context.global.directory)?;
-        let authority = Authority::open(&repository)?;
-        Ok(Self { context, repository, authority, now: moment(Clock::system().now_ms() / 1000) })
-    }
-
-    fn tenant(&self) -> &Name {
-        &self.repository.project.tenant
-    }
-
-    /// The public half of the runner's key, if it is at hand: it approves nothing.
-    fn runner(&self) -> Option<PublicKey> {
-        self.context.home().ok()?.entry(Role::Runner.as_str()).ok().map(|entry| entry.public)
-    }
-
+impl Place<'_> {
     /// How it stands now.
-    fn standing(&self, declared: &ResolvedApproval, subject: &ApprovalSubject) -> Result<Standing, Failure> {
+    fn approved(&self, declared: &ResolvedApproval, subject: &ApprovalSubject) -> Result<Standing, Failure> {
         let papers = self.authority.about(subject)?;
-        let (facts, unknown) = orgo_host::run::approval_facts(declared, subject, &papers.standing, self.runner());
+        let (facts, unknown) = orgo_host::run::approval_facts(declared, subject, &papers.standing, self.runner()?);
         let may: Vec<PublicKey> = facts.approvers.iter().map(|a| a.key).collect();
         let (decided, _) = decide(&facts, &self.now, "");
         Ok(Standing { decided, may, unknown, papers })
@@ -176,14 +151,14 @@ pub(super) fn run(context: &Context, args: &Approve) -> Result<(), Failure> {
         return Ok(());
     }
     let key = context.home()?.key(Role::Approver)?;
-    let before = place.standing(declared, &subject)?;
+    let before = place.approved(declared, &subject)?;
     may_approve(&place, &before, key.public(), declared)?;
     let signature = key.sign_approval(&document.to_bytes())?.armor();
     let signed = SignedApproval { document, signature };
     let word = if args.withdraw { ".withdrawn" } else { "" };
     let name = format!("{}{word}", key.public().id().short());
     let path = approvals::write(place.repository.workspace.root(), &name, &signed)?;
-    let now = place.standing(declared, &subject)?;
+    let now = place.approved(declared, &subject)?;
     let entry = &now.decided.entry;
     let said = if args.withdraw { "withdrawn" } else { "approved" };
     context.output.line(format!("{path}: {said}; {} of {} approve", entry.approvers.len(), entry.need));
@@ -203,7 +178,7 @@ fn may_approve(
     let refused =
         |code: ReasonCode, message: String| Err(Failure::message(Class::Refused, Some(code), message, code.remedy()));
     let short = key.id().short();
-    if place.runner() == Some(*key) {
+    if place.runner()? == Some(*key) {
         return refused(ReasonCode::ApprovalByRunner, format!("the key {short} signs for runs here"));
     }
     let approvers: BTreeMap<_, _> = standing.papers.standing.approvers.iter().map(|a| (a.key, a)).collect();

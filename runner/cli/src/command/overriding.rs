@@ -4,23 +4,21 @@ mod list;
 mod new;
 
 use clap::{Args, Subcommand};
-use orgo_host::clock::{Clock, moment};
 use orgo_host::key::Role;
 use orgo_host::overrides::{self, Found};
 use orgo_host::run::Overriding;
 use orgo_kernel::gate::{Signer, count_signers, override_terms};
+use orgo_spec::ReasonCode;
 use orgo_spec::mandate::Mandate;
 use orgo_spec::overriding::SignedOverride;
 use orgo_spec::record::{OverrideRecord, Predicate};
-use orgo_spec::{Name, ReasonCode};
 use serde_json::{Value, json};
 
 use super::Context;
 use super::approve::duration;
+use super::consent::Place;
 use crate::failure::{Class, Failure};
-use crate::ledger::Authority;
 use crate::output::plain;
-use crate::project::Repository;
 
 #[derive(Debug, Args)]
 #[command(
@@ -54,25 +52,7 @@ pub(super) fn run(context: &Context, args: &OverrideArgs) -> Result<(), Failure>
     }
 }
 
-/// Where the commands work.
-struct Place<'c> {
-    context: &'c Context,
-    repository: Repository,
-    authority: Authority,
-    now: String,
-}
-
-impl<'c> Place<'c> {
-    fn open(context: &'c Context) -> Result<Self, Failure> {
-        let repository = Repository::open(&context.global.directory)?;
-        let authority = Authority::open(&repository)?;
-        Ok(Self { context, repository, authority, now: moment(Clock::system().now_ms() / 1000) })
-    }
-
-    fn tenant(&self) -> &Name {
-        &self.repository.project.tenant
-    }
-
+impl Place<'_> {
     /// The mandates of the working folder.
     fn mandates(&self) -> Result<Vec<Mandate>, Failure> {
         let root = self.repository.workspace.root();
@@ -85,12 +65,11 @@ impl<'c> Place<'c> {
 
     /// Everything that lies here, and what there is to judge it by.
     fn everything(&self) -> Result<(Found, Overriding), Failure> {
-        let runner = self.context.home()?.entry(Role::Runner.as_str()).ok().map(|entry| entry.public);
-        self.authority.overrides(self.tenant(), runner)
+        self.authority.overrides(self.tenant(), self.runner()?)
     }
 
     /// How an override stands now.
-    fn standing(&self, signed: &SignedOverride, known: &Overriding, mandates: &[Mandate]) -> Standing {
+    fn overridden(&self, signed: &SignedOverride, known: &Overriding, mandates: &[Mandate]) -> Standing {
         let document = &signed.document;
         let mandate = mandates.iter().find(|m| m.id() == document.scope.mandate);
         let terms = mandate.and_then(|m| override_terms(&document.scope, &m.overrides));
@@ -165,7 +144,7 @@ fn sign(place: &Place<'_>, id: &str) -> Result<(), Failure> {
         Some(_) => {}
     }
     let mandates = place.mandates()?;
-    match place.standing(signed, &known, &mandates).refused {
+    match place.overridden(signed, &known, &mandates).refused {
         None | Some(ReasonCode::ApprovalInsufficient) => {}
         Some(code) => return refused(code, format!("the override {} counts for nothing", document.id().short())),
     }
@@ -173,7 +152,7 @@ fn sign(place: &Place<'_>, id: &str) -> Result<(), Failure> {
     let path = overrides::add(root, document, &short, &key.sign_override(&document.to_bytes())?.armor())?;
     let (found, known) = place.everything()?;
     let now = found.overrides.iter().find(|o| o.document == *document);
-    let standing = now.map(|signed| (signed, place.standing(signed, &known, &mandates)));
+    let standing = now.map(|signed| (signed, place.overridden(signed, &known, &mandates)));
     let output = place.context.output;
     if let Some((signed, standing)) = standing {
         let need = standing.need.map_or_else(String::new, |need| format!(" of {need}"));

@@ -3,8 +3,9 @@
 use orgo_spec::record::ApprovalDecision;
 use serde_json::json;
 
-use super::{Approvals, Place};
+use super::Approvals;
 use crate::command::Context;
+use crate::command::consent::Place;
 use crate::failure::Failure;
 use crate::output::plain;
 
@@ -20,7 +21,7 @@ pub(in crate::command) fn run(context: &Context, args: &Approvals) -> Result<(),
     for plan in plans.iter().filter(|p| !p.approvals.is_empty()) {
         for subject in place.authority.waiting(plan, place.tenant())? {
             let Some(declared) = plan.find(&subject.stage).and_then(|id| plan.approval(id)) else { continue };
-            let standing = place.standing(declared, &subject)?;
+            let standing = place.approved(declared, &subject)?;
             let entry = &standing.decided.entry;
             let word = if entry.decision == ApprovalDecision::Granted { "granted" } else { "waits" };
             let (have, need) = (entry.approvers.len(), entry.need);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Place;
+use crate::command::consent::Place;
 use crate::failure::Failure;
 use crate::output::plain;
 
@@ -13,7 +13,7 @@ pub(super) fn run(place: &Place<'_>) -> Result<(), Failure> {
     let output = place.context.output;
     let mut told = Vec::new();
     for signed in &found.overrides {
-        let standing = place.standing(signed, &known, &mandates);
+        let standing = place.overridden(signed, &known, &mandates);
         let document = &signed.document;
         let scope = &document.scope;
         let word = match (standing.refused, standing.need) {

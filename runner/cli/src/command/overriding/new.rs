@@ -12,7 +12,8 @@ use orgo_spec::record::{GateFacts, GateRecord};
 use orgo_spec::{Name, ReasonCode};
 use serde_json::json;
 
-use super::{Place, duration};
+use super::duration;
+use crate::command::consent::Place;
 use crate::failure::{Class, Failure};
 use crate::output::plain;
 
