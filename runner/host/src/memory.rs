@@ -1,9 +1,11 @@
 //! What a pipeline's last runs left behind: enough to answer “nothing changed” without a look-up.
 //!
 //! Two files beside each other, written once at the end of a run: the *state* (read on every run) and
-//! the *ingredients* (read only to tell why a stage runs). Neither is trusted beyond its purpose: an
+//! the *ingredients* (read only to tell why a stage runs, and appended to). Neither is trusted beyond its purpose: an
 //! entry is used only if the fingerprint of everything that enters the key is the same, and a result
 //! still has to be found in the store.
+
+mod ingredients;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::{At, PathError, Stamp, read_if_there, replace};
 
-/// The version of both files; others are ignored.
+/// The version of the state; others are ignored.
 const FORMAT: u32 = 2;
 
 /// A stage as it was after it last ended well.
@@ -54,7 +56,7 @@ pub struct Memory {
     stages: HashMap<String, Remembered>,
     /// By id, as far as anything is remembered.
     ordered: Vec<Option<Remembered>>,
-    ingredients: Option<HashMap<String, Ingredients>>,
+    ingredients: Option<ingredients::Log>,
     is_of_this_plan: bool,
 }
 
@@ -163,16 +165,9 @@ impl Memory {
         self.take(id);
     }
 
-    fn ingredients_path(&self) -> PathBuf {
-        self.path.with_extension("ingredients")
-    }
-
-    fn all_ingredients(&mut self) -> Result<&mut HashMap<String, Ingredients>, PathError> {
+    fn all_ingredients(&mut self) -> Result<&mut ingredients::Log, PathError> {
         if self.ingredients.is_none() {
-            let read: Option<(u32, HashMap<String, Ingredients>)> =
-                read_if_there(&self.ingredients_path())?.and_then(|b| postcard::from_bytes(&b).ok());
-            let read = read.filter(|(format, _)| *format == FORMAT).map(|(_, map)| map);
-            self.ingredients = Some(read.unwrap_or_default());
+            self.ingredients = Some(ingredients::Log::open(&self.path.with_extension("ingredients"))?);
         }
         Ok(self.ingredients.as_mut().expect("just filled"))
     }
@@ -181,7 +176,7 @@ impl Memory {
     ///
     /// # Errors
     /// [`PathError`] if the file is there and cannot be opened.
-    pub fn ingredients(&mut self, name: &str) -> Result<Option<&Ingredients>, PathError> {
+    pub fn ingredients(&mut self, name: &str) -> Result<Option<Ingredients>, PathError> {
         Ok(self.all_ingredients()?.get(name))
     }
 
@@ -190,7 +185,7 @@ impl Memory {
     /// # Errors
     /// [`PathError`] if the file is there and cannot be opened.
     pub fn set_ingredients(&mut self, name: &str, ingredients: Ingredients) -> Result<(), PathError> {
-        self.all_ingredients()?.insert(name.to_owned(), ingredients);
+        self.all_ingredients()?.set(name, ingredients);
         Ok(())
     }
 
@@ -200,15 +195,14 @@ impl Memory {
     /// [`PathError`] if a file cannot be written.
     pub fn save<'n>(self, names: impl Iterator<Item = &'n str>) -> Result<(), PathError> {
         if let Some(ingredients) = &self.ingredients {
-            let bytes = postcard::to_stdvec(&(FORMAT, ingredients)).expect("a plain structure serializes");
-            replace(&self.ingredients_path(), &bytes)?;
+            ingredients.save()?;
         }
-        let mut stages: Vec<(&str, Remembered)> =
-            names.zip(self.ordered).filter_map(|(n, r)| r.map(|r| (n, r))).collect();
-        let mut rest: Vec<(&String, &Remembered)> = self.stages.iter().collect();
+        let mut stages: Vec<(&str, &Remembered)> =
+            names.zip(&self.ordered).filter_map(|(n, r)| Some((n, r.as_ref()?))).collect();
+        let mut rest: Vec<(&str, &Remembered)> = self.stages.iter().map(|(name, r)| (name.as_str(), r)).collect();
         rest.sort_unstable_by_key(|(name, _)| *name);
-        stages.extend(rest.into_iter().map(|(name, remembered)| (name.as_str(), remembered.clone())));
-        let bytes = postcard::to_stdvec(&State { format: FORMAT, stages }).expect("a plain structure serializes");
+        stages.append(&mut rest);
+        let bytes = postcard::to_stdvec(&(FORMAT, stages)).expect("a plain structure serializes");
         replace(&self.path, &bytes)
     }
 }

@@ -100,12 +100,19 @@ struct Known {
     executable: bool,
 }
 
+/// A file that this run uses.
+struct Seen {
+    known: Known,
+    /// Whether its content is known to be in the store.
+    is_stored: bool,
+}
+
 /// The files of one repository, with what is known of them.
 pub struct Sources {
     root: Folder,
     memory: PathBuf,
     known: HashMap<String, Known>,
-    seen: HashMap<String, Known>,
+    seen: HashMap<String, Seen>,
     patterns: HashMap<String, Vec<String>>,
     learned: bool,
 }
@@ -161,23 +168,21 @@ impl Sources {
                     if self.root.status(path)?.is_none_or(|s| !s.is_file || s.stamp != known.stamp) {
                         return Ok(None);
                     }
-                    self.seen.insert(path.clone(), known.clone());
+                    self.seen.insert(path.clone(), Seen { known: known.clone(), is_stored: false });
                 }
-                files.push(source(path, &self.seen[path]));
+                files.push(source(path, &self.seen[path].known));
             }
         }
         in_order(&mut files);
         Ok(Some(files))
     }
 
-    /// Takes back what [`Sources::recall`] said.
-    pub fn look_again(&mut self) {
-        self.seen.clear();
-    }
-
     fn file(&mut self, path: &str, store: &Store) -> Result<SourceFile, SourceError> {
-        if let Some(known) = self.seen.get(path) {
-            return Ok(source(path, known));
+        if let Some(seen) = self.seen.get_mut(path) {
+            seen.is_stored = seen.is_stored || store.stamp(seen.known.blob.digest)?.is_some();
+            if seen.is_stored {
+                return Ok(source(path, &seen.known));
+            }
         }
         let missing = || SourceError::Missing { path: path.to_owned() };
         let found = self.root.status(path)?.ok_or_else(missing)?;
@@ -189,7 +194,11 @@ impl Sources {
             _ => self.read(path, &self.root.path().join(path), found, store)?,
         };
         let file = source(path, &known);
-        self.seen.insert(path.to_owned(), known);
+        let seen = self.seen.insert(path.to_owned(), Seen { known, is_stored: true });
+        // A run works on one state of a file, also where its content was looked for later than its stamp.
+        if seen.is_some_and(|seen| seen.known.blob != file.blob || seen.known.executable != file.executable) {
+            return Err(SourceError::Changed { path: path.to_owned() });
+        }
         Ok(file)
     }
 
@@ -235,7 +244,7 @@ impl Sources {
     #[must_use]
     pub fn settled(&self) -> Option<Vec<(&str, Stamp)>> {
         let stamp = |path: &String| self.known.get(path).map(|known| known.stamp);
-        let trusted = |(path, seen): (&'_ String, &Known)| stamp(path).filter(|s| *s == seen.stamp);
+        let trusted = |(path, seen): (&'_ String, &Seen)| stamp(path).filter(|s| *s == seen.known.stamp);
         let mut all = self
             .seen
             .iter()
@@ -259,8 +268,8 @@ impl Sources {
     /// [`PathError`] if a status cannot be read.
     pub fn changed(&self) -> Result<Vec<String>, PathError> {
         let mut changed = Vec::new();
-        self.seen.iter().try_for_each(|(path, known)| {
-            if self.root.status(path)?.map(|s| s.stamp) != Some(known.stamp) {
+        self.seen.iter().try_for_each(|(path, seen)| {
+            if self.root.status(path)?.map(|s| s.stamp) != Some(seen.known.stamp) {
                 changed.push(path.clone());
             }
             Ok(())

@@ -71,7 +71,7 @@ impl Planner<'_> {
         let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
         let mut why = match self.memory.ingredients(&stage.name)? {
             None => vec![Why::NeverRun],
-            Some(before) => Why::between(before, &now),
+            Some(before) => Why::between(&before, &now),
         };
         why.extend(self.collected(id, key)?);
         if why.is_empty() {

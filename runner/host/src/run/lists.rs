@@ -55,6 +55,7 @@ impl<'p> Planner<'p> {
             }
         }
         self.products.resize(plan.stages.len(), None);
+        self.unchanged.clear();
     }
 }
 

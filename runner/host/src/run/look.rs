@@ -46,6 +46,11 @@ impl Planner<'_> {
     pub fn look(&mut self, id: StageId, admission: Option<&Admission>, force: Option<Why>) -> Result<Lookup, Problem> {
         let stage = self.plan.stage(id);
         assert_eq!(stage.gate.is_some(), admission.is_some(), "an admission belongs to each gated stage");
+        if let Some(remembered) = self.unchanged_at(id).filter(|_| force.is_none()) {
+            let remembered = remembered.clone();
+            return Ok(self.hit(id, remembered, false));
+        }
+        self.changes(id);
         let parts = self.parts(id)?;
         let known = self.memory.get(id.index()).filter(|r| r.fingerprint == parts.fingerprint).cloned();
         let new_key = known.is_none();
@@ -156,7 +161,7 @@ impl Planner<'_> {
             None if why.is_empty() => why.push(Why::NeverRun),
             None => {}
             Some(before) => {
-                why.extend(Why::between(before, &now));
+                why.extend(Why::between(&before, &now));
                 if why.is_empty() {
                     why.push(if succeeded { Why::ResultLost } else { Why::FailedBefore });
                 }

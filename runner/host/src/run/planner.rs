@@ -60,6 +60,8 @@ pub struct Planner<'p> {
     /// Where secrets come from.
     pub(super) secrets: SecretValues,
     pub(super) dirty: bool,
+    /// By id, whether a stage is as the last run left it, as far as that is known and nothing before it changed.
+    pub(super) unchanged: Vec<bool>,
     /// Results that were collected as garbage, once somebody asked.
     pub(super) evicted: Option<HashMap<StageKey, Evicted>>,
 }
@@ -92,6 +94,7 @@ impl<'p> Planner<'p> {
             message: Vec::new(),
             secrets: SecretValues::default(),
             dirty: false,
+            unchanged: Vec::new(),
             evicted: None,
         })
     }
@@ -165,7 +168,9 @@ impl<'p> Planner<'p> {
     /// The files that a stage and its services read, as far as they can be had.
     pub fn files(&mut self, id: StageId) -> Vec<SourceFile> {
         let stage = self.plan.stage(id);
-        let mut files = self.sources.select(&stage.files, &self.store).unwrap_or_default();
+        // Nothing here reads them, so the store is asked only for what this run does not know yet.
+        let known = self.sources.recall(&stage.files).ok().flatten();
+        let mut files = known.or_else(|| self.sources.select(&stage.files, &self.store).ok()).unwrap_or_default();
         if stage.is_finally() {
             files.extend(self.results.clone());
         }

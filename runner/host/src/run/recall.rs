@@ -1,9 +1,10 @@
 //! The run in which nothing changed: answered from memory, with one status per source and per output.
 //!
 //! Before the scheduler is asked, [`Planner::unchanged`] compares everything with what the last run left:
-//! the fingerprint of each stage and the stamp of each result below `out/`. Only if all of it is as it was
-//! the run ends there; any difference, and everything is looked at again, stage by stage, in the ordinary
-//! way. Objects in the store are not asked for: nothing here reads them (see [`super::heal`]).
+//! the fingerprint of each stage and the stamp of each result below `out/`. If all of it is as it was the run
+//! ends there. Otherwise what changed is looked at in the ordinary way, and so is all that needs it; the rest is
+//! answered by what was found here. Objects in the store are not asked for: nothing here reads them (see
+//! [`super::heal`]).
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Action;
@@ -25,27 +26,40 @@ impl Planner<'_> {
     /// [`PathError`] if a status cannot be read.
     pub(super) fn unchanged(&mut self, wanted: &[bool]) -> Result<bool, PathError> {
         let plan = self.plan;
-        let simple = |id: StageId| {
+        let simple = |planner: &Self, id: StageId| {
             let stage = plan.stage(id);
             let whole =
                 stage.extra.as_ref().is_none_or(|e| e.artifacts.is_empty() && e.secrets.is_empty() && e.list.is_none());
-            stage.is_plain() && whole && self.memory.get(id.index()).is_some()
+            stage.is_plain() && whole && planner.memory.get(id.index()).is_some()
         };
         let mut order = plan.graph.topological().expect("`expand` refuses cycles");
         order.retain(|id| wanted[id.index()]);
-        if !order.iter().all(|id| simple(*id)) {
-            return Ok(false);
-        }
         let out = self.workspace.out(&plan.name, "");
         let Ok(out) = Folder::open(&out) else { return Ok(false) };
+        let mut unchanged = vec![false; plan.stages.len()];
         let mut name = String::new();
+        let mut all = true;
         for id in order {
-            if !self.is_as_it_was(id, &out, &mut name)? {
-                self.sources.look_again();
-                return Ok(false);
+            let known = plan.stage(id).from.iter().all(|(needed, _)| unchanged[needed.index()]);
+            unchanged[id.index()] = known && simple(self, id) && self.is_as_it_was(id, &out, &mut name)?;
+            all &= unchanged[id.index()];
+        }
+        self.unchanged = unchanged;
+        Ok(all)
+    }
+
+    /// What is remembered of a stage that is as the last run left it, as is everything that it needs.
+    pub(super) fn unchanged_at(&self, id: StageId) -> Option<&Remembered> {
+        self.remembered(id).filter(|_| self.unchanged.get(id.index()).copied().unwrap_or(false))
+    }
+
+    /// Whoever needs this stage is looked at: it may have another result.
+    pub(super) fn changes(&mut self, id: StageId) {
+        for dependent in self.plan.graph.dependents(id) {
+            if let Some(unchanged) = self.unchanged.get_mut(dependent.index()) {
+                *unchanged = false;
             }
         }
-        Ok(true)
     }
 
     fn is_as_it_was(&mut self, id: StageId, out: &Folder, name: &mut String) -> Result<bool, PathError> {
