@@ -112,16 +112,18 @@ class Bench:
         print(f"{self.shape} {self.size} {tool.name}, {phase}: {sample.wall:.3f} s", file=sys.stderr)
 
     def report(self, tool):
+        refused = "refused" in self.why.get(tool.name, "")
+        why = f"not run: {self.why[tool.name]}" if tool.name in self.why else None
         for phase in table.PHASES:
             row = {"shape": self.shape, "size": self.size, "tool": tool.name, "phase": phase}
             command, samples = self.samples.get((tool.name, phase), (None, []))
-            refused = "refused" in self.why.get(tool.name, "")
             if samples and not refused:
                 figures = {n: [getattr(s, n) for s in samples] for n in ["cpu", "wall", "memory"]}
                 row.update({name: statistics.median(values) for name, values in figures.items()})
                 row.update(samples=figures, command=" ".join([Path(command[0]).name, *command[1:]]))
-            elif phase in table.phases_of(tool) and tool.name in self.why:
-                row["why"] = self.why[tool.name]
+            elif phase in table.phases_of(tool) and why:
+                row["why"] = why
+                why = "not run"  # the first phase that is missing tells
             else:
                 continue
             self.rows.add(**row)

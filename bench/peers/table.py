@@ -64,7 +64,7 @@ class Measured:
         row = self.by.get((*cell, tool, phase))
         if not row:
             return "–"
-        return f"not run: {row['why']}" if "why" in row else f"{ms(row['cpu'])} / {ms(row['wall'])}"
+        return row["why"] if "why" in row else f"{ms(row['cpu'])} / {ms(row['wall'])}"
 
     def ratio(self, cell, phase, peer):
         """orgo's processor time as a multiple of a peer's, or None."""
@@ -81,7 +81,7 @@ def figures(measured):
         for tool in measured.tools:
             cold = measured.value(cell, tool, "cold")
             peaks = [m for m in (measured.value(cell, tool, phase, "memory") for phase in PHASES) if m]
-            rows.append([tool] + [measured.cell(cell, tool, phase) for phase in PHASES])
+            rows.append([tool, *(measured.cell(cell, tool, phase) for phase in PHASES)])
             rows[-1] += [f"{cold * 1000 / cell[1]:.2f}" if cold else "–", f"{max(peaks) / 1024:.0f}" if peaks else "–"]
         out += lines(["tool", *PHASES, "CPU a cold stage, ms", "memory, MiB"], rows)
     return out
