@@ -5,7 +5,7 @@
 
 Every repetition is a cold run in a new repository: nothing is known, every stage runs. CPU is user + system of the whole
 process tree that was waited for (wait4), the median of the repetitions, divided by the number of stages; what a level
-costs is the difference to `open` of the same program. Several programs take turns too. The stages run mk (bench/runner/mk.c), which does next to nothing.
+costs is the difference to `open` of the same program. Several programs take turns too. The stages run mk (bench/peers/mk.c), which does next to nothing.
 """
 
 import argparse
@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "runner"))
-import generate  # noqa: E402
+sys.path.insert(0, str(HERE.parent / "peers"))
+import generate
 
 LEVELS = ["open", "confined", "hermetic"]
 
@@ -54,7 +54,7 @@ def main():
     scratch = Path(tempfile.mkdtemp(prefix="levels-", dir=args.scratch))
     place = Path(tempfile.mkdtemp(prefix="levels-", dir="/var/tmp"))  # not where hermetic stages have their own
     mk = place / "mk"
-    subprocess.run(["cc", "-O2", "-static", "-o", mk, HERE.parent / "runner" / "mk.c"], check=True)
+    subprocess.run(["cc", "-O2", "-static", "-o", mk, HERE.parent / "peers" / "mk.c"], check=True)
     kinds = [(orgo, level) for orgo in programs for level in LEVELS]
     samples = {kind: [] for kind in kinds}
     for _ in range(args.reps):
@@ -63,7 +63,8 @@ def main():
     shutil.rmtree(scratch)
     shutil.rmtree(place)
     per_stage = {
-        kind: [statistics.median(s[which] for s in samples[kind]) * 1000 / args.size for which in (0, 1)] for kind in kinds
+        kind: [statistics.median(s[which] for s in samples[kind]) * 1000 / args.size for which in (0, 1)]
+        for kind in kinds
     }
     for number, orgo in enumerate(programs):
         if len(programs) > 1:
