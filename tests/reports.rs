@@ -1,4 +1,4 @@
-//! Reports that are too large for a ledger: the run is recorded all the same, and nothing is believed that is not there.
+//! What is too large for a ledger: the run is recorded all the same, and nothing is believed that is not there.
 
 use serde_json::{Value, json};
 
@@ -80,4 +80,39 @@ fn a_report_that_does_not_fit_is_recorded_with_an_excerpt_and_missed_by_verify()
             "nothing but the report is missing: {verified}"
         );
     }
+}
+
+#[test]
+fn a_run_with_more_files_and_outputs_than_a_record_lists_names_their_lists() {
+    let values = |letter: char| (0..34).map(|i| format!(" \"{letter}{i}\"")).collect::<String>();
+    let repo = Repo::with_pipeline(&format!(
+        r#"pipeline "p" {{
+            stage "many" {{
+                run "sh" "-c" "mkdir many; i=0; while [ $i -lt 9000 ]; do : > many/$i; i=$((i+1)); done"
+                tool "mkdir"
+                out "many"
+                isolation "open"
+            }}
+            stage "one" {{ matrix {{ a{}; b{} }}; run "touch" "o"; out "o"; isolation "open" }}
+        }}"#,
+        values('a'),
+        values('b')
+    ));
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    let number = run["record"]["number"].to_string();
+    let show = ["record", "show", &number, "--branch", "orgo/local", "--json"];
+    let facts = repo.orgo(&show).ok().json()["statement"]["predicate"]["facts"].clone();
+    let artifacts = facts["outputs"]["artifacts"].as_array().expect("outputs").clone();
+    assert_eq!(artifacts.len(), 1, "{artifacts:?}");
+    assert_eq!(artifacts[0]["name"], "(1157 outputs; this digest names their list)");
+    let in_pages: u64 = facts["pages"].as_array().expect("pages").iter().map(|p| p["stages"].as_u64().unwrap()).sum();
+    assert_eq!(in_pages, 1157);
+    let digest = artifacts[0]["digest"].as_str().expect("a digest").strip_prefix("sha256:").expect("SHA-256");
+    let list = repo.read(&format!(".orgo/store/sha256/{}/{}", &digest[..2], &digest[2..]));
+    let list: Vec<Value> = serde_json::from_str(&list).expect("a list");
+    assert_eq!(list.len(), 1157);
+    assert!(list.iter().any(|a| a["name"] == "many"));
+    repo.orgo(&["verify", "--branch", "orgo/local"]).ok();
+    let again = repo.orgo(&["run"]).ok();
+    assert!(again.stdout.contains("confirmed by record"), "{}", again.stdout);
 }

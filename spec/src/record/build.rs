@@ -223,6 +223,9 @@ impl BuildRecord {
     pub const SCHEMA_VERSION: &str = "1.0.0";
     /// Stages are listed up to this many; then they go to pages.
     pub const MAX_LISTED_STAGES: usize = 256;
+    /// Inputs, outputs of the run, and files that stages took in and made, are listed up to this many each; what is
+    /// more stands in a list in the object store that the record names by digest.
+    pub const MAX_LISTED_FILES: usize = 1000;
 
     /// What the run claims, by name and SHA-256: artifacts, then files of Exchange and pack (`exchange/<path>`,
     /// `pack/<path>`). Empty unless it succeeded.

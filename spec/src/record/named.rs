@@ -50,6 +50,8 @@ impl BuildRecord {
         // The list of inputs, where there are too many to name; single inputs are files of the tree.
         let lists = facts.input_snapshots.iter().filter(|s| s.path.starts_with('('));
         named.extend(lists.map(|s| Named::new(s.digest, Kind::Evidence, "list of inputs")));
+        let lists = facts.outputs().into_iter().flat_map(|o| &o.artifacts).filter(|a| a.name.starts_with('('));
+        named.extend(lists.map(|a| Named::new(a.digest, Kind::Evidence, "list of outputs")));
         let kristal = facts.outputs().and_then(|o| o.kristal.as_ref());
         for (folder, files) in
             kristal.iter().flat_map(|k| [("exchange", &k.exchange_hashes), ("pack", &k.payload_hashes)])

@@ -36,6 +36,8 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
         flags.extend(origins.iter().map(|origin| flags[origin.index()]).collect::<Vec<_>>());
     }
     let plan = plans.latest();
+    let looked_at: Vec<bool> = wanted.iter().zip(&conditions.withheld).map(|(w, left)| *w && !left).collect();
+    planner.unchanged(&looked_at)?;
     let (mut rows, mut text) = (Vec::new(), String::new());
     let (mut hits, mut runs, mut open) = (0, 0, 0);
     let mut problem = None;

@@ -29,9 +29,6 @@ use super::kristal;
 use super::lane::Desk;
 use crate::failure::Failure;
 
-/// Inputs are listed up to this many; then one digest over all of them stands in the record.
-const MAX_LISTED_INPUTS: usize = 1000;
-
 /// A record that is ready to be signed.
 pub(crate) struct Assembly {
     pub(crate) statement: Statement<BuildRecord>,
@@ -134,7 +131,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.end(match (outcome.terminal_code(), outcome.cancelled) {
         (None, _) => Outcome::Passed {
             outputs: Outputs {
-                artifacts: last_outputs(about, outcome),
+                artifacts: last_outputs(about, outcome, store)?,
                 kristal: kristal::outputs(plan, outcome, store)?,
             },
         },
@@ -231,12 +228,17 @@ fn inputs(outcome: &RunOutcome, store: &Store) -> Result<Vec<Snapshot>, Failure>
     }
     let all: Vec<Snapshot> =
         files.iter().map(|(path, digest)| Snapshot { digest: *digest, path: plain(path) }).collect();
-    if all.len() <= MAX_LISTED_INPUTS {
+    if all.len() <= BuildRecord::MAX_LISTED_FILES {
         return Ok(all);
     }
+    let list = listed(&all, store)?;
+    Ok(vec![Snapshot { digest: list, path: format!("({} files; this digest names their list)", all.len()) }])
+}
+
+/// Stores a list that is too long for a record; the digest names it.
+fn listed<T: serde::Serialize>(all: &[T], store: &Store) -> Result<Digest, Failure> {
     let bytes = canonical::bytes_of(&all).expect("digests and paths");
-    let blob = store.put(&bytes)?;
-    Ok(vec![Snapshot { digest: blob.digest, path: format!("({} files; this digest names their list)", all.len()) }])
+    Ok(store.put(&bytes)?.digest)
 }
 
 fn circumstances(about: &About<'_>, outcome: &RunOutcome, version: String) -> BuildRun {

@@ -73,7 +73,10 @@ pub(crate) fn submit(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> 
         inputs_are_of_the_tree(about, outcome, store)?;
     }
     let assembly = assemble(about, outcome, store)?;
-    let statement = assembly.statement.to_bytes().expect("records have small numbers");
+    let statement = assembly.statement.to_bytes().map_err(|error| {
+        let message = format!("the record of this run cannot be written: {error}");
+        Failure::message(Class::Refused, Some(error.code()), message, error.code().remedy())
+    })?;
     let facts = &assembly.statement.predicate.facts;
     let trailers = vec![
         ("Source-Commit".to_owned(), facts.source.commit.clone()),

@@ -43,6 +43,12 @@ impl Planner<'_> {
         if let Some((needed, _)) = stage.from.iter().find(|(s, _)| self.products[s.index()].is_none()) {
             return Ok(Foreseen::Waits(*needed));
         }
+        if let Some(remembered) = self.unchanged_at(id) {
+            let (key, product) = (remembered.keyed.key, self.product_of(id, remembered));
+            self.products[id.index()] = Some(product);
+            return Ok(Foreseen::Hit(key));
+        }
+        self.changes(id);
         let prepared = self.prepare(id)?;
         let key = prepared.keyed.key;
         if stage.gate.is_some() {

@@ -17,14 +17,15 @@ use crate::sandbox::is_kind;
 use super::planner::Planner;
 
 impl Planner<'_> {
-    /// Whether every stage that `wanted` marks would be answered from memory as the last run left it.
+    /// Whether every stage that `wanted` marks would be answered from memory as the last run left it. What is found of
+    /// each answers [`Planner::look`] and [`Planner::foresee`] afterwards, unless something that it needs changes.
     ///
     /// Says no where it does not know: of gated stages, whose gates are decided on every run, and of
     /// built-in tools.
     ///
     /// # Errors
     /// [`PathError`] if a status cannot be read.
-    pub(super) fn unchanged(&mut self, wanted: &[bool]) -> Result<bool, PathError> {
+    pub fn unchanged(&mut self, wanted: &[bool]) -> Result<bool, PathError> {
         let plan = self.plan;
         let simple = |planner: &Self, id: StageId| {
             let stage = plan.stage(id);

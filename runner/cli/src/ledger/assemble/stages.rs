@@ -9,7 +9,7 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::record::{Artifact, BuildRecord, Identity, StageCounts, StageError, StageFacts, StagePage, StageStatus};
 use orgo_spec::{Digest, ReasonCode, canonical};
 
-use super::{About, plain};
+use super::{About, listed, plain};
 use crate::failure::Failure;
 
 /// Every stage that was asked for, counted; on pages in the store, where they are too many to list.
@@ -31,16 +31,22 @@ pub(super) fn stages(
         counts.add(&facts);
         all.push(facts);
     }
-    if all.len() <= BuildRecord::MAX_LISTED_STAGES {
+    let files = |s: &StageFacts| s.artifacts_in.len() + s.artifacts_out.len();
+    let too_many = all.iter().map(files).sum::<usize>() > BuildRecord::MAX_LISTED_FILES;
+    if all.len() <= BuildRecord::MAX_LISTED_STAGES && !too_many {
         return Ok((all, counts, Vec::new()));
     }
     let mut pages = Vec::new();
     for page in all.chunks(BuildRecord::MAX_LISTED_STAGES) {
-        let bytes = canonical::bytes_of(&page).expect("stage facts have small numbers");
-        let blob = store.put(&bytes)?;
-        pages.push(StagePage { digest: blob.digest, stages: page.len() as u64 });
+        pages.push(StagePage { digest: listed(page, store)?, stages: page.len() as u64 });
     }
-    all.retain(|s| matches!(s.status, StageStatus::Fail | StageStatus::Wait));
+    // What needs attention stands in the record as well, as far as there is room.
+    let mut room = BuildRecord::MAX_LISTED_FILES;
+    all.retain(|s| {
+        let left = matches!(s.status, StageStatus::Fail | StageStatus::Wait).then(|| room.checked_sub(files(s)));
+        room = left.flatten().unwrap_or(room);
+        left.flatten().is_some()
+    });
     all.truncate(BuildRecord::MAX_LISTED_STAGES);
     Ok((all, counts, pages))
 }
@@ -103,8 +109,12 @@ fn one_line(text: &str) -> String {
     canonical::plain(&text.replace(['\n', '\r', '\t'], " "), 500)
 }
 
-/// Output trees of the stages that nothing else in the run needs.
-pub(super) fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artifact> {
+/// Output trees of the stages that nothing else in the run needs; one digest of their list, where they are too many.
+pub(super) fn last_outputs(
+    about: &About<'_>,
+    outcome: &RunOutcome,
+    store: &Store,
+) -> Result<Vec<Artifact>, Failure> {
     let plan = about.plan;
     let last = plan
         .graph
@@ -113,5 +123,10 @@ pub(super) fn last_outputs(about: &About<'_>, outcome: &RunOutcome) -> Vec<Artif
     let tree = |id: orgo_kernel::graph::StageId| {
         outcome.stages[id.index()].tree.map(|tree| Artifact { digest: tree.digest, name: plan.stage(id).name.clone() })
     };
-    last.filter_map(tree).collect()
+    let all: Vec<Artifact> = last.filter_map(tree).collect();
+    if all.len() <= BuildRecord::MAX_LISTED_FILES {
+        return Ok(all);
+    }
+    let name = format!("({} outputs; this digest names their list)", all.len());
+    Ok(vec![Artifact { digest: listed(&all, store)?, name }])
 }
