@@ -32,6 +32,7 @@ mod runner;
 mod runtime;
 mod secrets;
 mod settled;
+mod shell;
 mod space;
 mod spine;
 mod submit;

@@ -12,7 +12,7 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 use crate::annotate::Form;
 use crate::command::{
     admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, overriding, proof,
-    record, replay, trust, verify,
+    record, replay, shell, trust, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Show what a stage printed
     Log(Log),
+    /// Enter the sandbox of a stage: the one that a failed stage left, or a new one
+    Shell(shell::Shell),
     /// List, show, compare and hand out records
     Record(record::Record),
     /// Write a proof about one record that travels alone

@@ -29,6 +29,7 @@ mod query;
 pub(crate) mod record;
 pub(crate) mod replay;
 mod run;
+pub(crate) mod shell;
 pub(crate) mod trust;
 pub(crate) mod verify;
 
@@ -94,6 +95,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Replay(args)) => replay::run(&context, &args),
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
+        Some(Command::Shell(args)) => shell::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),
@@ -146,6 +148,7 @@ fn next(context: &Context) -> Result<(), Failure> {
             "  orgo plan              see what a run would do, and why",
             "  orgo run               run it",
             "  orgo explain STAGE     learn why a stage ran",
+            "  orgo shell STAGE       look around in its sandbox, as it failed",
             "  orgo record list       see what is on record; `orgo verify` checks all of it",
             "`orgo --help` lists everything.",
         ],

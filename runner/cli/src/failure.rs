@@ -10,6 +10,8 @@
 //! | 5    | waiting     | an approval is missing                                     |
 //! | 70   | bug         | a state that must not exist                                |
 //! | 130  | cancelled   | somebody interrupted                                       |
+//!
+//! `orgo shell` hands on the code of what was started in it.
 
 mod ledger;
 mod shown;
@@ -37,6 +39,8 @@ pub(crate) enum Class {
     Waiting,
     /// Somebody interrupted.
     Cancelled,
+    /// A program that was started for somebody ended with this code.
+    Theirs(u8),
 }
 
 impl Class {
@@ -49,6 +53,7 @@ impl Class {
             Self::Environment => 4,
             Self::Waiting => 5,
             Self::Cancelled => 130,
+            Self::Theirs(code) => code,
         }
     }
 }

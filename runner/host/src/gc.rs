@@ -8,6 +8,7 @@ use orgo_spec::Digest;
 use crate::evidence::Register;
 use crate::file::PathError;
 use crate::journal::{self, Entry};
+use crate::kept;
 use crate::memory;
 use crate::store::Store;
 use crate::workspace::Workspace;
@@ -50,6 +51,15 @@ pub struct Kept {
     pub last_runs: u64,
     /// Pins.
     pub pins: u64,
+}
+
+/// Removes what stages left that failed more than the grace ago; says how many folders that are.
+///
+/// # Errors
+/// [`PathError`] if a folder cannot be listed or removed.
+pub fn gc_kept(workspace: &Workspace, options: &GcOptions<'_>) -> Result<u64, PathError> {
+    let limits = options.limits;
+    kept::collect(&workspace.kept(), limits.now_ms - limits.grace_ms, options.dry_run)
 }
 
 /// Collects. With `dry_run`, only says what would be removed.

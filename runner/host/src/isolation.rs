@@ -15,6 +15,7 @@
 //! counted anew, the network is another one if a stage used it, all else is made for each stage.
 
 mod enter;
+mod hand;
 mod hint;
 mod kernel;
 pub(crate) mod launch;
@@ -34,8 +35,10 @@ mod syscalls;
 use std::path::{Path, PathBuf};
 
 use orgo_spec::pipeline::{Isolation, Network};
+use serde::{Deserialize, Serialize};
 
 pub(crate) use hint::hint;
+pub(crate) use kernel::with_output_of_groups_ignored;
 pub use launch::Launchers;
 pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
@@ -48,7 +51,7 @@ const TEMPORARY: &str = "/tmp";
 const SHARED_MEMORY: &str = "/dev/shm";
 
 /// What is kept away from one stage, and what is not.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Confinement {
     /// The level; [`Isolation::Open`] is never asked for.
     pub level: Isolation,

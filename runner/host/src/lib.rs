@@ -4,6 +4,7 @@
 //! * [`workspace`]: the places of one repository; [`store`]: content by digest, results by key.
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage; [`isolation`]: what is kept away from it.
+//! * [`kept`]: what stages that failed left, for people to look around in.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
@@ -23,6 +24,7 @@ pub mod gc;
 pub mod git;
 pub mod isolation;
 pub mod journal;
+pub mod kept;
 pub mod key;
 pub mod ledger;
 pub mod machine;
@@ -34,6 +36,7 @@ pub mod run;
 pub mod sandbox;
 pub mod sources;
 pub mod store;
+mod terminal;
 pub mod tools;
 pub mod verify;
 pub mod workspace;

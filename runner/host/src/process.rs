@@ -33,16 +33,28 @@ pub struct Invocation<'i> {
     pub env: &'i [(String, String)],
     /// The working folder.
     pub folder: &'i Path,
-    /// What standard input is.
-    pub input: &'i File,
-    /// Where standard output and standard error go, in the order they are written.
-    pub log: &'i File,
+    /// What it reads, and where it prints.
+    pub streams: Streams<'i>,
     /// Ended after this time.
     pub timeout: Duration,
     /// How it is ended.
     pub ending: Ending,
     /// What is kept away from it; nothing is at `open`.
     pub confined: Option<Confined<'i>>,
+}
+
+/// What a program reads, and where it prints.
+#[derive(Debug)]
+pub enum Streams<'i> {
+    /// Files.
+    Files {
+        /// What standard input is.
+        input: &'i File,
+        /// Where standard output and standard error go, in the order they are written.
+        log: &'i File,
+    },
+    /// Those of this process, in whose group it stays: somebody works in it, at a terminal if there is one.
+    Own,
 }
 
 /// Why a program could not be run.
@@ -171,11 +183,10 @@ fn run_open(invocation: &Invocation<'_>, waker: &Waker) -> Result<Exit, PathErro
         .args(&invocation.argv[1..])
         .env_clear()
         .envs(invocation.env.iter().map(|(n, v)| (n, v)))
-        .current_dir(invocation.folder)
-        .stdin(share(invocation.input)?)
-        .stdout(share(invocation.log)?)
-        .stderr(share(invocation.log)?)
-        .process_group(0);
+        .current_dir(invocation.folder);
+    if let Streams::Files { input, log } = invocation.streams {
+        command.stdin(share(input)?).stdout(share(log)?).stderr(share(log)?).process_group(0);
+    }
     let deadline = Instant::now() + invocation.timeout;
     let mut child = command.spawn().at("start", invocation.program)?;
     drop(command);
@@ -256,8 +267,7 @@ mod tests {
             argv: &argv,
             env: &[],
             folder: Path::new("/"),
-            input: log,
-            log,
+            streams: Streams::Files { input: log, log },
             timeout,
             ending: Ending::default(),
             confined: None,

@@ -30,6 +30,7 @@ mod settled;
 mod signals;
 mod sweep;
 mod tail;
+mod visit;
 mod waiting;
 mod worker;
 
@@ -46,3 +47,4 @@ pub use prepare::Prepared;
 pub use problem::Problem;
 pub use secrets::SecretValues;
 pub use settled::{Settled, keys};
+pub use visit::Visit;

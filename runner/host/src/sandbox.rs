@@ -15,6 +15,7 @@ use orgo_spec::ReasonCode;
 use self::arrange::{Arranger, Layout};
 use crate::file::{At, PathError, Stamp, Status, remove_tree, status};
 use crate::folder::{AtName, Folder};
+use crate::kept;
 use crate::store::{ObjectError, Store};
 
 /// What goes into a working folder.
@@ -183,6 +184,19 @@ impl Sandbox {
         }
         outputs.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(outputs)
+    }
+
+    /// Gives away what an attempt left: moves the working folder to `to`, and with `temporary` the one for temporary
+    /// files. The next attempt gets new ones.
+    ///
+    /// # Errors
+    /// [`PathError`] if they cannot be moved.
+    pub(crate) fn leave(&self, to: &Path, temporary: bool) -> Result<(), PathError> {
+        let target = to.join(kept::FOLDER);
+        fs::rename(self.root.path(), &target).at("move to", &target)?;
+        let Some(beside) = self.annex.as_ref().filter(|_| temporary) else { return Ok(()) };
+        let target = to.join(kept::TEMPORARY);
+        fs::rename(beside.temporary.path(), &target).at("move to", &target)
     }
 
     /// Moves the declared outputs to `to`, replacing what is there.

@@ -7,6 +7,8 @@
 //!     runs/                  journals
 //!     evidence/              what is on its way to and from evidence stores
 //!     work/                  working folders of stages that run now
+//!     kept/                  working folders of stages that failed
+//!     shell-…/               sandboxes that people are in
 //!     left-…/                those of a run that was killed, until they can be removed
 //!     lock                   held while a run is under way
 //! <repository>/out/          results, ignored by git
@@ -23,6 +25,11 @@ use crate::store::{Store, VARIED};
 
 /// How names of working folders begin that were moved out of the way.
 const LEFT: &str = "left-";
+
+/// How names of sandboxes begin that people enter.
+const VISITED: &str = "shell-";
+/// The file in them that is locked as long as somebody is there.
+const VISITORS: &str = "lock";
 
 /// How long a file that is being written may rest before it counts as left behind.
 pub(crate) const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
@@ -51,6 +58,27 @@ pub struct Workspace {
 #[derive(Debug)]
 pub struct Lock {
     _file: File,
+}
+
+/// A folder for a sandbox that somebody enters.
+#[derive(Debug)]
+pub struct Visiting {
+    folder: tempfile::TempDir,
+    _lock: File,
+}
+
+impl Visiting {
+    /// Where it lies.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Whether nobody is in such a folder any more.
+fn is_empty(folder: &Path) -> bool {
+    let lock = OpenOptions::new().write(true).open(folder.join(VISITORS));
+    lock.is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
 impl Workspace {
@@ -89,6 +117,26 @@ impl Workspace {
     #[must_use]
     pub fn work(&self) -> PathBuf {
         self.root.join(".orgo/work")
+    }
+
+    /// Where working folders of stages that failed are kept, by pipeline.
+    #[must_use]
+    pub fn kept(&self) -> PathBuf {
+        self.root.join(".orgo/kept")
+    }
+
+    /// Makes a folder for a sandbox that somebody enters; it goes with the value, or with a later run.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be made.
+    pub fn visit(&self) -> Result<Visiting, PathError> {
+        self.prepare()?;
+        let orgo = self.root.join(".orgo");
+        let folder = tempfile::Builder::new().prefix(VISITED).tempdir_in(&orgo).at("make a folder in", &orgo)?;
+        let path = folder.path().join(VISITORS);
+        let lock = File::create(&path).at("create", &path)?;
+        lock.lock().at("lock", &path)?;
+        Ok(Visiting { folder, _lock: lock })
     }
 
     /// Where evidence passes through on its way to and from stores.
@@ -187,7 +235,9 @@ impl Workspace {
         }
         for entry in fs::read_dir(&orgo).at("list", &orgo)? {
             let entry = entry.at("list", &orgo)?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(LEFT)) {
+            let name = entry.file_name();
+            let is_left = |name: &str| name.starts_with(LEFT) || name.starts_with(VISITED) && is_empty(&entry.path());
+            if name.to_str().is_some_and(is_left) {
                 let _ = remove_tree(&entry.path());
             }
         }

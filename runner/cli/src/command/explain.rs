@@ -7,6 +7,7 @@ use orgo_host::memory::Memory;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 use orgo_spec::ReasonCode;
+use orgo_spec::document::closest;
 use serde_json::json;
 
 use super::Context;
@@ -215,8 +216,9 @@ pub(super) fn find_stage(
         super::plan::wanted(&plan, &[stage.to_owned()])?;
     }
     let mut found: Vec<(Resolved, StageId)> = Vec::new();
-    let mut all = Vec::new();
+    let (mut all, mut names) = (Vec::new(), Vec::new());
     for Checked { plan, .. } in repository.pipelines(told)? {
+        names.extend(plan.stages.iter().map(|s| s.name.clone()));
         all.push(plan.name.clone());
         if let Some(id) = find(&plan, stage) {
             found.push((plan, id));
@@ -224,10 +226,13 @@ pub(super) fn find_stage(
     }
     match found.len() {
         1 => Ok(found.remove(0)),
-        0 => Err(Failure::usage(
-            format!("no pipeline has a stage called `{stage}`"),
-            format!("the pipelines are {}", all.join(", ")),
-        )),
+        0 => {
+            let help = match closest(stage, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("the pipelines are {}", all.join(", ")),
+            };
+            Err(Failure::usage(format!("no pipeline has a stage called `{stage}`"), help))
+        }
         _ => {
             let names: Vec<_> = found.iter().map(|(p, _)| p.name.as_str()).collect();
             Err(Failure::usage(

@@ -1,7 +1,7 @@
 //! `orgo gc`: takes out of the object store what nothing needs any more.
 
 use clap::Args;
-use orgo_host::gc::{GcError, GcOptions, gc};
+use orgo_host::gc::{GcError, GcOptions, gc, gc_kept};
 use orgo_kernel::collect::Limits;
 use orgo_spec::document::{ByteSize, FromScalar, Scalar};
 use orgo_spec::evidence::Keep;
@@ -63,6 +63,7 @@ pub(super) fn run(context: &Context, args: &Gc) -> Result<(), Failure> {
     };
     let options = GcOptions { limits, pins: &declared.pins, dry_run: args.dry_run };
     let (removal, kept) = gc(&repository.workspace, &store, &register, &options).map_err(failure)?;
+    let sandboxes = gc_kept(&repository.workspace, &options)?;
     let bytes = removal.results.iter().map(|(r, _)| r.size_bytes).sum::<u64>()
         + removal.objects.iter().map(|(o, _)| o.size_bytes).sum::<u64>();
     let out = context.output;
@@ -76,6 +77,9 @@ pub(super) fn run(context: &Context, args: &Gc) -> Result<(), Failure> {
         "kept: {} objects that records name ({} by a hold), {} results of last runs, {} of unfinished runs, {} pins",
         kept.records, kept.held, kept.last_runs, kept.unfinished, kept.pins
     ));
+    if sandboxes > 0 {
+        out.line(format!("{word} {sandboxes} working folders that failed stages left"));
+    }
     let over = limits.size_bytes.is_some_and(|limit| removal.kept_bytes > limit);
     if over {
         out.line(format!(
@@ -101,6 +105,7 @@ pub(super) fn run(context: &Context, args: &Gc) -> Result<(), Failure> {
     out.document(&json!({
         "schema": "orgo.gc/1", "dry_run": args.dry_run, "results": told_results, "objects": told_objects,
         "removed_bytes": bytes, "kept_bytes": removal.kept_bytes, "kept": kept, "over_limit": over,
+        "sandboxes": sandboxes,
     }));
     Ok(())
 }

@@ -213,14 +213,18 @@ impl<'p> Human<'p> {
             self.output.note(format!("{YELLOW}INPUT_CHANGED{RESET} `{}` changed while the run was under way; the run used it as it was before", plain(path)));
         }
         if failed > 0 && !self.output.quiet {
-            for (stage, _) in self
+            for (stage, outcome) in self
                 .plan
                 .stages
                 .iter()
                 .zip(&outcome.stages)
                 .filter(|(_, o)| matches!(o.state, State::Failed(_)) && !o.attempts.is_empty())
             {
-                self.output.note(format!("see what it printed: orgo log {} --pipeline {}", stage.name, self.plan.name));
+                let (name, pipeline) = (&stage.name, &self.plan.name);
+                self.output.note(format!("see what it printed: orgo log {name} --pipeline {pipeline}"));
+                if outcome.attempts.last().is_some_and(|attempt| attempt.kept) {
+                    self.output.note(format!("look around where it failed: orgo shell {pipeline} {name}"));
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::order::{self, End, Order};
 use super::supervise::Launcher;
-use super::{kernel, limits, restrict};
+use super::{hand, kernel, limits, restrict};
 
 /// The exit code of a child that did not become a stage, and has said why.
 pub(super) const NOT_A_STAGE: i32 = 125;
@@ -44,7 +44,9 @@ pub(super) fn start(order: &Order, launcher: &Launcher) -> Result<Pid, End> {
         }
     };
     let stage = kernel::fork(work).map_err(|e| End::Unavailable(format!("a process cannot be made ({e})")))?;
-    let _ = setpgid(Some(stage), Some(stage)); // as it does itself: whoever is first
+    if !launcher.handed {
+        let _ = setpgid(Some(stage), Some(stage)); // as it does itself: whoever is first
+    }
     Ok(stage)
 }
 
@@ -61,11 +63,18 @@ fn program(order: &Order, path: &Path) -> Result<Program, End> {
 /// What the child does. Comes back without an error only if there is no program.
 fn become_stage(order: &Order, launcher: &Launcher, folder: &Path, program: Option<&Program>) -> Result<(), End> {
     let at = |what: &'static str| move |e: rustix::io::Errno| End::Unavailable(format!("{what} ({e})"));
-    descriptors().map_err(at("its descriptors cannot be opened"))?;
+    if launcher.handed {
+        handed().map_err(at("what it is to read and to print to was not handed over"))?;
+        kernel::mind_keys();
+    } else {
+        descriptors().map_err(at("its descriptors cannot be opened"))?;
+    }
     if launcher.hermetic {
         kernel::unshare(UnshareFlags::NEWIPC).map_err(at("messages of its own"))?;
     }
-    setpgid(None, None).map_err(at("a process group of its own"))?;
+    if !launcher.handed {
+        setpgid(None, None).map_err(at("a process group of its own"))?;
+    }
     chdir(folder).map_err(at("its working folder cannot be entered"))?;
     if launcher.hermetic {
         restrict::drop_capabilities(CapabilitySet::empty()).map_err(at("privileges could not be given up"))?;
@@ -89,4 +98,13 @@ fn descriptors() -> rustix::io::Result<()> {
     dup2_stdin(input)?;
     dup2_stdout(&log)?;
     dup2_stderr(&log)
+}
+
+/// Takes what the runner hands over.
+fn handed() -> rustix::io::Result<()> {
+    let files = hand::take(std::io::stdout())?;
+    let [input, output, errors] = files.as_slice() else { return Err(rustix::io::Errno::BADF) };
+    dup2_stdin(input)?;
+    dup2_stdout(output)?;
+    dup2_stderr(errors)
 }

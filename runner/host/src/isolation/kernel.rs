@@ -31,10 +31,34 @@ pub(super) fn keep_open_files() -> std::io::Result<()> {
 }
 
 /// Takes back that Rust programs ignore `SIGPIPE`: what this process starts would ignore it too.
-#[expect(unsafe_code, reason = "there is no safe wrapper of signal(2)")]
 pub(super) fn mind_closed_pipes() {
-    // SAFETY: no function of ours is made a handler. The call cannot fail for this signal.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    dispose(libc::SIGPIPE, libc::SIG_DFL);
+}
+
+/// What keys at a terminal send to all that it belongs to.
+const KEYS: [i32; 2] = [libc::SIGINT, libc::SIGQUIT];
+
+/// Leaves what keys at a terminal send to the programs that are in it.
+pub(super) fn leave_keys_to_others() {
+    KEYS.into_iter().for_each(|signal| dispose(signal, libc::SIG_IGN));
+}
+
+/// Takes back [`leave_keys_to_others`], which a program that is started would have too.
+pub(super) fn mind_keys() {
+    KEYS.into_iter().for_each(|signal| dispose(signal, libc::SIG_DFL));
+}
+
+/// Does something for which the kernel stops a process that the terminal does not belong to.
+pub(crate) fn with_output_of_groups_ignored(work: impl FnOnce()) {
+    dispose(libc::SIGTTOU, libc::SIG_IGN);
+    work();
+    dispose(libc::SIGTTOU, libc::SIG_DFL);
+}
+
+#[expect(unsafe_code, reason = "there is no safe wrapper of signal(2)")]
+fn dispose(signal: i32, how: libc::sighandler_t) {
+    // SAFETY: callers pass `SIG_DFL` or `SIG_IGN`; no function of ours is made a handler.
+    unsafe { libc::signal(signal, how) };
 }
 
 /// Makes a child that does `work` and ends with the code that this gives.

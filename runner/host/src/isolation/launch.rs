@@ -1,8 +1,7 @@
 //! The runner's side: starts launchers, tells them what to start, and hears how it ended.
 
-use std::fs::File;
 use std::net::Shutdown;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -14,9 +13,9 @@ use orgo_spec::pipeline::{Isolation, Network};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::order::{self, Connection, End, Message, Order, Reply, Setup};
-use super::{Confined, Confinement, shim};
+use super::{Confined, Confinement, hand, shim};
 use crate::file::{At, PathError};
-use crate::process::{Exit, Invocation, StartError, Waited, Waker, ends_within, signal, wait};
+use crate::process::{Exit, Invocation, StartError, Streams, Waited, Waker, ends_within, signal, wait};
 
 /// How long a launcher may take to end everything once it was told to.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,7 +46,9 @@ pub(crate) fn run(invocation: &Invocation<'_>, confined: Confined<'_>, waker: &W
     }
     let order = order(&confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
     let deadline = Instant::now() + invocation.timeout;
-    let launcher = confined.launchers.take(Setup::of(&confined, invocation.folder), invocation.log)?;
+    let handed = matches!(invocation.streams, Streams::Own);
+    let setup = Setup { handed, ..Setup::of(&confined, invocation.folder) };
+    let launcher = confined.launchers.take(setup, &invocation.streams)?;
     launcher.say(&Message::Start(order));
     let reason = match wait(&launcher.connection, waker, deadline).at("wait for", program)? {
         Waited::Ended => return confined.launchers.answer(launcher),
@@ -79,8 +80,9 @@ pub(super) fn try_out(level: Isolation) -> Result<(), String> {
     let launchers = &mut Launchers::default();
     let confined = Confined { confinement: &confinement, temporary: &temporary, mount_point: &mount_point, launchers };
     let log = tempfile::tempfile_in(folders.path()).map_err(|e| e.to_string())?;
+    let streams = Streams::Files { input: &log, log: &log };
     let told = |e: StartError| e.to_string();
-    let launcher = confined.launchers.take(Setup::of(&confined, &work), &log).map_err(told)?;
+    let launcher = confined.launchers.take(Setup::of(&confined, &work), &streams).map_err(told)?;
     launcher.say(&Message::Start(order(&confined, None, Vec::new(), Vec::new(), &work)));
     let waker = Waker::new().map_err(|e| e.to_string())?;
     match wait(&launcher.connection, &waker, Instant::now() + TRIAL).map_err(|e| e.to_string())? {
@@ -121,6 +123,7 @@ impl Setup {
             mount_point: confined.mount_point.to_owned(),
             // At `confined` they are in the rules of each stage, at `hermetic` in the root of all.
             programs: if hermetic { confinement.programs.clone() } else { Vec::new() },
+            handed: false,
         }
     }
 
@@ -138,7 +141,7 @@ impl Setup {
 impl Launchers {
     /// A launcher for that setup, which is not in the list as long as a stage runs: if that ends in any other way than by
     /// an answer, the launcher ends too.
-    fn take(&mut self, setup: Setup, log: &File) -> Result<Launcher, StartError> {
+    fn take(&mut self, setup: Setup, streams: &Streams<'_>) -> Result<Launcher, StartError> {
         let folders = setup.folders()?;
         // One that is gone had nothing to do: another one takes its place.
         self.0.retain(|launcher| !matches!(ends_within(&launcher.ended, Duration::ZERO), Ok(true)));
@@ -146,7 +149,7 @@ impl Launchers {
             return Ok(self.0.remove(at));
         }
         self.0.truncate(MOST - 1);
-        Launcher::start(setup, folders, log)
+        Launcher::start(setup, folders, streams)
     }
 
     /// What a launcher says about its stage; it is kept for others if it can be.
@@ -177,21 +180,31 @@ struct Launcher {
 }
 
 impl Launcher {
-    fn start(setup: Setup, folders: [(u64, u64); 2], log: &File) -> Result<Self, StartError> {
+    fn start(setup: Setup, folders: [(u64, u64); 2], streams: &Streams<'_>) -> Result<Self, StartError> {
         let own = Path::new(SELF);
         let (socket, theirs) = UnixStream::pair().at("make a socket for", own)?;
-        let share = || log.try_clone().at("share a file with", own);
-        let child = Command::new(own)
+        let mut command = Command::new(own);
+        command
             .arg0("orgo")
             .args([shim::ARGUMENT, shim::word(setup.hermetic, setup.network)])
             .env_clear()
             .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(share()?)
-            .stderr(share()?)
-            .process_group(0)
-            .spawn()
-            .at("start", own)?;
+            .stdin(OwnedFd::from(theirs));
+        match streams {
+            Streams::Files { log, .. } => {
+                let share = || log.try_clone().at("share a file with", own);
+                command.stdout(share()?).stderr(share()?).process_group(0);
+            }
+            // It stays in the group of this process, so that keys at the terminal reach what runs in it.
+            Streams::Own => {
+                let (ours, theirs) = UnixStream::pair().at("make a socket for", own)?;
+                let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+                hand::give(&ours, &[input.as_fd(), output.as_fd(), errors.as_fd()]).at("share files with", own)?;
+                command.arg(shim::AT_TERMINAL).stdout(OwnedFd::from(theirs));
+            }
+        }
+        let child = command.spawn().at("start", own)?;
+        drop(command); // with the descriptors that only the launcher needs
         let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).at("watch", own)?;
         let launcher = Self { setup, folders, child, ended, connection: Connection::new(socket) };
         launcher.send(&launcher.setup);

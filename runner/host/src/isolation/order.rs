@@ -39,13 +39,17 @@ pub(super) struct Setup {
     pub(super) temporary: PathBuf,
     pub(super) mount_point: PathBuf,
     pub(super) programs: Vec<PathBuf>,
+    /// Whether its only stage gets the runner's own input and outputs, which the runner hands over on the socket that is
+    /// the launcher's standard output.
+    pub(super) handed: bool,
 }
 
 impl Setup {
-    /// Whether a launcher can have one stage only: declared programs lie in folders that are emptied before each stage.
+    /// Whether a launcher can have one stage only: what a person is in, or one whose declared programs lie in folders that are
+    /// emptied before each stage.
     pub(super) fn is_for_one(&self) -> bool {
         let is_emptied = |program: &PathBuf| EMPTIED.iter().any(|folder| program.starts_with(folder));
-        self.hermetic && self.programs.iter().any(is_emptied)
+        self.handed || self.hermetic && self.programs.iter().any(is_emptied)
     }
 }
 

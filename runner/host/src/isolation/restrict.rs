@@ -7,6 +7,7 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
     RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
+use rustix::fs::FileType;
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, set_capabilities, set_no_new_privs,
 };
@@ -103,7 +104,7 @@ pub(super) fn try_out() -> Result<(), String> {
     let all = || {
         give_up(KEPT)?;
         nothing().and_then(RulesetCreated::restrict_self).map_err(|e| unusable(&e))?;
-        syscalls::refuse(false, false)
+        syscalls::refuse(false, false, false)
     };
     let panicked = |_| Err("the thread that tries it out ended".to_owned());
     std::thread::scope(|scope| scope.spawn(all).join().unwrap_or_else(panicked))
@@ -141,8 +142,16 @@ fn rules(order: &Order, launcher: &Launcher) -> Result<(), RulesetError> {
         }
     }
     // A stage may open `/dev/stdout`: what that is lies in a folder that it cannot name.
-    rules = allow(rules, std::io::stdout().as_fd(), device)?;
+    if has_place(std::io::stdout()) {
+        rules = allow(rules, std::io::stdout().as_fd(), device)?;
+    }
     rules.restrict_self().map(|_| ())
+}
+
+/// Whether what is open lies somewhere: what a person hands over may be a pipe.
+fn has_place(file: impl AsFd) -> bool {
+    let kind = rustix::fs::fstat(file).map(|status| FileType::from_raw_mode(status.st_mode));
+    matches!(kind, Ok(FileType::RegularFile | FileType::CharacterDevice))
 }
 
 /// Allows `access` to what is open, and below it.

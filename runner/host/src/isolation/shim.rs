@@ -22,6 +22,8 @@ const CONFINED: &str = "confined";
 const HERMETIC: &str = "hermetic";
 const HERMETIC_NETWORK: &str = "hermetic-network";
 const INIT: &str = "init";
+/// The word behind it, if the launcher is in the group that a terminal belongs to.
+pub(super) const AT_TERMINAL: &str = "terminal";
 
 /// What the launcher keeps at `hermetic`: the right to make what belongs to one stage. No stage has it.
 const INIT_KEPT: CapabilitySet = CapabilitySet::SYS_ADMIN.union(CapabilitySet::NET_ADMIN);
@@ -44,6 +46,9 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         return None;
     }
     let word = arguments.next().unwrap_or_default();
+    if arguments.next().is_some_and(|word| word == AT_TERMINAL) {
+        kernel::leave_keys_to_others();
+    }
     let Ok(runner) = std::io::stdin().as_fd().try_clone_to_owned().map(UnixStream::from) else {
         return Some(ExitCode::FAILURE);
     };
@@ -68,7 +73,7 @@ fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String
     kernel::mind_closed_pipes();
     let Ok(setup) = runner.receive() else { return Ok(()) };
     let launcher = prepare(&setup)?;
-    syscalls::refuse(setup.hermetic, setup.network)?;
+    syscalls::refuse(setup.hermetic, setup.network, setup.handed)?;
     supervise::serve(launcher, runner);
     Ok(())
 }

@@ -24,6 +24,8 @@ const ORPHANS: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 pub(super) struct Launcher {
     pub(super) own: Pid,
     pub(super) hermetic: bool,
+    /// Whether its stage is given open files by the runner.
+    pub(super) handed: bool,
     /// Whether it takes no second order.
     is_for_one: bool,
     pub(super) readable: Readable,
@@ -51,6 +53,7 @@ impl Launcher {
         Ok(Self {
             own: getpid(),
             hermetic: setup.hermetic,
+            handed: setup.handed,
             is_for_one: setup.is_for_one(),
             readable,
             to_tell,

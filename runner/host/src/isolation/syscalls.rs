@@ -5,6 +5,8 @@
 //! (`socketpair` of a stream): it leads nowhere but to its other end. A pair of datagram sockets is refused,
 //! because it can send to any path. Calls of other instruction sets end the process; those of x32 are
 //! refused by number.
+//!
+//! In somebody's terminal, typing in his name is refused too.
 
 use std::collections::BTreeMap;
 
@@ -39,9 +41,13 @@ const UNKNOWN: [i64; 10] = [
 ///
 /// # Errors
 /// What this kernel cannot enforce.
-pub(super) fn refuse(hermetic: bool, network: bool) -> Result<(), String> {
+pub(super) fn refuse(hermetic: bool, network: bool, at_terminal: bool) -> Result<(), String> {
     let filters = || {
-        apply_filter(&filter(sockets(hermetic, network)?, libc::EACCES)?)?;
+        let mut refused = sockets(hermetic, network)?;
+        if at_terminal {
+            refused.extend(typing()?);
+        }
+        apply_filter(&filter(refused, libc::EACCES)?)?;
         apply_filter(&filter(UNKNOWN.iter().map(|n| (*n, Vec::new())).collect(), libc::ENOSYS)?)
     };
     filters().map_err(|e: seccompiler::Error| format!("seccomp filters cannot be used ({e})"))
@@ -73,6 +79,15 @@ fn sockets(hermetic: bool, network: bool) -> Result<Rules, seccompiler::Error> {
         rules.insert(libc::SYS_socketpair, pair);
     }
     Ok(rules)
+}
+
+/// What a program in somebody's terminal could type there in his name.
+fn typing() -> Result<Rules, seccompiler::Error> {
+    let is = |request: libc::Ioctl| {
+        let rule = SeccompRule::new(vec![on(1, SeccompCmpOp::Eq, request)?])?;
+        Ok::<_, seccompiler::Error>(rule)
+    };
+    Ok(Rules::from([(libc::SYS_ioctl, vec![is(libc::TIOCSTI)?, is(libc::TIOCLINUX)?])]))
 }
 
 fn on(argument: u8, operation: SeccompCmpOp, value: u64) -> Result<SeccompCondition, seccompiler::Error> {

@@ -142,6 +142,7 @@ impl Engine<'_, '_> {
             message: Some(problem.message),
             hint: None,
             log: None,
+            kept: false,
         };
         self.journal_end(stage, 0, &attempt);
         self.outcomes[stage.index()].attempts.push(attempt);

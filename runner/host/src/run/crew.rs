@@ -12,6 +12,7 @@ use orgo_spec::ReasonCode;
 
 use crate::file::{At, PathError};
 use crate::journal::Entry;
+use crate::kept::may_be_kept;
 use crate::memory::Remembered;
 use crate::process::{Exit, Waker};
 
@@ -45,7 +46,6 @@ impl Engine<'_, '_> {
         };
         let resolved = self.plan.stage(stage);
         let prepared = self.prepared.remove(&stage).expect("a stage is looked up before it starts");
-        let confinement = self.planner.confinement(stage);
         self.journal.add(&Entry::Start {
             stage: resolved.name.clone(),
             key: prepared.keyed.key,
@@ -54,21 +54,17 @@ impl Engine<'_, '_> {
         });
         let job = Job {
             stage,
-            key: prepared.keyed.key,
+            scene: self.planner.scene(stage, &prepared),
             contents: Arc::clone(&prepared.contents),
-            program: prepared.program.clone(),
-            argv: orgo_kernel::key::arguments(resolved),
-            env: resolved.env.to_vec(),
             secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
             repeat: self.options.repeat,
-            isolation: resolved.isolation,
-            confinement,
+            keep_as: may_be_kept(resolved).then(|| resolved.name.clone()),
             out: self.workspace.out(&self.plan.name, &resolved.name),
             _admission: admission,
         };
         self.prepared.insert(stage, prepared);
-        let redactor = self.secrets.redactor(&job.env, &job.secrets);
+        let redactor = self.secrets.redactor(&job.scene.env, &job.secrets);
         self.tails.insert(stage, Tail::new(Arc::clone(&self.slots[slot].log), redactor));
         self.busy.insert(stage, slot);
         self.slots[slot].waker.reset();
@@ -91,6 +87,7 @@ impl Engine<'_, '_> {
             clock: self.options.clock.clone(),
             executor: self.executor.clone(),
             secrets: Arc::clone(&self.secrets),
+            keeper: Arc::clone(&self.keeper),
             waker: waker.clone(),
             jobs: receiver,
             done: self.sender.clone(),

@@ -12,6 +12,7 @@ use orgo_kernel::scheduler::{Command, Event, Options, Scheduler, State};
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::{Entry, Journal};
+use crate::kept::{self, Keeper};
 use crate::store::Executor;
 use crate::workspace::{LEFTOVER_AGE, Workspace};
 
@@ -63,6 +64,8 @@ pub fn run<'p>(
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         planner.sweep(was_cut_off)?;
+        let has_result = |name: &str| plan.find(name).is_none_or(|id| wanted[id.index()]);
+        kept::settle(&workspace.kept(), &plan.name, has_result)?;
         return recall(plan, options, executor, planner, journal, notices);
     }
     let (sender, messages) = mailbox();
@@ -89,6 +92,7 @@ pub fn run<'p>(
         options,
         executor,
         secrets: Arc::new(Secrets::of_this_process()),
+        keeper: Arc::new(Keeper::new(workspace.kept().join(&plan.name))),
         planner,
         journal,
         scheduler,
@@ -175,6 +179,7 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) options: &'r RunOptions<'r>,
     pub(super) executor: Executor,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) keeper: Arc<Keeper>,
     pub(super) planner: Planner<'p>,
     pub(super) journal: Journal,
     pub(super) scheduler: Scheduler<'p>,
@@ -276,6 +281,11 @@ impl Engine<'_, '_> {
             }
         }
         self.planner.sweep(self.was_cut_off)?;
+        let has_result = |name: &str| {
+            let id = self.plan.find(name);
+            id.is_none_or(|id| matches!(self.scheduler.state(id), State::Done { .. }))
+        };
+        kept::settle(&self.workspace.kept(), &self.plan.name, has_result)?;
         if wrote {
             self.planner.store().flush()?;
         }

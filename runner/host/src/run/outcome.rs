@@ -121,6 +121,8 @@ pub struct Attempt {
     pub hint: Option<String>,
     /// What it printed.
     pub log: Option<Blob>,
+    /// Whether its working folder was kept.
+    pub kept: bool,
 }
 
 /// A gate's verdict as it was reached, for one gated stage.

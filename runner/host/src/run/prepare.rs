@@ -11,6 +11,7 @@ use orgo_spec::pipeline::Isolation;
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::isolation::{Confinement, is_host_root};
+use crate::kept::Scene;
 use crate::sandbox::{Contents, Upstream};
 
 use super::fingerprint::fingerprint;
@@ -120,6 +121,19 @@ impl<'p> Planner<'p> {
         let file = if is_input { PathBuf::from(program) } else { self.tools.find(program, path)? };
         self.programs = Some((id, digest, file.clone()));
         Ok((digest, file))
+    }
+
+    /// How a stage is started.
+    pub(super) fn scene(&mut self, id: StageId, prepared: &Prepared) -> Scene {
+        let stage = self.plan.stage(id);
+        Scene {
+            key: prepared.keyed.key,
+            program: prepared.program.clone(),
+            argv: key::arguments(stage),
+            env: stage.env.to_vec(),
+            isolation: stage.isolation,
+            confinement: self.confinement(id),
+        }
     }
 
     /// What is kept away from a stage while it runs; nothing at `open`.

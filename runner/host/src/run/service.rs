@@ -13,7 +13,7 @@ use orgo_spec::pipeline::StopSignal;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError};
-use crate::process::{Ending, Exit, Invocation, Waker, run};
+use crate::process::{Ending, Exit, Invocation, Streams, Waker, run};
 use crate::sandbox::{Contents, Sandbox};
 use crate::store::Store;
 
@@ -141,8 +141,7 @@ impl Attendant {
             argv: &self.declared.argv,
             env: &self.declared.env,
             folder: sandbox.root(),
-            input: &input,
-            log: &log,
+            streams: Streams::Files { input: &input, log: &log },
             timeout: LONGEST,
             ending: Ending {
                 signal: self.declared.stop_signal,
@@ -195,8 +194,7 @@ impl Attendant {
                         argv,
                         env: &self.declared.env,
                         folder,
-                        input,
-                        log: quiet,
+                        streams: Streams::Files { input, log: quiet },
                         timeout: ANSWER,
                         ending: Ending { signal: StopSignal::Kill, grace: Duration::ZERO },
                         confined: None,

@@ -16,8 +16,9 @@ use orgo_spec::secret::Redactor;
 
 use crate::clock::Clock;
 use crate::file::{At, PathError, Stamp};
-use crate::isolation::{Confined, Confinement, Launchers, hint};
-use crate::process::{Ending, Exit, Invocation, Waker, run};
+use crate::isolation::{Confined, Launchers, hint};
+use crate::kept::{Keeper, Scene, Story};
+use crate::process::{Ending, Exit, Invocation, Streams, Waker, run};
 use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
 use crate::store::{Cached, Executor, ObjectError, Seen, Store, contents};
 
@@ -33,22 +34,17 @@ const MAX_LOG: u64 = 16 << 20;
 /// One attempt to be made.
 pub(super) struct Job {
     pub(super) stage: StageId,
-    pub(super) key: StageKey,
+    pub(super) scene: Scene,
     pub(super) contents: Arc<Contents>,
-    /// The program's file; relative to the working folder if it is an input.
-    pub(super) program: PathBuf,
-    pub(super) argv: Vec<String>,
-    pub(super) env: Vec<(String, String)>,
     /// Variables whose values are in no key and in no log.
     pub(super) secrets: Vec<(String, String)>,
     pub(super) timeout: Duration,
     /// How often it is run; its outputs have to be the same every time.
     pub(super) repeat: u32,
-    pub(super) isolation: Isolation,
-    /// What is kept away from it, if anything is.
-    pub(super) confinement: Option<Confinement>,
     /// Where results go.
     pub(super) out: PathBuf,
+    /// What its working folder is kept as if it fails.
+    pub(super) keep_as: Option<String>,
     /// Proof that the gate in front of the stage passed, for gated stages. Consumed with the job.
     pub(super) _admission: Option<Admission>,
 }
@@ -78,6 +74,8 @@ pub(super) struct Worker {
     pub(super) clock: Clock,
     pub(super) executor: Executor,
     pub(super) secrets: Arc<Secrets>,
+    /// Where working folders of stages go that failed.
+    pub(super) keeper: Arc<Keeper>,
     pub(super) waker: Waker,
     pub(super) jobs: Receiver<Job>,
     pub(super) done: Sender<Message>,
@@ -121,7 +119,8 @@ impl Worker {
             let started_ms = self.clock.now_ms();
             let mut exit = None;
             let result = self.attempt(&job, &mut exit);
-            let printed = take_log(&mut self.bench.log, &self.secrets.redactor(&job.env, &job.secrets), &self.store);
+            let printed =
+                take_log(&mut self.bench.log, &self.secrets.redactor(&job.scene.env, &job.secrets), &self.store);
             let ended_ms = self.clock.now_ms();
             let (made, code, message) = match result {
                 Ok(made) => (Some(made), None, None),
@@ -142,19 +141,20 @@ impl Worker {
             if let Some(made) = &made {
                 let cached = Cached {
                     schema: 1,
-                    key: job.key,
+                    key: job.scene.key,
                     outputs: Arc::clone(&made.outputs),
                     log: printed,
-                    isolation: job.isolation,
+                    isolation: job.scene.isolation,
                     executor: self.executor.clone(),
                     duration_ms: made.duration_ms,
                 };
                 // What cannot be stored is still used in this run; the next one runs the stage again.
                 if let Ok(Some(before)) = self.store.set_result(&cached) {
-                    self.varied(job.key, Seen::Run, &before.outputs, &cached.outputs);
+                    self.varied(job.scene.key, Seen::Run, &before.outputs, &cached.outputs);
                 }
             }
-            let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };
+            let kept = code.is_some_and(|code| self.keep(&job, exit, ended_ms, code, message.as_ref()));
+            let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed, kept };
             let done = Done { stage: job.stage, slot: self.slot, attempt, made };
             if !self.done.send(Message::Done(done)) {
                 return;
@@ -168,7 +168,7 @@ impl Worker {
         for time in 2..=job.repeat {
             let again = self.once(job, exit)?;
             if again != outputs {
-                self.varied(job.key, Seen::Repeat, &outputs, &again);
+                self.varied(job.scene.key, Seen::Repeat, &outputs, &again);
                 let message = format!("time {time}: {}", differences(&outputs, &again));
                 return Err((ReasonCode::OutputNondeterministic, Some(message)));
             }
@@ -186,11 +186,11 @@ impl Worker {
             ObjectError::Missing(_) | ObjectError::Corrupt(_) => (ReasonCode::StoreCorrupt, Some(e.to_string())),
             ObjectError::Path(e) => internal(&e),
         })?;
-        let annex = match &job.confinement {
+        let annex = match &job.scene.confinement {
             None => None,
             Some(confinement) => Some((confinement, sandbox.annex().map_err(|e| internal(&e))?)),
         };
-        if job.isolation == Isolation::Hermetic {
+        if job.scene.isolation == Isolation::Hermetic {
             sandbox.fix_times().map_err(|e| internal(&e))?;
         }
         let confined = annex.as_ref().map(|(confinement, annex)| Confined {
@@ -199,15 +199,14 @@ impl Worker {
             mount_point: &annex.mount_point,
             launchers,
         });
-        let program = sandbox.root().join(&job.program); // an absolute path stays what it is
-        let env = [job.env.as_slice(), &job.secrets].concat();
+        let program = sandbox.root().join(&job.scene.program); // an absolute path stays what it is
+        let env = [job.scene.env.as_slice(), &job.secrets].concat();
         let invocation = Invocation {
             program: &program,
-            argv: &job.argv,
+            argv: &job.scene.argv,
             env: &env,
             folder: sandbox.root(),
-            input,
-            log,
+            streams: Streams::Files { input, log },
             timeout: job.timeout,
             ending: Ending::default(),
             confined,
@@ -258,9 +257,18 @@ impl Worker {
         let _ = self.store.set_varied(key, seen, &contents(one), &contents(other), self.clock.now_ms());
     }
 
+    /// Keeps what a stage left that ran and failed; says whether it did.
+    fn keep(&self, job: &Job, exit: Option<Exit>, ended_ms: i64, code: ReasonCode, message: Option<&String>) -> bool {
+        let ran = exit.filter(|exit| *exit != Exit::Cancelled);
+        let of_the_machine = matches!(code, ReasonCode::NoSpace | ReasonCode::ReadOnly | ReasonCode::InternalError);
+        let (Some(stage), Some(exit), false) = (&job.keep_as, ran, of_the_machine) else { return false };
+        let story = Story::new(job.scene.clone(), ended_ms, code, exit.exit_code(), message.cloned());
+        self.keeper.keep(&self.bench.sandbox, stage, &story)
+    }
+
     /// What a stage that failed within a confinement may have touched.
     fn hint(&self, job: &Job, exit: Option<Exit>, printed: Option<Blob>) -> Option<String> {
-        let confinement = job.confinement.as_ref()?;
+        let confinement = job.scene.confinement.as_ref()?;
         exit.and_then(Exit::exit_code).filter(|code| *code != 0)?;
         let log = self.store.get(printed?.digest).ok()?;
         hint(confinement, &log)
@@ -269,7 +277,7 @@ impl Worker {
 
 /// Fills the working folder; objects that are lost or damaged are taken from `out/`, or from the source files below
 /// `root`, if these are as they were.
-fn fill(sandbox: &mut Sandbox, contents: &Contents, root: &Path, store: &Store) -> Result<(), ObjectError> {
+pub(super) fn fill(sandbox: &mut Sandbox, contents: &Contents, root: &Path, store: &Store) -> Result<(), ObjectError> {
     let most = contents.files.len() + contents.upstream.iter().map(|u| u.outputs.len()).sum::<usize>();
     for _ in 0..most {
         match sandbox.fill(contents, store) {

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, fstat, openat};
 use rustix::io::{Errno, Result};
@@ -64,6 +65,11 @@ impl Arranger {
     /// Keeps another folder beside this one.
     pub(super) fn beside(&self, what: &str) -> std::result::Result<Self, PathError> {
         Self::new(Folder::open(self.work.path())?, &format!("{}.{what}", self.name))
+    }
+
+    /// Where the folder lies.
+    pub(super) fn path(&self) -> PathBuf {
+        self.work.path().join(&self.name)
     }
 
     /// Makes the folder hold the folders of `layout`, and nothing else.

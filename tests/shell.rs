@@ -1,0 +1,273 @@
+//! `orgo shell`: the sandbox of a stage, entered by a person; and what failed stages leave for that.
+
+use std::path::PathBuf;
+
+use crate::support::{Done, Repo};
+
+/// What a failed stage leaves in its folder.
+fn kept(repo: &Repo) -> PathBuf {
+    repo.root().join(".orgo/kept/p/s")
+}
+
+/// A stage that writes, and then fails as long as the file `in.txt` says so.
+fn failing(level: &str, more: &str) -> Repo {
+    let script = format!(
+        "echo left > left; echo t > {}/temporary; cp in.txt o; grep -q good in.txt || exit 7",
+        temporary(level)
+    );
+    let repo = Repo::with_pipeline(&format!(
+        "pipeline \"p\" {{\n    stage \"s\" {{ isolation \"{level}\"; files \"in.txt\"; env \"NAME\" \"a value\"; run \"sh\" \"-c\" {script:?}; out \"o\"; {more} }}\n}}\n"
+    ));
+    repo.write("in.txt", "bad\n");
+    repo.write("undeclared.txt", "secret\n");
+    repo.commit("input");
+    repo
+}
+
+/// Where a stage has its temporary files.
+fn temporary(level: &str) -> &'static str {
+    match level {
+        "open" => ".",
+        "confined" => "$TMPDIR",
+        _ => "/tmp",
+    }
+}
+
+fn enter(repo: &Repo, script: &str) -> Done {
+    repo.orgo(&["shell", "s", "--", "sh", "-c", script])
+}
+
+#[test]
+fn the_sandbox_that_a_failed_stage_left_is_entered_at_its_level() {
+    for level in ["open", "confined", "hermetic"] {
+        let repo = failing(level, "");
+        let told = repo.orgo(&["run"]).exits(1).stderr;
+        assert!(told.contains("orgo shell p s"), "{told}");
+        let script = format!("cat left in.txt {}/temporary; pwd", temporary(level));
+        let done = enter(&repo, &script).ok();
+        let lines: Vec<&str> = done.stdout.lines().collect();
+        assert_eq!(lines[..3], ["left", "bad", "t"], "{level}: {done:?}");
+        assert!(lines[3].ends_with(if level == "hermetic" { "/orgo" } else { ".orgo/kept/p/s/folder" }), "{lines:?}");
+        let said = &done.stderr;
+        assert!(said.contains(&format!("stage `s` of `p` at `{level}`, as it failed")), "{said}");
+        assert!(said.contains("exit code 7") && said.contains("it runs   sh -c 'echo left"), "{said}");
+        let undeclared = format!("cat '{}' 2>/dev/null || echo no", repo.root().join("undeclared.txt").display());
+        let answer = enter(&repo, &undeclared).ok().stdout;
+        assert_eq!(answer, if level == "open" { "secret\n" } else { "no\n" }, "{level}");
+    }
+}
+
+#[test]
+fn the_exit_code_and_the_streams_are_those_of_what_is_started() {
+    use std::io::Write as _;
+    use std::process::Stdio;
+    for level in ["open", "confined", "hermetic"] {
+        let repo = failing(level, "");
+        repo.orgo(&["run"]).exits(1);
+        enter(&repo, "exit 42").exits(42);
+        enter(&repo, "kill -9 $$").exits(137);
+        let quiet = repo.orgo(&["shell", "s", "--quiet", "--", "sh", "-c", "echo out; echo err >&2"]).ok();
+        assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("out\n", "err\n"), "{level}");
+        let mut command = repo.command(&["shell", "--quiet", "s", "--", "cat"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"typed\n").unwrap();
+        assert_eq!(child.wait_with_output().unwrap().stdout, b"typed\n", "{level}");
+        // Without a command, a shell reads what is typed.
+        let mut command = repo.command(&["shell", "--quiet", "s"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(b"echo $NAME; eval \"$ORGO_STAGE_COMMAND\"\nexit 3\n").unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), b"a value\n".as_slice()), "{level}");
+    }
+}
+
+#[test]
+fn a_command_has_the_environment_of_the_stage_and_nothing_else() {
+    for level in ["open", "confined", "hermetic"] {
+        let repo = Repo::with_pipeline(&format!(
+            "pipeline \"p\" {{ stage \"s\" {{ isolation \"{level}\"; env \"NAME\" \"value\"; run \"sh\" \"-c\" \"env > o; exit 1\"; out \"o\" }} }}"
+        ));
+        repo.orgo_with(&["run"], &[("CI_TOKEN", "of-the-runner")]).exits(1);
+        let seen = std::fs::read_to_string(kept(&repo).join("folder/o")).unwrap();
+        let shown =
+            repo.orgo_with(&["shell", "s", "--", "sh", "-c", "env"], &[("CI_TOKEN", "of-the-runner")]).ok().stdout;
+        let names = |text: &str| {
+            let mut names: Vec<String> = text.lines().map(|l| l.split('=').next().unwrap().to_owned()).collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(names(&seen), names(&shown), "{level}");
+        assert!(shown.contains("NAME=value\n"), "{shown}");
+    }
+}
+
+#[test]
+fn what_is_done_in_a_shell_reaches_neither_cache_nor_store_nor_results_nor_a_record() {
+    for level in ["confined", "hermetic"] {
+        let repo = failing(level, "");
+        repo.orgo(&["run"]).exits(1);
+        let state = |repo: &Repo| {
+            let mut files = Vec::new();
+            for folder in [".orgo/store", ".orgo/state", ".orgo/runs", "out"] {
+                below(&repo.root().join(folder), &mut files);
+            }
+            files.sort_unstable();
+            (files, repo.git(&["for-each-ref", "--format=%(refname) %(objectname)"]), repo.read("in.txt"))
+        };
+        let before = state(&repo);
+        enter(&repo, "echo good > in.txt; echo made > o; echo more > new").ok();
+        repo.orgo(&["shell", "--new", "s", "--", "sh", "-c", "echo good > in.txt; echo made > o"]).ok();
+        assert_eq!(state(&repo), before, "{level}");
+        // It stays where it was done, for whoever comes back, and no run takes it for a result.
+        assert_eq!(enter(&repo, "cat o new").ok().stdout, "made\nmore\n");
+        repo.orgo(&["run"]).exits(1);
+        assert_eq!(enter(&repo, "cat o new").exits(1).stdout, "bad\n", "a new attempt leaves what it left");
+        assert!(!repo.exists("out/p/s"));
+    }
+}
+
+fn below(folder: &std::path::Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            below(&entry.path(), found);
+        } else {
+            found.push(entry.path().display().to_string());
+        }
+    }
+}
+
+#[test]
+fn what_was_kept_goes_when_the_stage_has_a_result() {
+    let repo = failing("confined", "");
+    repo.orgo(&["run"]).exits(1);
+    assert!(kept(&repo).exists());
+    repo.write("in.txt", "good\n");
+    let said = enter(&repo, "true").ok().stderr;
+    assert!(said.contains("changed") && said.contains("`--new`"), "{said}");
+    repo.orgo(&["run"]).ok();
+    assert!(!kept(&repo).exists());
+    let said = enter(&repo, "cat in.txt; test ! -e left").ok();
+    assert!(said.stderr.contains("in a new sandbox: it left none") && said.stdout == "good\n", "{said:?}");
+    // A hit is a result too.
+    repo.write("in.txt", "bad\n");
+    repo.orgo(&["run"]).exits(1);
+    assert!(kept(&repo).exists());
+    repo.write("in.txt", "good\n");
+    repo.orgo(&["run"]).ok();
+    assert!(!kept(&repo).exists());
+    let mine = std::fs::read_dir(repo.root().join(".orgo")).unwrap().flatten();
+    assert!(mine.map(|e| e.file_name().into_string().unwrap()).all(|name| !name.starts_with("shell-")));
+}
+
+#[test]
+fn gc_removes_what_was_kept_unless_it_is_young() {
+    let repo = failing("confined", "");
+    repo.orgo(&["run"]).exits(1);
+    let said = repo.orgo(&["gc", "--json"]).ok().json();
+    assert_eq!((said["sandboxes"].as_u64(), kept(&repo).exists()), (Some(0), true));
+    let said = repo.orgo(&["gc", "--no-grace", "--dry-run"]).ok().stdout;
+    assert!(said.contains("would remove 1 working folders") && kept(&repo).exists(), "{said}");
+    repo.orgo(&["gc", "--no-grace"]).ok();
+    assert!(!kept(&repo).exists());
+}
+
+#[test]
+fn what_somebody_is_in_is_left_alone() {
+    let repo = failing("confined", "");
+    repo.orgo(&["run"]).exits(1);
+    let mut inside = repo.command(&["shell", "s", "--", "sh", "-c", "echo mine > here; cat; cat here"]);
+    let mut inside = inside.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    crate::support::wait_for(|| kept(&repo).join("folder/here").exists());
+    repo.orgo(&["run"]).exits(1);
+    repo.orgo(&["gc", "--no-grace"]).ok();
+    repo.write("in.txt", "good\n");
+    repo.orgo(&["run"]).ok();
+    drop(inside.stdin.take());
+    assert_eq!(inside.wait_with_output().unwrap().stdout, b"mine\n");
+}
+
+#[test]
+fn at_most_eight_folders_are_kept() {
+    let stages: String = (0..12).map(|i| format!("stage \"s{i}\" {{ run \"sh\" \"-c\" \"exit 1\" }}\n")).collect();
+    let repo = Repo::with_pipeline(&format!("pipeline \"p\" {{ {stages} }}"));
+    repo.orgo(&["run", "--keep-going"]).exits(1);
+    let count = || std::fs::read_dir(repo.root().join(".orgo/kept/p")).unwrap().count();
+    assert_eq!(count(), 8);
+    repo.orgo(&["run", "--keep-going"]).exits(1);
+    assert_eq!(count(), 8);
+}
+
+#[test]
+fn a_stage_that_sees_secrets_leaves_nothing() {
+    let cases = [r#"secret "T" from="env:PASSED""#, r#"env "DB_PASSWORD" "known-value""#];
+    for more in cases {
+        let repo = Repo::with_pipeline(&format!(
+            r#"pipeline "p" {{ stage "s" {{ run "sh" "-c" "echo $T$DB_PASSWORD > o; exit 1"; out "o"; {more} }} }}"#
+        ));
+        let given = [("PASSED", "known-value")];
+        let told = repo.orgo_with(&["run"], &given).exits(1).stderr;
+        assert!(!told.contains("orgo shell"), "{told}");
+        assert!(!repo.exists(".orgo/kept/p/s"), "{more}");
+        let found = std::process::Command::new("grep")
+            .args(["-rl", "--exclude=*.plan", "known-value"])
+            .arg(repo.root().join(".orgo"))
+            .output();
+        assert_eq!(String::from_utf8(found.unwrap().stdout).unwrap(), "", "{more}");
+        let said = repo.orgo_with(&["shell", "s", "--", "sh", "-c", "echo \"$T.\""], &given).ok();
+        assert!(said.stderr.contains("a stage that sees secrets leaves none"), "{}", said.stderr);
+        assert_eq!(said.stdout, ".\n", "a secret is told only to who asks for it");
+        let said = repo.orgo_with(&["shell", "s", "--secrets", "--", "sh", "-c", "echo \"$T.\""], &given).ok();
+        assert_eq!(said.stdout, if more.starts_with("secret") { "known-value.\n" } else { ".\n" });
+    }
+}
+
+#[test]
+fn what_cannot_be_entered_is_refused_with_the_reason() {
+    let repo = Repo::example("elements");
+    let said = |args: &[&str], code: i32| repo.orgo(args).exits(code).stderr.replace("\n  │ ", " ");
+    let text = said(&["shell", "resolve"], 2);
+    assert!(text.contains("no pipeline has a stage called `resolve`") && text.contains("did you mean"), "{text}");
+    let text = said(&["shell", "elements", "resolve"], 2);
+    assert!(text.contains("did you mean"), "{text}");
+    let text = said(&["shell", "accept"], 2);
+    assert!(text.contains("is a gate"), "{text}");
+    let text = said(&["shell", "canon"], 1);
+    assert!(text.contains("only with its pass"), "{text}");
+    let text = said(&["shell", "report", "--", "true"], 2);
+    assert!(text.contains("has yet to make"), "{text}");
+    let text = said(&["shell", "snapshots", "--", "orgo-no-such-program"], 2);
+    assert!(text.contains("is no program"), "{text}");
+    repo.orgo(&["shell", "snapshots", "--json"]).exits(2);
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { approval "a" { need 1 }; stage "s" approval="a" { run "true" }; service "db" { run "true" } }"#,
+    );
+    let text = repo.orgo(&["shell", "s", "--", "true"]).exits(1).stderr;
+    assert!(text.contains("nobody approves"), "{text}");
+    let text = repo.orgo(&["shell", "db"]).exits(2).stderr;
+    assert!(text.contains("is a service"), "{text}");
+}
+
+#[test]
+fn a_stage_that_did_not_fail_is_entered_anew_with_what_it_reads() {
+    for level in ["open", "confined", "hermetic"] {
+        let repo = Repo::with_pipeline(&format!(
+            r#"pipeline "p" {{
+                stage "a" {{ isolation "{level}"; run "sh" "-c" "echo a > o"; out "o" }}
+                stage "s" {{ isolation "{level}"; from "a"; run "cp" "in/a/o" "o"; out "o" }}
+            }}"#
+        ));
+        let early = repo.orgo(&["shell", "s", "--", "true"]).exits(2).stderr;
+        assert!(early.contains("`a` has yet to make") && early.contains("orgo run p a"), "{early}");
+        repo.orgo(&["run"]).ok();
+        assert_eq!(enter(&repo, "cat in/a/o; echo x > in/a/o").ok().stdout, "a\n");
+        assert_eq!(repo.read("out/p/a/o"), "a\n");
+    }
+}
+
+#[test]
+fn a_tool_of_ours_can_be_started_again_where_it_failed() {
+    let repo = Repo::example("elements");
+    repo.orgo(&["run"]).exits(0);
+    let said = repo.orgo(&["shell", "report", "--", ".orgo/tool/orgo", "--version"]).ok();
+    assert!(said.stdout.starts_with("orgo "), "{}", said.stdout);
+}
