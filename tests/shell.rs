@@ -68,7 +68,8 @@ fn the_exit_code_and_the_streams_are_those_of_what_is_started() {
         enter(&repo, "kill -9 $$").exits(137);
         let quiet = repo.orgo(&["shell", "s", "--quiet", "--", "sh", "-c", "echo out; echo err >&2"]).ok();
         assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("out\n", "err\n"), "{level}");
-        let mut command = repo.command(&["shell", "--quiet", "s", "--", "cat"]);
+        let mut command = std::process::Command::new(crate::support::ORGO);
+        command.args(["shell", "--quiet", "s", "--home"]).arg(repo.home()).args(["--", "cat"]).current_dir(repo.root());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(b"typed\n").unwrap();
         assert_eq!(child.wait_with_output().unwrap().stdout, b"typed\n", "{level}");
@@ -156,7 +157,7 @@ fn what_was_kept_goes_when_the_stage_has_a_result() {
     repo.orgo(&["run"]).ok();
     assert!(!kept(&repo).exists());
     let mine = std::fs::read_dir(repo.root().join(".orgo")).unwrap().flatten();
-    assert!(mine.map(|e| e.file_name().into_string().unwrap()).all(|name| !name.starts_with("shell-")));
+    assert!(mine.map(|e| e.file_name().into_string().unwrap()).all(|name| !name.starts_with("aside-")));
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn what_cannot_be_entered_is_refused_with_the_reason() {
     assert!(text.contains("is no program"), "{text}");
     repo.orgo(&["shell", "snapshots", "--json"]).exits(2);
     let repo = Repo::with_pipeline(
-        r#"pipeline "p" { approval "a" { need 1 }; stage "s" approval="a" { run "true" }; service "db" { run "true" } }"#,
+        r#"pipeline "p" { approval "a" { need 1; role "approver" }; stage "s" approval="a" { run "true" }; service "db" { run "true" } }"#,
     );
     let text = repo.orgo(&["shell", "s", "--", "true"]).exits(1).stderr;
     assert!(text.contains("nobody approves"), "{text}");

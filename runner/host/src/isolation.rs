@@ -31,6 +31,7 @@ mod roots;
 mod shim;
 mod supervise;
 mod syscalls;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,7 @@ pub(crate) use kernel::with_output_of_groups_ignored;
 pub use launch::Launchers;
 pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
+pub use watch::{How, Seen};
 
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].
 pub const FOLDER: &str = "/orgo";
@@ -63,6 +65,17 @@ pub struct Confinement {
     pub hidden: PathBuf,
     /// The most memory that one process of it may take, in bytes.
     pub memory_bytes: Option<u64>,
+    /// Whether what it touches is told instead of being kept away; never where a result counts.
+    pub watch: Option<Watch>,
+}
+
+/// What is kept away from a stage that is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Watch {
+    /// What [`Isolation::Confined`] keeps away, but for reading.
+    Reads,
+    /// Nothing, as at [`Isolation::Open`].
+    Everything,
 }
 
 /// A confinement and the folders that it needs.

@@ -38,5 +38,6 @@ pub mod sources;
 pub mod store;
 mod terminal;
 pub mod tools;
+pub mod trace;
 pub mod verify;
 pub mod workspace;

@@ -54,7 +54,10 @@ pub enum Streams<'i> {
         log: &'i File,
     },
     /// Those of this process, in whose group it stays: somebody works in it, at a terminal if there is one.
-    Own,
+    Own {
+        /// Whether it is a shell that somebody types to.
+        shell: bool,
+    },
 }
 
 /// Why a program could not be run.

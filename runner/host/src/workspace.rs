@@ -8,7 +8,7 @@
 //!     evidence/              what is on its way to and from evidence stores
 //!     work/                  working folders of stages that run now
 //!     kept/                  working folders of stages that failed
-//!     shell-…/               sandboxes that people are in
+//!     aside-…/               what people are in, and what traced runs use
 //!     left-…/                those of a run that was killed, until they can be removed
 //!     lock                   held while a run is under way
 //! <repository>/out/          results, ignored by git
@@ -26,10 +26,10 @@ use crate::store::{Store, VARIED};
 /// How names of working folders begin that were moved out of the way.
 const LEFT: &str = "left-";
 
-/// How names of sandboxes begin that people enter.
-const VISITED: &str = "shell-";
-/// The file in them that is locked as long as somebody is there.
-const VISITORS: &str = "lock";
+/// How names of folders begin that are used beside runs: by people who enter a sandbox, and by traced runs.
+const ASIDE: &str = "aside-";
+/// The file in them that is locked as long as they are used.
+const IN_USE: &str = "lock";
 
 /// How long a file that is being written may rest before it counts as left behind.
 pub(crate) const LEFTOVER_AGE: Duration = Duration::from_secs(60 * 60);
@@ -51,6 +51,8 @@ pub enum WorkspaceError {
 #[derive(Debug, Clone)]
 pub struct Workspace {
     root: PathBuf,
+    /// Where `.orgo` and `out` are.
+    base: PathBuf,
     store: PathBuf,
 }
 
@@ -60,14 +62,14 @@ pub struct Lock {
     _file: File,
 }
 
-/// A folder for a sandbox that somebody enters.
+/// A folder that is used beside runs; it goes with the value.
 #[derive(Debug)]
-pub struct Visiting {
+pub struct Aside {
     folder: tempfile::TempDir,
     _lock: File,
 }
 
-impl Visiting {
+impl Aside {
     /// Where it lies.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -75,9 +77,9 @@ impl Visiting {
     }
 }
 
-/// Whether nobody is in such a folder any more.
-fn is_empty(folder: &Path) -> bool {
-    let lock = OpenOptions::new().write(true).open(folder.join(VISITORS));
+/// Whether nobody uses such a folder any more.
+fn is_unused(folder: &Path) -> bool {
+    let lock = OpenOptions::new().write(true).open(folder.join(IN_USE));
     lock.is_ok_and(|lock| lock.try_lock().is_ok())
 }
 
@@ -86,7 +88,18 @@ impl Workspace {
     #[must_use]
     pub fn new(root: &Path, project: &Project) -> Self {
         let store = project.store.as_ref().map_or_else(|| root.join(".orgo/store"), |s| root.join(s.as_str()));
-        Self { root: root.to_owned(), store }
+        Self { root: root.to_owned(), base: root.to_owned(), store }
+    }
+
+    /// The same repository with a store, memory, working folders and results of its own, below `base`.
+    #[must_use]
+    pub fn within(&self, base: &Path) -> Self {
+        Self { root: self.root.clone(), base: base.to_owned(), store: base.join(".orgo/store") }
+    }
+
+    /// The folder that `.orgo` and `out` are in.
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
     }
 
     /// The repository's folder.
@@ -98,51 +111,51 @@ impl Workspace {
     /// Where results of a stage appear.
     #[must_use]
     pub fn out(&self, pipeline: &str, stage: &str) -> PathBuf {
-        self.root.join("out").join(pipeline).join(stage)
+        self.base.join("out").join(pipeline).join(stage)
     }
 
     /// Where journals lie.
     #[must_use]
     pub fn runs(&self) -> PathBuf {
-        self.root.join(".orgo/runs")
+        self.base.join(".orgo/runs")
     }
 
     /// Where memory lies.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.root.join(".orgo/state")
+        self.base.join(".orgo/state")
     }
 
     /// Where working folders lie.
     #[must_use]
     pub fn work(&self) -> PathBuf {
-        self.root.join(".orgo/work")
+        self.base.join(".orgo/work")
     }
 
     /// Where working folders of stages that failed are kept, by pipeline.
     #[must_use]
     pub fn kept(&self) -> PathBuf {
-        self.root.join(".orgo/kept")
+        self.base.join(".orgo/kept")
     }
 
-    /// Makes a folder for a sandbox that somebody enters; it goes with the value, or with a later run.
+    /// Makes a folder that is used beside runs; it goes with the value, or with a later run.
     ///
     /// # Errors
     /// [`PathError`] if it cannot be made.
-    pub fn visit(&self) -> Result<Visiting, PathError> {
+    pub fn aside(&self) -> Result<Aside, PathError> {
         self.prepare()?;
-        let orgo = self.root.join(".orgo");
-        let folder = tempfile::Builder::new().prefix(VISITED).tempdir_in(&orgo).at("make a folder in", &orgo)?;
-        let path = folder.path().join(VISITORS);
+        let orgo = self.base.join(".orgo");
+        let folder = tempfile::Builder::new().prefix(ASIDE).tempdir_in(&orgo).at("make a folder in", &orgo)?;
+        let path = folder.path().join(IN_USE);
         let lock = File::create(&path).at("create", &path)?;
         lock.lock().at("lock", &path)?;
-        Ok(Visiting { folder, _lock: lock })
+        Ok(Aside { folder, _lock: lock })
     }
 
     /// Where evidence passes through on its way to and from stores.
     #[must_use]
     pub fn passage(&self) -> PathBuf {
-        self.root.join(".orgo/evidence")
+        self.base.join(".orgo/evidence")
     }
 
     /// Opens the object store.
@@ -160,7 +173,7 @@ impl Workspace {
     /// [`PathError`] if one cannot be made.
     pub fn prepare(&self) -> Result<(), PathError> {
         for folder in [".orgo", "out"] {
-            let folder = self.root.join(folder);
+            let folder = self.base.join(folder);
             let ignore = folder.join(".gitignore");
             if status(&ignore)?.is_none() {
                 fs::create_dir_all(&folder).at("create the folder", &folder)?;
@@ -188,7 +201,7 @@ impl Workspace {
     /// # Errors
     /// [`PathError`] if the lock is there and cannot be opened.
     pub fn is_busy(&self) -> Result<bool, PathError> {
-        let path = self.root.join(".orgo/lock");
+        let path = self.base.join(".orgo/lock");
         match fs::File::open(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
             other => Ok(matches!(other.at("open", &path)?.try_lock_shared(), Err(TryLockError::WouldBlock))),
@@ -212,7 +225,7 @@ impl Workspace {
     /// [`WorkspaceError::Busy`] if another run holds it.
     pub fn lock(&self) -> Result<Lock, WorkspaceError> {
         self.prepare()?;
-        let path = self.root.join(".orgo/lock");
+        let path = self.base.join(".orgo/lock");
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).at("open", &path)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -228,7 +241,7 @@ impl Workspace {
     /// Takes away what killed runs left. A stage of theirs may still run and write: its folder is moved out of the way
     /// first, and what cannot be removed now is removed by a later run.
     fn clear(&self) -> Result<(), PathError> {
-        let (orgo, work) = (self.root.join(".orgo"), self.work());
+        let (orgo, work) = (self.base.join(".orgo"), self.work());
         if self.was_cut_off()? {
             let aside = orgo.join(format!("{LEFT}{}-{:x}", std::process::id(), crate::sources::now_ns()));
             fs::rename(&work, &aside).at("move out of the way", &work)?;
@@ -236,7 +249,7 @@ impl Workspace {
         for entry in fs::read_dir(&orgo).at("list", &orgo)? {
             let entry = entry.at("list", &orgo)?;
             let name = entry.file_name();
-            let is_left = |name: &str| name.starts_with(LEFT) || name.starts_with(VISITED) && is_empty(&entry.path());
+            let is_left = |name: &str| name.starts_with(LEFT) || name.starts_with(ASIDE) && is_unused(&entry.path());
             if name.to_str().is_some_and(is_left) {
                 let _ = remove_tree(&entry.path());
             }

@@ -25,4 +25,5 @@ pub mod plan;
 pub mod policy;
 pub mod review;
 pub mod scheduler;
+pub mod trace;
 pub mod why;

@@ -139,6 +139,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
             standing: &standing,
             wait_ms: args.wait.map_or(0, |w| w.0),
         }),
+        traces: None,
         clock: clock.clone(),
         before_work: &before_work,
         settle: settled::may_settle(&repository, plan, &governance, args)

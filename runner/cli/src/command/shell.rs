@@ -93,7 +93,7 @@ pub(super) fn run(context: &Context, args: &Shell) -> Result<(), Failure> {
     introduce(context, args, plan, declared, &visit, changed);
     drop(planner);
     let (program, argv, more) = what_to_start(args, declared, &visit)?;
-    let exit = visit.start(&program, &argv, &more).map_err(|error| not_started(&error))?;
+    let exit = visit.start(&program, &argv, &more, args.command.is_empty()).map_err(|error| not_started(&error))?;
     drop(visit);
     ended(exit)
 }

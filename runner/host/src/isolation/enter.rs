@@ -10,13 +10,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::process::{Pid, Signal, chdir, getppid, set_parent_process_death_signal, setpgid};
+use rustix::process::{Pid, Signal, chdir, getpid, getppid, set_parent_process_death_signal, setpgid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::termios::tcsetpgrp;
 use rustix::thread::{CapabilitySet, UnshareFlags};
 
 use super::order::{self, End, Order};
 use super::supervise::Launcher;
-use super::{hand, kernel, limits, restrict};
+use super::{hand, kernel, limits, restrict, watch};
 
 /// The exit code of a child that did not become a stage, and has said why.
 pub(super) const NOT_A_STAGE: i32 = 125;
@@ -72,14 +73,18 @@ fn become_stage(order: &Order, launcher: &Launcher, folder: &Path, program: Opti
     if launcher.hermetic {
         kernel::unshare(UnshareFlags::NEWIPC).map_err(at("messages of its own"))?;
     }
-    if !launcher.handed {
+    if order.leads {
+        lead().map_err(at("a process group that the terminal belongs to"))?;
+    } else if !launcher.handed {
         setpgid(None, None).map_err(at("a process group of its own"))?;
     }
     chdir(folder).map_err(at("its working folder cannot be entered"))?;
     if launcher.hermetic {
         restrict::drop_capabilities(CapabilitySet::empty()).map_err(at("privileges could not be given up"))?;
     }
-    restrict::files(order, launcher).map_err(End::Unavailable)?;
+    if !launcher.is_open {
+        restrict::files(order, launcher).map_err(End::Unavailable)?;
+    }
     limits::limit(order.memory_bytes).map_err(at("limits cannot be set"))?;
     // A stage does not outlive the launcher, whoever ends that.
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(at("its end cannot be bound to that of others"))?;
@@ -87,6 +92,9 @@ fn become_stage(order: &Order, launcher: &Launcher, folder: &Path, program: Opti
         return Err(End::Unavailable("who started it is gone".to_owned()));
     }
     let Some(Program { path, argv, env }) = program else { return Ok(()) };
+    if let Some(watcher) = &launcher.watcher {
+        watch::begin(watcher.to_tell()).map_err(End::Unavailable)?; // with the call that follows
+    }
     Err(End::NotStarted(kernel::exec(path, argv, env).to_string()))
 }
 
@@ -107,4 +115,13 @@ fn handed() -> rustix::io::Result<()> {
     dup2_stdin(input)?;
     dup2_stdout(output)?;
     dup2_stderr(errors)
+}
+
+/// Makes a group and gives the terminal to it, as a shell does: one that finds itself in a group that has no number here
+/// cannot give the terminal back to it at its end.
+fn lead() -> rustix::io::Result<()> {
+    setpgid(None, None)?;
+    let mut given = Ok(());
+    kernel::with_output_of_groups_ignored(|| given = tcsetpgrp(std::io::stdin(), getpid()));
+    given
 }

@@ -68,6 +68,7 @@ mod tests {
             programs: Vec::new(),
             hidden: "/home/me/project".into(),
             memory_bytes: None,
+            watch: None,
         };
         hint(&confinement, log.as_bytes())
     }

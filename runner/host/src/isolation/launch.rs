@@ -1,5 +1,6 @@
 //! The runner's side: starts launchers, tells them what to start, and hears how it ended.
 
+use std::io::IsTerminal;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -13,7 +14,8 @@ use orgo_spec::pipeline::{Isolation, Network};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::order::{self, Connection, End, Message, Order, Reply, Setup};
-use super::{Confined, Confinement, hand, shim};
+use super::watch::{Seen, Watched};
+use super::{Confined, Confinement, Watch, hand, shim};
 use crate::file::{At, PathError};
 use crate::process::{Exit, Invocation, StartError, Streams, Waited, Waker, ends_within, signal, wait};
 
@@ -29,7 +31,11 @@ const SELF: &str = "/proc/self/exe";
 /// The launchers of one worker, started when they are needed and ended when this is dropped. All its stages print
 /// to the same file.
 #[derive(Debug, Default)]
-pub struct Launchers(Vec<Launcher>);
+pub struct Launchers {
+    idle: Vec<Launcher>,
+    /// What stages touched that were watched, until somebody asks.
+    seen: Vec<Seen>,
+}
 
 /// Runs a program to its end within a confinement.
 ///
@@ -44,9 +50,11 @@ pub(crate) fn run(invocation: &Invocation<'_>, confined: Confined<'_>, waker: &W
     if !hermetic && !env.iter().any(|(name, _)| name == "TMPDIR") {
         env.push(("TMPDIR".to_owned(), confined.temporary.to_string_lossy().into_owned()));
     }
-    let order = order(&confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
+    let mut order = order(&confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
+    order.leads =
+        hermetic && matches!(invocation.streams, Streams::Own { shell: true }) && std::io::stdin().is_terminal();
     let deadline = Instant::now() + invocation.timeout;
-    let handed = matches!(invocation.streams, Streams::Own);
+    let handed = matches!(invocation.streams, Streams::Own { .. });
     let setup = Setup { handed, ..Setup::of(&confined, invocation.folder) };
     let launcher = confined.launchers.take(setup, &invocation.streams)?;
     launcher.say(&Message::Start(order));
@@ -76,6 +84,7 @@ pub(super) fn try_out(level: Isolation) -> Result<(), String> {
         programs: Vec::new(),
         hidden: PathBuf::from("/nonexistent"),
         memory_bytes: None,
+        watch: None,
     };
     let launchers = &mut Launchers::default();
     let confined = Confined { confinement: &confinement, temporary: &temporary, mount_point: &mount_point, launchers };
@@ -107,6 +116,7 @@ fn order(
         temporary: confined.temporary.to_owned(),
         programs: confinement.programs.clone(),
         memory_bytes: confinement.memory_bytes,
+        leads: false,
     }
 }
 
@@ -124,6 +134,9 @@ impl Setup {
             // At `confined` they are in the rules of each stage, at `hermetic` in the root of all.
             programs: if hermetic { confinement.programs.clone() } else { Vec::new() },
             handed: false,
+            watched: confinement
+                .watch
+                .map(|watch| Watched { project: confinement.hidden.clone(), is_open: watch == Watch::Everything }),
         }
     }
 
@@ -144,21 +157,27 @@ impl Launchers {
     fn take(&mut self, setup: Setup, streams: &Streams<'_>) -> Result<Launcher, StartError> {
         let folders = setup.folders()?;
         // One that is gone had nothing to do: another one takes its place.
-        self.0.retain(|launcher| !matches!(ends_within(&launcher.ended, Duration::ZERO), Ok(true)));
-        if let Some(at) = self.0.iter().position(|l| l.setup == setup && l.folders == folders) {
-            return Ok(self.0.remove(at));
+        self.idle.retain(|launcher| !matches!(ends_within(&launcher.ended, Duration::ZERO), Ok(true)));
+        if let Some(at) = self.idle.iter().position(|l| l.setup == setup && l.folders == folders) {
+            return Ok(self.idle.remove(at));
         }
-        self.0.truncate(MOST - 1);
+        self.idle.truncate(MOST - 1);
         Launcher::start(setup, folders, streams)
+    }
+
+    /// What was touched since somebody last asked.
+    pub(crate) fn seen(&mut self) -> Vec<Seen> {
+        std::mem::take(&mut self.seen)
     }
 
     /// What a launcher says about its stage; it is kept for others if it can be.
     fn answer(&mut self, mut launcher: Launcher) -> Result<Exit, StartError> {
-        let Ok(Reply { end, spent }) = launcher.connection.receive() else {
+        let Ok(Reply { end, spent, seen }) = launcher.connection.receive() else {
             return Err(StartError::Isolation(launcher.last_words()));
         };
+        self.seen.extend(seen);
         if !spent {
-            self.0.insert(0, launcher);
+            self.idle.insert(0, launcher);
         }
         match end {
             End::Code(code) => Ok(Exit::Code(code)),
@@ -196,7 +215,7 @@ impl Launcher {
                 command.stdout(share()?).stderr(share()?).process_group(0);
             }
             // It stays in the group of this process, so that keys at the terminal reach what runs in it.
-            Streams::Own => {
+            Streams::Own { .. } => {
                 let (ours, theirs) = UnixStream::pair().at("make a socket for", own)?;
                 let (input, output, errors) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
                 hand::give(&ours, &[input.as_fd(), output.as_fd(), errors.as_fd()]).at("share files with", own)?;

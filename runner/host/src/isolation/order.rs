@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::watch::{Seen, Watched};
 use super::{FOLDER, SHARED_MEMORY, TEMPORARY};
 
 /// The longest message, in bytes.
@@ -42,9 +43,16 @@ pub(super) struct Setup {
     /// Whether its only stage gets the runner's own input and outputs, which the runner hands over on the socket that is
     /// the launcher's standard output.
     pub(super) handed: bool,
+    /// Whether what its stages touch is told.
+    pub(super) watched: Option<Watched>,
 }
 
 impl Setup {
+    /// Whether nothing is kept away from its stages.
+    pub(super) fn is_open(&self) -> bool {
+        self.watched.as_ref().is_some_and(|watched| watched.is_open)
+    }
+
     /// Whether a launcher can have one stage only: what a person is in, or one whose declared programs lie in folders that are
     /// emptied before each stage.
     pub(super) fn is_for_one(&self) -> bool {
@@ -76,6 +84,8 @@ pub(super) struct Order {
     /// Declared programs outside of the host roots.
     pub(super) programs: Vec<PathBuf>,
     pub(super) memory_bytes: Option<u64>,
+    /// Whether it is a shell that the terminal is given to, in a group of its own.
+    pub(super) leads: bool,
 }
 
 /// The answer to a start.
@@ -84,6 +94,8 @@ pub(super) struct Reply {
     pub(super) end: End,
     /// Whether the launcher takes no other order: it could not leave everything as a new one would find it.
     pub(super) spent: bool,
+    /// What the stage touched, if that is watched.
+    pub(super) seen: Vec<Seen>,
 }
 
 /// How it went.
@@ -184,7 +196,7 @@ mod tests {
 
     #[test]
     fn messages_come_back_as_they_were_and_cut_ones_do_not() {
-        let reply = |end| Reply { end, spent: false };
+        let reply = |end| Reply { end, spent: false, seen: Vec::new() };
         let mut bytes = Vec::new();
         send(&mut bytes, &reply(End::NotStarted("no".repeat(PIECE)))).expect("written");
         send(&mut bytes, &reply(End::Code(7))).expect("written");

@@ -31,6 +31,14 @@ pub(super) const KEPT: CapabilitySet =
 /// What this kernel refuses.
 pub(super) fn give_up(kept: CapabilitySet) -> Result<(), String> {
     drop_capabilities(kept).map_err(|e| format!("privileges could not be given up ({e})"))?;
+    bring_no_new_ones()
+}
+
+/// Gives up that programs can bring new capabilities.
+///
+/// # Errors
+/// What this kernel refuses.
+pub(super) fn bring_no_new_ones() -> Result<(), String> {
     set_no_new_privs(true).map_err(|e| format!("the kernel refuses no_new_privs ({e})"))
 }
 
@@ -71,7 +79,7 @@ impl Place {
 impl Readable {
     /// Opens what is there.
     pub(super) fn new(setup: &Setup) -> Self {
-        let roots: Vec<PathBuf> = if setup.hermetic {
+        let roots: Vec<PathBuf> = if setup.hermetic || setup.watched.is_some() {
             vec!["/".into()]
         } else {
             roots::present(setup.network).flat_map(|root| roots::without(&root, &setup.hidden)).collect()
@@ -104,7 +112,7 @@ pub(super) fn try_out() -> Result<(), String> {
     let all = || {
         give_up(KEPT)?;
         nothing().and_then(RulesetCreated::restrict_self).map_err(|e| unusable(&e))?;
-        syscalls::refuse(false, false, false)
+        syscalls::try_out()
     };
     let panicked = |_| Err("the thread that tries it out ended".to_owned());
     std::thread::scope(|scope| scope.spawn(all).join().unwrap_or_else(panicked))

@@ -62,7 +62,7 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         Some(_) | None => Err("nobody asks for that".to_owned()),
     });
     if let Err(missing) = ended {
-        let reply = Reply { end: End::Unavailable(missing), spent: true };
+        let reply = Reply { end: End::Unavailable(missing), spent: true, seen: Vec::new() };
         let _ = order::send(runner.socket(), &reply); // if nobody listens any more, everything has ended anyway
     }
     Some(ExitCode::SUCCESS)
@@ -73,13 +73,17 @@ fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String
     kernel::mind_closed_pipes();
     let Ok(setup) = runner.receive() else { return Ok(()) };
     let launcher = prepare(&setup)?;
-    syscalls::refuse(setup.hermetic, setup.network, setup.handed)?;
+    syscalls::refuse(&setup)?;
     supervise::serve(launcher, runner);
     Ok(())
 }
 
 fn confined(setup: &Setup) -> Result<Launcher, String> {
-    restrict::give_up(restrict::KEPT)?;
+    if setup.is_open() {
+        restrict::bring_no_new_ones()?;
+    } else {
+        restrict::give_up(restrict::KEPT)?;
+    }
     let processes = Processes::of_host().map_err(|e| format!("processes cannot be listed ({e})"))?;
     Launcher::new(setup, processes, None)
 }

@@ -14,6 +14,7 @@ use super::network::Untouched;
 use super::order::{self, Connection, End, Message, Order, Reply, Setup};
 use super::processes::Processes;
 use super::restrict::Readable;
+use super::watch::Watcher;
 use super::{FOLDER, enter};
 
 /// How often orphans of a stage that runs are taken leave of, at least.
@@ -35,6 +36,9 @@ pub(super) struct Launcher {
     processes: Processes,
     network: Option<Untouched>,
     memory: Option<Unused>,
+    /// Whether nothing is kept away from its stages.
+    pub(super) is_open: bool,
+    pub(super) watcher: Option<Watcher>,
 }
 
 impl Launcher {
@@ -48,6 +52,7 @@ impl Launcher {
         let told = Connection::new(told.into());
         let readable = Readable::new(setup);
         let of_many = setup.hermetic && !setup.is_for_one();
+        let watcher = setup.watched.as_ref().map(Watcher::new);
         let memory = if of_many { Unused::new().map(Some) } else { Ok(None) };
         let memory = memory.map_err(|e| format!("memory that processes share cannot be had ({e})"))?;
         Ok(Self {
@@ -61,6 +66,8 @@ impl Launcher {
             processes,
             network,
             memory,
+            is_open: setup.is_open(),
+            watcher: watcher.transpose().map_err(|e| format!("a socket cannot be made ({e})"))?,
         })
     }
 
@@ -79,8 +86,10 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
             Err(_) => return,
         };
         launcher.memory.iter_mut().for_each(Unused::begin);
+        let folder = launcher.folder(&order);
+        launcher.watcher.iter_mut().for_each(|watcher| watcher.start(&folder));
         let end = match enter::start(&order, &launcher) {
-            Ok(stage) => attend(stage, runner),
+            Ok(stage) => attend(stage, runner, launcher.watcher.as_mut()),
             Err(end) => Some(end),
         };
         launcher.processes.end_all();
@@ -94,7 +103,8 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
             && launcher.processes.count_anew()
             && launcher.network.as_mut().is_none_or(Untouched::renew)
             && launcher.memory.as_mut().is_none_or(Unused::renew);
-        if order::send(runner.socket(), &Reply { end, spent: !as_new }).is_err() || !as_new {
+        let seen = launcher.watcher.as_mut().map_or_else(Vec::new, Watcher::end);
+        if order::send(runner.socket(), &Reply { end, spent: !as_new, seen }).is_err() || !as_new {
             return;
         }
     }
@@ -102,7 +112,7 @@ pub(super) fn serve(mut launcher: Launcher, runner: &mut Connection) {
 
 /// Waits for the stage, and hands on the signals that the runner sends for it; `None` if the runner wants an end, or
 /// is gone.
-fn attend(stage: Pid, runner: &mut Connection) -> Option<End> {
+fn attend(stage: Pid, runner: &mut Connection, mut watcher: Option<&mut Watcher>) -> Option<End> {
     let watched = |e: Errno| Some(End::Unavailable(format!("a process cannot be watched ({e})")));
     let end = match pidfd_open(stage, PidfdFlags::empty()) {
         Err(e) => watched(e),
@@ -114,11 +124,23 @@ fn attend(stage: Pid, runner: &mut Connection) -> Option<End> {
                 }
                 continue;
             }
-            let mut fds = [PollFd::new(&ended, PollFlags::IN), PollFd::from_borrowed_fd(runner.as_fd(), PollFlags::IN)];
-            match poll(&mut fds, Some(&ORPHANS)) {
+            let mut fds =
+                vec![PollFd::new(&ended, PollFlags::IN), PollFd::from_borrowed_fd(runner.as_fd(), PollFlags::IN)];
+            fds.extend(watcher.as_ref().map(|watcher| PollFd::from_borrowed_fd(watcher.told(), PollFlags::IN)));
+            let polled = poll(&mut fds, Some(&ORPHANS));
+            let told = fds.get(2).map_or(PollFlags::empty(), PollFd::revents);
+            let [has_ended, is_told, ..] = [fds[0].revents(), fds[1].revents(), told].map(|f| !f.is_empty());
+            drop(fds);
+            if let Some(watcher) = watcher.as_mut().filter(|_| !told.is_empty()) {
+                watcher.hear(!told.contains(PollFlags::IN));
+                if !has_ended && !is_told {
+                    continue;
+                }
+            }
+            match polled {
                 Err(Errno::INTR) => {}
                 Err(e) => break watched(e),
-                Ok(_) if fds[1].revents().is_empty() => {
+                Ok(_) if !is_told => {
                     if let Some(end) = reap(stage) {
                         break Some(end);
                     }

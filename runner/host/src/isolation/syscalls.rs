@@ -15,6 +15,8 @@ use seccompiler::{
     TargetArch, apply_filter,
 };
 
+use super::order::Setup;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// Added to the numbers of system calls by programs for x32.
@@ -41,16 +43,36 @@ const UNKNOWN: [i64; 10] = [
 ///
 /// # Errors
 /// What this kernel cannot enforce.
-pub(super) fn refuse(hermetic: bool, network: bool, at_terminal: bool) -> Result<(), String> {
-    let filters = || {
-        let mut refused = sockets(hermetic, network)?;
-        if at_terminal {
-            refused.extend(typing()?);
-        }
-        apply_filter(&filter(refused, libc::EACCES)?)?;
-        apply_filter(&filter(UNKNOWN.iter().map(|n| (*n, Vec::new())).collect(), libc::ENOSYS)?)
-    };
-    filters().map_err(|e: seccompiler::Error| format!("seccomp filters cannot be used ({e})"))
+pub(super) fn refuse(setup: &Setup) -> Result<(), String> {
+    if setup.is_open() {
+        return unknown().map_err(|e| unusable(&e)); // what a ring opens is not told
+    }
+    apply(setup.hermetic, setup.network, setup.handed).map_err(|e| unusable(&e))
+}
+
+/// Refuses what is refused at `confined`, to see whether that can be done.
+///
+/// # Errors
+/// What this kernel cannot enforce.
+pub(super) fn try_out() -> Result<(), String> {
+    apply(false, false, false).map_err(|e| unusable(&e))
+}
+
+fn unusable(error: &seccompiler::Error) -> String {
+    format!("seccomp filters cannot be used ({error})")
+}
+
+fn apply(hermetic: bool, network: bool, at_terminal: bool) -> Result<(), seccompiler::Error> {
+    let mut refused = sockets(hermetic, network)?;
+    if at_terminal {
+        refused.extend(typing()?);
+    }
+    apply_filter(&filter(refused, libc::EACCES)?)?;
+    unknown()
+}
+
+fn unknown() -> Result<(), seccompiler::Error> {
+    apply_filter(&filter(UNKNOWN.iter().map(|n| (*n, Vec::new())).collect(), libc::ENOSYS)?)
 }
 
 /// Families that a stage may make sockets of. Names of UNIX sockets without a path belong to the network, so they are

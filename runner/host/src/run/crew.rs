@@ -52,14 +52,18 @@ impl Engine<'_, '_> {
             attempt,
             at_ms: self.options.clock.now_ms(),
         });
+        let mut scene = self.planner.scene(stage, &prepared);
+        let known = self.options.traces.as_ref().map(|_| self.planner.watched(stage, &mut scene));
+        let counts = known.is_none();
         let job = Job {
             stage,
-            scene: self.planner.scene(stage, &prepared),
+            scene,
+            known,
             contents: Arc::clone(&prepared.contents),
             secrets,
             timeout: Duration::from_millis(resolved.timeout_ms),
             repeat: self.options.repeat,
-            keep_as: may_be_kept(resolved).then(|| resolved.name.clone()),
+            keep_as: (counts && may_be_kept(resolved)).then(|| resolved.name.clone()),
             out: self.workspace.out(&self.plan.name, &resolved.name),
             _admission: admission,
         };
@@ -88,6 +92,7 @@ impl Engine<'_, '_> {
             executor: self.executor.clone(),
             secrets: Arc::clone(&self.secrets),
             keeper: Arc::clone(&self.keeper),
+            traces: self.options.traces.clone(),
             waker: waker.clone(),
             jobs: receiver,
             done: self.sender.clone(),

@@ -1,6 +1,7 @@
 //! What a run is told, what it tells while it happens, and why it may not happen at all.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
 use orgo_kernel::why::Why;
@@ -8,6 +9,7 @@ use orgo_spec::Digest;
 
 use crate::clock::Clock;
 use crate::file::PathError;
+use crate::trace::Traces;
 use crate::workspace::WorkspaceError;
 
 use super::approver::{ApprovalOutcome, Approving};
@@ -44,6 +46,9 @@ pub struct RunOptions<'r> {
     pub gates: GatePolicy,
     /// What is known about approvals; without it, a stage that needs one waits.
     pub approvals: Option<Approving<'r>>,
+    /// Where what stages touch is told, in a run that traces them. Its workspace is one of its own: no result of such a
+    /// run counts.
+    pub traces: Option<Arc<Traces>>,
     /// The clock.
     pub clock: Clock,
     /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without

@@ -10,9 +10,10 @@ use orgo_kernel::plan::{Action, ResolvedStage};
 use orgo_spec::pipeline::Isolation;
 use orgo_spec::{Digest, ReasonCode};
 
-use crate::isolation::{Confinement, is_host_root};
+use crate::isolation::{Confinement, Watch, is_host_root};
 use crate::kept::Scene;
 use crate::sandbox::{Contents, Upstream};
+use crate::trace::Known;
 
 use super::fingerprint::fingerprint;
 use super::part::{Part, part};
@@ -136,6 +137,40 @@ impl<'p> Planner<'p> {
         }
     }
 
+    /// Has a stage watched instead of kept away from what it reads; comes back with what is known of it.
+    pub(super) fn watched(&mut self, id: StageId, scene: &mut Scene) -> Known {
+        let stage = self.plan.stage(id);
+        let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
+        let own = scene.argv.first().filter(|name| !(name.contains('/') && !name.starts_with('/')));
+        let names: Vec<String> = stage.tools.iter().chain(own).cloned().collect();
+        let found = names.iter().filter_map(|name| Some((name.clone(), self.tools.find(name, path).ok()?)));
+        let programs = found.map(|(name, file)| {
+            let real = file.canonicalize().unwrap_or_else(|_| file.clone());
+            (name, vec![file, real])
+        });
+        let programs = programs.collect();
+        let loaded = self.tools.files(&names, path).unwrap_or_default();
+        let watch = if stage.isolation == Isolation::Open { Watch::Everything } else { Watch::Reads };
+        scene.confinement = Some(Confinement {
+            level: Isolation::Confined,
+            network: stage.network,
+            programs: Vec::new(),
+            hidden: self.workspace.root().to_owned(),
+            memory_bytes: stage.runtime.as_ref().and_then(|r| r.memory_bytes),
+            watch: Some(watch),
+        });
+        Known {
+            stage: stage.name.clone(),
+            programs,
+            loaded: loaded.into_iter().collect(),
+            path: path.to_owned(),
+            network: stage.network,
+            pipeline: self.plan.name.clone(),
+            project: self.workspace.root().to_owned(),
+            own: self.workspace.base().to_owned(),
+        }
+    }
+
     /// What is kept away from a stage while it runs; nothing at `open`.
     pub(super) fn confinement(&mut self, id: StageId) -> Option<Confinement> {
         let stage = self.plan.stage(id);
@@ -158,6 +193,7 @@ impl<'p> Planner<'p> {
             programs: programs.into_iter().collect(),
             hidden: self.workspace.root().to_owned(),
             memory_bytes: stage.runtime.as_ref().and_then(|r| r.memory_bytes),
+            watch: None,
         })
     }
 

@@ -16,7 +16,7 @@ use crate::process::{Ending, Exit, Invocation, StartError, Streams, Waker, run};
 use crate::sandbox::Sandbox;
 use crate::store::ObjectError;
 use crate::terminal::Lent;
-use crate::workspace::{Visiting, Workspace};
+use crate::workspace::{Aside, Workspace};
 
 use super::Problem;
 use super::planner::Planner;
@@ -46,7 +46,7 @@ enum Place {
     /// Removed in this order.
     New(
         #[expect(dead_code, reason = "it is removed with the value")] Sandbox,
-        #[expect(dead_code, reason = "likewise")] Visiting,
+        #[expect(dead_code, reason = "likewise")] Aside,
     ),
 }
 
@@ -71,8 +71,8 @@ impl Visit {
     /// # Errors
     /// [`ObjectError`] if an input cannot be had or a folder not be made.
     pub fn new(planner: &mut Planner<'_>, id: StageId, prepared: &Prepared) -> Result<Self, ObjectError> {
-        let visiting = planner.workspace.visit()?;
-        let mut sandbox = Sandbox::new(visiting.path(), "0")?;
+        let aside = planner.workspace.aside()?;
+        let mut sandbox = Sandbox::new(aside.path(), "0")?;
         let shared = planner.store.share()?;
         fill(&mut sandbox, &prepared.contents, planner.workspace.root(), &planner.store)?;
         drop(shared);
@@ -86,7 +86,7 @@ impl Visit {
             folder: sandbox.root().to_owned(),
             temporary: annex.temporary,
             mount_point: annex.mount_point,
-            place: Place::New(sandbox, visiting),
+            place: Place::New(sandbox, aside),
         })
     }
 
@@ -141,11 +141,17 @@ impl Visit {
     }
 
     /// Starts a program here, with this process's own input and outputs, and waits for its end. `more` is added to the
-    /// environment.
+    /// environment; `shell` says whether it is one that somebody types to.
     ///
     /// # Errors
     /// [`StartError`] if it cannot be started, or not within the stage's confinement.
-    pub fn start(&self, program: &Path, argv: &[String], more: &[(String, String)]) -> Result<Exit, StartError> {
+    pub fn start(
+        &self,
+        program: &Path,
+        argv: &[String],
+        more: &[(String, String)],
+        shell: bool,
+    ) -> Result<Exit, StartError> {
         let program = self.folder.join(program); // an absolute path stays what it is
         let env = [self.scene.env.as_slice(), more].concat();
         let launchers = &mut Launchers::default();
@@ -162,7 +168,7 @@ impl Visit {
             argv,
             env: &env,
             folder: &self.folder,
-            streams: Streams::Own,
+            streams: Streams::Own { shell },
             timeout: LONGEST,
             ending: Ending::default(),
             confined,

@@ -21,6 +21,7 @@ use crate::kept::{Keeper, Scene, Story};
 use crate::process::{Ending, Exit, Invocation, Streams, Waker, run};
 use crate::sandbox::{Contents, Sandbox, Upstream, stamps};
 use crate::store::{Cached, Executor, ObjectError, Seen, Store, contents};
+use crate::trace::{Known, Traces};
 
 use super::engine::Message;
 use super::heal::heal;
@@ -35,6 +36,8 @@ const MAX_LOG: u64 = 16 << 20;
 pub(super) struct Job {
     pub(super) stage: StageId,
     pub(super) scene: Scene,
+    /// What is known of it, if it is traced.
+    pub(super) known: Option<Known>,
     pub(super) contents: Arc<Contents>,
     /// Variables whose values are in no key and in no log.
     pub(super) secrets: Vec<(String, String)>,
@@ -76,6 +79,8 @@ pub(super) struct Worker {
     pub(super) secrets: Arc<Secrets>,
     /// Where working folders of stages go that failed.
     pub(super) keeper: Arc<Keeper>,
+    /// Where what stages touch is told, if they are traced.
+    pub(super) traces: Option<Arc<Traces>>,
     pub(super) waker: Waker,
     pub(super) jobs: Receiver<Job>,
     pub(super) done: Sender<Message>,
@@ -197,7 +202,7 @@ impl Worker {
             confinement,
             temporary: &annex.temporary,
             mount_point: &annex.mount_point,
-            launchers,
+            launchers: &mut *launchers,
         });
         let program = sandbox.root().join(&job.scene.program); // an absolute path stays what it is
         let env = [job.scene.env.as_slice(), &job.secrets].concat();
@@ -211,7 +216,11 @@ impl Worker {
             ending: Ending::default(),
             confined,
         };
-        let end = run(invocation, &self.waker).map_err(|e| (e.code(), Some(e.to_string())))?;
+        let end = run(invocation, &self.waker);
+        if let (Some(traces), Some(known)) = (&self.traces, &job.known) {
+            traces.add(known, sandbox.root(), &launchers.seen());
+        }
+        let end = end.map_err(|e| (e.code(), Some(e.to_string())))?;
         *exit = Some(end);
         if let Some(code) = end.code() {
             return Err((code, None));

@@ -127,6 +127,7 @@ impl Scratch {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             gates: governance.policy_in(facts.lane, None),
             approvals: None,
+            traces: None,
             clock: Clock::system(),
             before_work: &|| true,
             settle: None,
