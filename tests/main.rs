@@ -38,4 +38,5 @@ mod spine;
 mod submit;
 mod support;
 mod syntax;
+mod traced;
 mod trust;

@@ -273,7 +273,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json\n  orgo run ci test --trace-inputs"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
@@ -299,6 +299,10 @@ pub(crate) struct Run {
     /// Run each stage so often, cached or not, and refuse one whose outputs are not the same every time
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=100))]
     pub(crate) repeat: Option<u32>,
+    /// Give stages what they ask for and do not declare, and say what they should declare; nothing of such a run is cached,
+    /// shown in `out/` or put on record
+    #[arg(long, conflicts_with_all = ["force", "repeat", "lane", "spool", "wait", "log", "stream", "trace", "junit", "events", "clock"])]
+    pub(crate) trace_inputs: bool,
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
     pub(crate) lane: Option<LaneArg>,

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use self::events::Events;
 use self::human::Human;
-pub(crate) use self::human::unchanged;
+pub(crate) use self::human::{how, last_lines, unchanged};
 pub(crate) use self::progress::duration;
 use self::structured::Structured;
 use crate::args::{LogForm, Run};

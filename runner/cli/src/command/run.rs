@@ -2,6 +2,7 @@
 
 mod settled;
 mod summary;
+mod trace;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -34,6 +35,9 @@ use crate::report::Reporter;
 
 /// Runs the pipeline.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
+    if args.trace_inputs {
+        return trace::run(context, args);
+    }
     let mut repository = Repository::open(&context.global.directory)?;
     if settled::confirm(context, args, &repository)? {
         return Ok(());

@@ -249,14 +249,14 @@ fn said(ms: u64) -> String {
 }
 
 /// The last lines of a log, as text.
-pub(super) fn last_lines(log: &[u8], most: usize) -> Vec<String> {
+pub(crate) fn last_lines(log: &[u8], most: usize) -> Vec<String> {
     let text = String::from_utf8_lossy(log);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(most)..].iter().map(|l| (*l).to_owned()).collect()
 }
 
 /// How an attempt ended badly, in a few words.
-pub(super) fn how(end: &Attempt) -> String {
+pub(crate) fn how(end: &Attempt) -> String {
     let message = end.message.as_deref().map(plain);
     let hint = end.hint.as_deref().map_or_else(String::new, |hint| format!("; {}", plain(hint)));
     let how = match (end.exit, message) {

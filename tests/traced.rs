@@ -1,0 +1,197 @@
+//! `orgo run --trace-inputs`: what stages read and do not declare is found, and the proposal makes them sound.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::support::{Done, Repo};
+
+/// The lines that are proposed for a stage.
+#[track_caller]
+fn proposed(done: &Done, stage: &str) -> Vec<String> {
+    let document = done.json();
+    let stages = document["stages"].as_array().unwrap().clone();
+    let found = stages.into_iter().find(|s| s["stage"] == stage).unwrap_or_else(|| panic!("{document}"));
+    texts(&found["add"])
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn traced(repo: &Repo) -> Done {
+    repo.orgo(&["run", "--trace-inputs", "--json"]).ok()
+}
+
+/// Everything that a run may leave behind.
+fn left(repo: &Repo) -> BTreeSet<String> {
+    let mut files = BTreeSet::new();
+    for folder in [".orgo", "out"] {
+        below(&repo.root().join(folder), &mut files);
+    }
+    files.extend(repo.git(&["for-each-ref", "--format=%(refname) %(objectname)"]).lines().map(str::to_owned));
+    files
+}
+
+fn below(folder: &std::path::Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            below(&entry.path(), found);
+        } else {
+            found.insert(entry.path().display().to_string());
+        }
+    }
+}
+
+fn compiles(more: &str) -> String {
+    format!(
+        "pipeline \"p\" {{\n    stage \"s\" {{\n        files \"src/main.c\" \"src/used.h\"\n        run \"cc\" \"-Isrc/include\" \"-o\" \"prog\" \"src/main.c\"\n        out \"prog\"\n        {more}\n    }}\n}}\n"
+    )
+}
+
+#[test]
+fn an_undeclared_header_is_found_and_the_proposal_makes_the_compilation_sound() {
+    let repo = Repo::with_pipeline(&compiles(""));
+    repo.write(
+        "src/main.c",
+        "#include \"used.h\"\n#include \"forgotten.h\"\n#include <deep.h>\nint main(void) { return A + B + C; }\n",
+    );
+    repo.write("src/used.h", "#define A 0\n");
+    repo.write("src/forgotten.h", "#define B 0\n");
+    repo.write("src/include/deep.h", "#define C 0\n");
+    repo.write("src/unread.h", "#error nobody reads this\n");
+    repo.commit("sources");
+    repo.orgo(&["run"]).exits(1);
+    let before = left(&repo);
+    let done = traced(&repo);
+    assert_eq!(left(&repo), before, "a traced run leaves nothing");
+    let lines = proposed(&done, "s");
+    assert_eq!(lines[0], r#"files "src/forgotten.h" "src/include/deep.h""#, "{lines:?}");
+    assert!(lines[1].starts_with("tool ") && lines[1].contains("\"as\"") && lines[1].contains("\"ld\""), "{lines:?}");
+    assert_eq!(lines.len(), 2);
+    let shown = repo.orgo(&["run", "--trace-inputs"]).ok();
+    assert!(shown.stderr.starts_with("traced run: "), "{}", shown.stderr);
+    assert!(shown.stdout.contains(&format!("s: add to the stage\n    {}", lines[0])), "{}", shown.stdout);
+    // What it proposes is what is missing.
+    repo.write("pipelines/p.kdl", &compiles(&lines.join("\n        ")));
+    repo.orgo(&["run"]).ok();
+    assert!(proposed(&traced(&repo), "s").is_empty());
+}
+
+#[test]
+fn a_traced_run_answers_no_later_one() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { stage "s" { files "a"; run "sh" "-c" "cat a b > o"; tool "cat"; out "o" } }"#,
+    );
+    repo.write("a", "a\n");
+    repo.write("b", "b\n");
+    repo.commit("files");
+    let none = left(&repo);
+    assert_eq!(proposed(&traced(&repo), "s"), [r#"files "b""#]);
+    let after = left(&repo);
+    // The resolved declarations are remembered by every command.
+    let plan = |path: &&String| path.ends_with(".gitignore") || path.ends_with("/p.plan");
+    let new: Vec<&String> = after.difference(&none).filter(|path| !plan(path)).collect();
+    assert!(new.is_empty(), "{new:?}");
+    let told = repo.orgo(&["run", "--json"]).exits(1).json();
+    assert_eq!(told["stages"][0]["state"], "failed", "{told}");
+}
+
+#[test]
+fn what_is_declared_is_not_proposed_and_what_is_not_read_is_told() {
+    for level in ["open", "confined", "hermetic"] {
+        let repo = Repo::with_pipeline(&format!(
+            r#"pipeline "p" {{
+                stage "a" {{ isolation "{level}"; run "sh" "-c" "echo a > o"; out "o" }}
+                stage "idle" {{ isolation "{level}"; run "sh" "-c" "echo a > o"; out "o" }}
+                stage "s" {{
+                    isolation "{level}"; from "a" "idle"; files "read.txt" "src/**" "never.txt" "docs/*"
+                    tool "cat" "ls" "sed"; run "sh" "-c" "cat read.txt in/a/o > o; ls src >> o"; out "o"
+                }}
+            }}"#
+        ));
+        for file in ["read.txt", "src/x", "never.txt", "docs/y"] {
+            repo.write(file, "x\n");
+        }
+        repo.commit("files");
+        let done = traced(&repo);
+        assert!(proposed(&done, "s").is_empty(), "{level}: {}", done.stdout);
+        let stages = done.json()["stages"].as_array().unwrap().clone();
+        let unneeded = texts(&stages.iter().find(|s| s["stage"] == "s").unwrap()["unneeded"]);
+        assert_eq!(
+            unneeded,
+            [r#"files "never.txt""#, r#"files "docs/*""#, r#"from "idle""#, r#"tool "sed""#],
+            "{level}"
+        );
+    }
+}
+
+#[test]
+fn children_threads_links_and_folders_are_followed() {
+    let script = concat!(
+        "import os, threading\n",
+        "def read(): open('data/thread').read()\n",
+        "t = threading.Thread(target=read); t.start(); t.join()\n",
+        "d = os.open('data', os.O_RDONLY | os.O_DIRECTORY)\n",
+        "os.close(os.open('relative', os.O_RDONLY, dir_fd=d))\n",
+        "os.chdir('data'); open('../top').read()\n",
+        "os.symlink('data', '../link'); open('../link/by-link').read()\n",
+        "if os.fork() == 0:\n",
+        "    open('child').read(); os._exit(0)\n",
+        "os.wait()\n",
+        "open('written', 'w').write('x'); open('written').read()\n",
+        "open('../o', 'w').write('x')\n",
+    );
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { stage "s" { files "run.py" "data/declared"; run "python3" "-S" "run.py"; out "o" } }"#,
+    );
+    repo.write("run.py", script);
+    for file in ["thread", "relative", "by-link", "child", "declared", "unread"] {
+        repo.write(&format!("data/{file}"), "x\n");
+    }
+    repo.write("top", "x\n");
+    repo.commit("files");
+    let lines = proposed(&traced(&repo), "s");
+    let files = lines.iter().find(|l| l.starts_with("files")).unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!(files, r#"files "data/by-link" "data/child" "data/relative" "data/thread" "top""#);
+}
+
+#[test]
+fn results_of_others_and_files_elsewhere_are_named() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("private"), "x").unwrap();
+    let repo = Repo::empty();
+    let root = repo.root();
+    let script = format!(
+        "cat {root}/out/p/a/o {root}/plain.txt {}/private >/dev/null; ls docs >/dev/null; echo x > o",
+        outside.path().display(),
+        root = root.display()
+    );
+    repo.write("orgo.kdl", "project \"test\"\n");
+    repo.write(
+        "pipelines/p.kdl",
+        &format!("pipeline \"p\" {{\n stage \"a\" {{ run \"sh\" \"-c\" \"echo a > o\"; out \"o\" }}\n stage \"s\" {{ tool \"cat\" \"ls\"; run \"sh\" \"-c\" {script:?}; out \"o\" }}\n}}\n"),
+    );
+    repo.write("plain.txt", "x\n");
+    repo.write("docs/a.md", "x\n");
+    repo.commit("files");
+    repo.orgo(&["run", "p", "a"]).ok();
+    let done = traced(&repo);
+    assert_eq!(proposed(&done, "s"), [r#"files "docs/**" "plain.txt""#, r#"from "a""#]);
+    let stages = done.json()["stages"].as_array().unwrap().clone();
+    let found = stages.iter().find(|s| s["stage"] == "s").unwrap();
+    assert_eq!(texts(&found["astray"]), ["plain.txt"]);
+    let elsewhere = texts(&found["elsewhere"]);
+    assert!(elsewhere.iter().any(|path| path.ends_with("/private")), "{elsewhere:?}");
+    assert!(found["system_files"].as_u64().unwrap() > 0, "{found}");
+}
+
+#[test]
+fn people_who_must_approve_are_not_passed_by() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" { approval "a" { need 1; role "approver" }; stage "s" approval="a" { run "sh" "-c" "echo ran > o"; out "o" } }"#,
+    );
+    let done = repo.orgo(&["run", "--trace-inputs"]).exits(5);
+    assert!(done.stdout.contains("s: not traced"), "{done:?}");
+}
