@@ -272,3 +272,31 @@ fn a_tool_of_ours_can_be_started_again_where_it_failed() {
     let said = repo.orgo(&["shell", "report", "--", ".orgo/tool/orgo", "--version"]).ok();
     assert!(said.stdout.starts_with("orgo "), "{}", said.stdout);
 }
+
+#[test]
+fn keys_at_the_terminal_reach_what_runs_in_it_and_not_orgo() {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+    for level in ["open", "confined", "hermetic"] {
+        let repo = failing(level, "");
+        repo.orgo(&["run"]).exits(1);
+        let line = format!("{} shell s --home {}", crate::support::ORGO, repo.home().display());
+        // It makes a terminal, and hands on what is typed.
+        let mut terminal = Command::new("script");
+        terminal.args(["-qec", &line, "/dev/null"]).current_dir(repo.root()).env_clear();
+        terminal.env("PATH", "/usr/bin:/bin").env("SHELL", "/bin/sh").env("TERM", "dumb");
+        let mut terminal =
+            terminal.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("`script` is installed");
+        let mut keys = terminal.stdin.take().unwrap();
+        keys.write_all(b"echo now > began; sleep 90\n").unwrap();
+        crate::support::wait_for(|| kept(&repo).join("folder/began").exists());
+        std::thread::sleep(std::time::Duration::from_millis(300)); // until the terminal is given to `sleep`
+        keys.write_all(b"\x03").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        keys.write_all(b"echo alive $?\nexit 9\n").unwrap();
+        let output = terminal.wait_with_output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(shown.contains("alive 130") && shown.contains(&format!("orgo:s ({level}) $")), "{level}: {shown}");
+        assert_eq!(output.status.code(), Some(9), "{level}: {shown}");
+    }
+}

@@ -127,34 +127,55 @@ fn what_is_declared_is_not_proposed_and_what_is_not_read_is_told() {
     }
 }
 
+/// Reads files in all kinds of ways; statically linked, so nothing is there to be put in front of.
+const READS: &str = r#"
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void slurp(int at, const char *name) { char c; int f = openat(at, name, O_RDONLY); if (f < 0 || read(f, &c, 1) != 1) _exit(9); close(f); }
+static void *thread(void *none) { slurp(AT_FDCWD, "data/thread"); return none; }
+int main(void) {
+    pthread_t t; int data, status;
+    if (pthread_create(&t, 0, thread, 0) || pthread_join(t, 0)) return 1;
+    if ((data = open("data", O_RDONLY | O_DIRECTORY)) < 0) return 2;
+    slurp(data, "relative");
+    if (symlink("data", "link")) return 3;
+    slurp(AT_FDCWD, "link/by-link");
+    if (chdir("data")) return 4;
+    slurp(AT_FDCWD, "../top");
+    if (!fork()) { execl("./script", "script", (char *)0); _exit(5); }
+    if (wait(&status) < 0 || status) return 6;
+    if (!fork()) { slurp(AT_FDCWD, "child"); _exit(0); }
+    if (wait(&status) < 0 || status) return 7;
+    if (write(open("written", O_WRONLY | O_CREAT, 0644), "x", 1) != 1) return 8;
+    slurp(AT_FDCWD, "written");
+    return write(open("../o", O_WRONLY | O_CREAT, 0644), "x", 1) != 1;
+}
+"#;
+
 #[test]
-fn children_threads_links_and_folders_are_followed() {
-    let script = concat!(
-        "import os, threading\n",
-        "def read(): open('data/thread').read()\n",
-        "t = threading.Thread(target=read); t.start(); t.join()\n",
-        "d = os.open('data', os.O_RDONLY | os.O_DIRECTORY)\n",
-        "os.close(os.open('relative', os.O_RDONLY, dir_fd=d))\n",
-        "os.chdir('data'); open('../top').read()\n",
-        "os.symlink('data', '../link'); open('../link/by-link').read()\n",
-        "if os.fork() == 0:\n",
-        "    open('child').read(); os._exit(0)\n",
-        "os.wait()\n",
-        "open('written', 'w').write('x'); open('written').read()\n",
-        "open('../o', 'w').write('x')\n",
-    );
+fn children_threads_links_and_folders_of_a_static_program_are_followed() {
     let repo = Repo::with_pipeline(
-        r#"pipeline "p" { stage "s" { files "run.py" "data/declared"; run "python3" "-S" "run.py"; out "o" } }"#,
+        r#"pipeline "p" { stage "s" { files "prog" "data/declared"; tool "sh"; run "./prog"; out "o" } }"#,
     );
-    repo.write("run.py", script);
-    for file in ["thread", "relative", "by-link", "child", "declared", "unread"] {
+    repo.write("prog.c", READS);
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-static", "-pthread", "-o", "prog", "prog.c"]).current_dir(repo.root());
+    assert!(compiler.status().expect("a C compiler").success());
+    repo.write("data/script", "#!/bin/sh\nread line < by-script\n");
+    for file in ["thread", "relative", "by-link", "by-script", "child", "declared", "unread", "written"] {
         repo.write(&format!("data/{file}"), "x\n");
     }
     repo.write("top", "x\n");
+    repo.git(&["add", "--chmod=+x", "data/script"]);
+    let script = repo.root().join("data/script");
+    std::fs::set_permissions(script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     repo.commit("files");
     let lines = proposed(&traced(&repo), "s");
-    let files = lines.iter().find(|l| l.starts_with("files")).unwrap_or_else(|| panic!("{lines:?}"));
-    assert_eq!(files, r#"files "data/by-link" "data/child" "data/relative" "data/thread" "top""#);
+    let names = ["by-link", "by-script", "child", "relative", "script", "thread"];
+    let named: String = names.iter().map(|name| format!(" \"data/{name}\"")).collect();
+    assert_eq!(lines, [format!("files{named} \"top\"")]);
 }
 
 #[test]
