@@ -92,7 +92,7 @@ pub(super) fn run(context: &Context, args: &Shell) -> Result<(), Failure> {
     let changed = visit.story().is_some() && planner_key(&mut planner, plan, id) != Some(visit.scene().key);
     introduce(context, args, plan, declared, &visit, changed);
     drop(planner);
-    let (program, argv, more) = what_to_start(args, declared, &visit)?;
+    let Started { program, argv, more } = what_to_start(args, declared, &visit)?;
     let exit = visit.start(&program, &argv, &more, args.command.is_empty()).map_err(|error| not_started(&error))?;
     drop(visit);
     ended(exit)
@@ -198,12 +198,16 @@ fn planner_key<'p>(planner: &mut Planner<'p>, plan: &'p Resolved, id: StageId) -
     if known { planner.prepare(id).ok().map(|prepared| prepared.keyed.key) } else { None }
 }
 
-/// What is started, and what is added to its environment.
-fn what_to_start(
-    args: &Shell,
-    stage: &ResolvedStage,
-    visit: &Visit,
-) -> Result<(PathBuf, Vec<String>, Vec<(String, String)>), Failure> {
+/// What is started.
+struct Started {
+    program: PathBuf,
+    argv: Vec<String>,
+    /// What is added to the environment.
+    more: Vec<(String, String)>,
+}
+
+/// What is asked for: a command, or a shell.
+fn what_to_start(args: &Shell, stage: &ResolvedStage, visit: &Visit) -> Result<Started, Failure> {
     let level = visit.scene().isolation.as_str();
     if let Some(name) = args.command.first() {
         let program = visit.program(name).ok_or_else(|| {
@@ -213,7 +217,7 @@ fn what_to_start(
                 "name one that is on its `PATH`, or a file with `./`; a program elsewhere is declared with `tool`",
             )
         })?;
-        return Ok((program, args.command.clone(), Vec::new()));
+        return Ok(Started { program, argv: args.command.clone(), more: Vec::new() });
     }
     let liked = std::env::var("SHELL").ok();
     let shell = visit.shell(liked.as_deref()).ok_or_else(|| {
@@ -242,7 +246,7 @@ fn what_to_start(
     ];
     more.extend(std::env::var("TERM").ok().map(|terminal| ("TERM".to_owned(), terminal)));
     more.retain(|(name, _)| !visit.scene().env.iter().any(|(known, _)| known == name));
-    Ok((shell, argv, more))
+    Ok(Started { program: shell, argv, more })
 }
 
 fn not_started(error: &StartError) -> Failure {

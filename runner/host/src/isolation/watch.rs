@@ -25,6 +25,8 @@ use super::{hand, kernel};
 const NAME: usize = 4096;
 /// What is looked at for `#!`, in bytes.
 const SCRIPT: usize = 256;
+/// How many scripts stand for each other, at most, as for the kernel.
+const SCRIPTS: u32 = 4;
 /// The most that is told about one stage.
 const MOST: usize = 200_000;
 
@@ -222,10 +224,11 @@ impl Watcher {
             Err(_) => return, // it is not there
         };
         let mut how = if given { how.and(How::GIVEN) } else { how };
-        if how.any(How::STARTED) && depth < 4 {
-            if let Some(program) = script(&path) {
-                self.touch(&program, How::STARTED, depth + 1);
-            }
+        if how.any(How::STARTED)
+            && depth < SCRIPTS
+            && let Some(program) = script(&path)
+        {
+            self.touch(&program, How::STARTED, depth + 1);
         }
         if let Some(before) = self.seen.get(&path) {
             how = how.and(before.how);

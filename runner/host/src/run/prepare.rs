@@ -141,7 +141,7 @@ impl<'p> Planner<'p> {
     pub(super) fn watched(&mut self, id: StageId, scene: &mut Scene) -> Known {
         let stage = self.plan.stage(id);
         let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
-        let own = scene.argv.first().filter(|name| !(name.contains('/') && !name.starts_with('/')));
+        let own = scene.argv.first().filter(|name| !name.contains('/') || name.starts_with('/'));
         let names: Vec<String> = stage.tools.iter().chain(own).cloned().collect();
         let found = names.iter().filter_map(|name| Some((name.clone(), self.tools.find(name, path).ok()?)));
         let programs = found.map(|(name, file)| {

@@ -36,18 +36,9 @@ pub struct Visit {
     folder: PathBuf,
     temporary: PathBuf,
     mount_point: PathBuf,
-    place: Place,
-}
-
-/// What is given back afterwards.
-#[derive(Debug)]
-enum Place {
-    Kept(Box<Kept>),
-    /// Removed in this order.
-    New(
-        #[expect(dead_code, reason = "it is removed with the value")] Sandbox,
-        #[expect(dead_code, reason = "likewise")] Aside,
-    ),
+    kept: Option<Kept>,
+    /// A new one, and what it lies in; removed in this order.
+    _new: Option<(Sandbox, Aside)>,
 }
 
 impl Visit {
@@ -62,7 +53,8 @@ impl Visit {
             folder: kept.place.join(FOLDER),
             temporary: kept.place.join(TEMPORARY),
             mount_point: kept.place.join(MOUNT_POINT),
-            place: Place::Kept(Box::new(kept)),
+            kept: Some(kept),
+            _new: None,
         }))
     }
 
@@ -86,7 +78,8 @@ impl Visit {
             folder: sandbox.root().to_owned(),
             temporary: annex.temporary,
             mount_point: annex.mount_point,
-            place: Place::New(sandbox, aside),
+            kept: None,
+            _new: Some((sandbox, aside)),
         })
     }
 
@@ -99,10 +92,7 @@ impl Visit {
     /// How the stage failed; `None` in a new sandbox.
     #[must_use]
     pub fn story(&self) -> Option<&Story> {
-        match &self.place {
-            Place::Kept(kept) => Some(&kept.story),
-            Place::New(..) => None,
-        }
+        self.kept.as_ref().map(|kept| &kept.story)
     }
 
     /// Adds the secrets of the stage to its environment, as they are now.
