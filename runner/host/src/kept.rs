@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -125,19 +125,18 @@ impl Keeper {
     /// Takes what an attempt left; says whether it was kept. What does not work is no fault of the run: the next attempt
     /// gets a new working folder in any case.
     pub(crate) fn keep(&self, sandbox: &Sandbox, stage: &str, story: &Story) -> bool {
-        {
-            let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
-            if stages.len() >= MOST && !stages.contains(stage) || size_over(sandbox.root(), MOST_BYTES) {
-                return false;
-            }
-            stages.insert(stage.to_owned());
+        let mut stages = self.stages.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_one_more = !stages.contains(stage);
+        if is_one_more && stages.len() >= MOST || !self.take(sandbox, stage, story).unwrap_or(false) {
+            return false;
         }
-        self.take(sandbox, stage, story).unwrap_or(false)
+        stages.insert(stage.to_owned());
+        true
     }
 
     fn take(&self, sandbox: &Sandbox, stage: &str, story: &Story) -> Result<bool, PathError> {
         let (new, kept) = (self.place.join(format!("{NEW}{stage}")), self.place.join(stage));
-        remove_tree(&new)?;
+        remove_all(&new);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&new).at("create the folder", &new)?;
         let moved = sandbox.leave(&new, story.scene.confinement.is_some());
         let text = serde_json::to_vec_pretty(story).map_err(std::io::Error::other);
@@ -147,8 +146,8 @@ impl Keeper {
             File::create(new.join(LOCK)).at("create", &new)?;
             write_atomic(&new.join(STORY), &text.at("write", &new)?)
         });
-        if written.is_err() || !remove(&kept)? {
-            remove_tree(&new)?;
+        if written.is_err() || size_over(&new, MOST_BYTES) || !remove(&kept) {
+            remove_all(&new);
             return Ok(false);
         }
         fs::rename(&new, &kept).at("move to", &kept).map(|()| true)
@@ -156,14 +155,29 @@ impl Keeper {
 }
 
 /// Removes a kept folder, unless somebody is in it; says whether it is gone.
-fn remove(kept: &Path) -> Result<bool, PathError> {
-    let path = kept.join(LOCK);
-    if let Ok(lock) = OpenOptions::new().write(true).open(&path)
-        && matches!(lock.try_lock(), Err(TryLockError::WouldBlock))
-    {
-        return Ok(false);
+fn remove(kept: &Path) -> bool {
+    let lock = OpenOptions::new().write(true).open(kept.join(LOCK));
+    if lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))) {
+        return false;
     }
-    remove_tree(kept).map(|()| true)
+    remove_all(kept);
+    !kept.exists()
+}
+
+/// Removes a folder whose stage may have taken the right to do so from us. What cannot be removed is left to a later run.
+fn remove_all(folder: &Path) {
+    if remove_tree(folder).is_err() {
+        open_up(folder);
+        let _ = remove_tree(folder);
+    }
+}
+
+/// Lets us list and change everything below a folder.
+fn open_up(folder: &Path) {
+    let _ = fs::set_permissions(folder, fs::Permissions::from_mode(0o700));
+    let folders = fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = folders.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.for_each(|entry| open_up(&entry.path()));
 }
 
 /// Whether what lies in a folder takes more than `limit` bytes.
@@ -215,20 +229,20 @@ pub fn enter(place: &Path) -> Result<Option<Kept>, PathError> {
 /// pipelines those beyond [`MOST`], the oldest first. To be called under the workspace's lock.
 ///
 /// # Errors
-/// [`PathError`] if a folder cannot be listed or removed.
+/// [`PathError`] if a folder cannot be listed.
 pub(crate) fn settle(all: &Path, pipeline: &str, is_done: impl Fn(&str) -> bool) -> Result<(), PathError> {
     let place = all.join(pipeline);
     for name in names(&place)? {
         if name.starts_with(NEW) {
-            remove_tree(&place.join(&name))?;
+            remove_all(&place.join(&name));
         } else if is_done(&name) {
-            remove(&place.join(&name))?;
+            remove(&place.join(&name));
         }
     }
     let mut kept = list(all)?;
     kept.sort_unstable_by_key(|(_, ended_ms)| std::cmp::Reverse(*ended_ms));
     for (place, _) in kept.iter().skip(MOST) {
-        remove(place)?;
+        remove(place);
     }
     Ok(())
 }
@@ -237,11 +251,11 @@ pub(crate) fn settle(all: &Path, pipeline: &str, is_done: impl Fn(&str) -> bool)
 /// `dry_run`, nothing is removed.
 ///
 /// # Errors
-/// [`PathError`] if a folder cannot be listed or removed.
+/// [`PathError`] if a folder cannot be listed.
 pub(crate) fn collect(all: &Path, before_ms: i64, dry_run: bool) -> Result<u64, PathError> {
     let mut count = 0;
     for (place, ended_ms) in list(all)? {
-        if ended_ms < before_ms && (dry_run || remove(&place)?) {
+        if ended_ms < before_ms && (dry_run || remove(&place)) {
             count += 1;
         }
     }
