@@ -38,3 +38,4 @@ mod submit;
 mod support;
 mod syntax;
 mod trust;
+mod watch;

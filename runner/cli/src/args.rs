@@ -11,7 +11,7 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, overriding, proof,
+    admin, approve, blueprint, cases, convert, epochs, evidence, flaky, fmt, gc, key, lock, mandate, overriding, proof,
     record, replay, trust, verify,
 };
 
@@ -92,6 +92,8 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Show what a stage printed
     Log(Log),
+    /// List stages that failed and ended well from the same inputs
+    Flaky(flaky::FlakyArgs),
     /// List, show, compare and hand out records
     Record(record::Record),
     /// Write a proof about one record that travels alone
@@ -271,7 +273,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci test --watch\n  orgo run ci --quiet --junit report.xml --trace trace.json"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
@@ -312,6 +314,9 @@ pub(crate) struct Run {
     /// Wait so long for approvals, such as `10m`, before giving up with exit code 5
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) wait: Option<DurationMs>,
+    /// Run again whenever something that the run reads changes, until Ctrl-C; `--watch=poll` looks at files every second
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with_all = ["spool", "wait"])]
+    pub(crate) watch: Option<WatchArg>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
@@ -341,6 +346,15 @@ pub(crate) enum LaneArg {
     Request,
     /// A record on the audit ledger: needs a runner key, a clean tree and a protected branch
     Protected,
+}
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchArg {
+    /// The system tells of them; by looking every second, where it cannot
+    Auto,
+    /// By looking every second: for network file systems and shared folders
+    Poll,
 }
 
 /// How a run reports.

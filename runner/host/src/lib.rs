@@ -7,6 +7,7 @@
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
+//! * [`watch`]: notices when what a run read is not any more what it was.
 //! * [`declared`]: what a commit or a folder declares.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
 //! * [`mandate`]: bundles of policy, read from folders, trees and evidence.
@@ -36,4 +37,5 @@ pub mod sources;
 pub mod store;
 pub mod tools;
 pub mod verify;
+pub mod watch;
 pub mod workspace;

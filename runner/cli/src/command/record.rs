@@ -187,14 +187,33 @@ fn show(context: &Context, opened: &Opened, which: &str) -> Result<(), Failure> 
     let signed = signature(&head, &record)?;
     context.output.line(standing.line());
     context.output.line(format!("# record {} {} {}; {signed}", record.number, record.kind, record.id()));
-    context.output.line(text(&record));
     let statement: Value = serde_json::from_slice(&record.statement).unwrap_or(Value::Null);
+    for line in tried_again(&statement) {
+        context.output.line(plain(&line));
+    }
+    context.output.line(text(&record));
     context.output.document(&json!({
         "schema": "orgo.record/1", "number": record.number, "id": record.id(), "kind": record.kind,
         "path": record.path, "signed": signed, "development": standing.development,
         "anchored": standing.anchored, "statement": statement,
     }));
     Ok(())
+}
+
+/// Stages of a build record that ended well only after they had failed, from the same inputs.
+fn tried_again(statement: &Value) -> Vec<String> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let predicate = &statement["predicate"];
+    let passed =
+        |name: &Value| list(&predicate["facts"]["stages"]).iter().any(|s| s["stage"] == *name && s["status"] == "PASS");
+    let tried = list(&predicate["run"]["stages"]).into_iter().filter(|s| list(&s["attempts"]).len() > 1);
+    let line = |stage: Value| {
+        let bad = list(&stage["attempts"]).len() - 1;
+        let name = stage["stage"].as_str()?.to_owned();
+        passed(&stage["stage"])
+            .then(|| format!("# flaky: {name} failed {bad} times before it ended well, from the same inputs"))
+    };
+    tried.filter_map(line).collect()
 }
 
 /// The statement, safe for terminals.

@@ -128,6 +128,7 @@ impl Scratch {
             gates: governance.policy_in(facts.lane, None),
             approvals: None,
             clock: Clock::system(),
+            stop: None,
             before_work: &|| true,
             settle: None,
         };
