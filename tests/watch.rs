@@ -203,14 +203,18 @@ fn a_document_that_is_broken_is_shown_and_watched_on() {
         (&broken["schema"], &broken["problems"][0]["file"]),
         (&"orgo.error/1".into(), &"pipelines/p.kdl".into())
     );
-    repo.write("pipelines/p.kdl", &TWO.replace("pipeline \"p\" {", "pipeline \"p\" {\n include \"parts/c.kdl\""));
+    let included =
+        TWO.replace("pipeline", "include \"parts/c.kdl\"\npipeline").replace("\"a\" {", "\"a\" template=\"common\" {");
+    repo.write("pipelines/p.kdl", &included);
     assert_eq!(watch.round(3)["schema"], "orgo.error/1", "it includes what is not there");
-    repo.write("parts/c.kdl", "stage \"c\" { run \"sh\" \"-c\" \"echo > o\"; out \"o\" }\n");
-    assert_eq!(watch.round(4)["ran"], 1, "{:#?}", watch.rounds().last());
+    repo.write("parts/c.kdl", "template \"common\" { env \"LEVEL\" \"1\" }\n");
+    assert_eq!(states(&watch.round(4)), ["a:ran", "b:hit"]);
+    repo.write("parts/c.kdl", "template \"common\" { env \"LEVEL\" \"2\" }\n");
+    assert_eq!(Watch::changed(&watch.round(5)), ["parts/c.kdl"]);
     repo.write("pipelines/p.kdl", TWO);
-    assert_eq!(watch.round(5)["hits"], 2);
+    assert_eq!(watch.round(6)["hits"], 2);
     repo.write("parts/c.kdl", "included by nobody any more\n");
-    watch.stays_at(5);
+    watch.stays_at(6);
 }
 
 #[test]

@@ -326,6 +326,9 @@ pub(crate) struct Run {
     /// Write where the time went to this file, as a trace for the viewers of browsers
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Write the same to this file as a trace of OpenTelemetry (OTLP in JSON), below the span that `TRACEPARENT` names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace_otlp: Option<PathBuf>,
     /// Write how every stage ended to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,

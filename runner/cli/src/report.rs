@@ -4,6 +4,7 @@ mod events;
 mod flaky;
 mod human;
 mod junit;
+mod otlp;
 mod progress;
 mod structured;
 mod summary;
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use self::events::Events;
 use self::human::Human;
 pub(crate) use self::human::unchanged;
+use self::otlp::Parent;
 pub(crate) use self::progress::duration;
 use self::structured::Structured;
 use crate::args::{LogForm, Run};
@@ -121,6 +123,10 @@ impl<'p> Reporter<'p> {
         }
         if let Some(path) = &self.args.trace {
             trace::write(path, self.plans.latest(), outcome)?;
+        }
+        if let Some(path) = &self.args.trace_otlp {
+            let parent = std::env::var("TRACEPARENT").ok().and_then(|text| Parent::parse(&text));
+            otlp::write(path, self.plans.latest(), outcome, flaky, parent.as_ref())?;
         }
         if let Some(path) = &self.args.junit {
             junit::write(path, self.plans.latest(), outcome, flaky, self.store)?;
