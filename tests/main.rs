@@ -39,5 +39,6 @@ mod submit;
 mod support;
 mod syntax;
 mod telemetry;
+mod terminal;
 mod trust;
 mod watch;

@@ -175,7 +175,9 @@ fn the_trace_of_who_started_the_run_goes_on_and_stages_do_not_see_it() {
     assert!(!repo.read("out/p/b/o").contains("TRACEPARENT"), "{}", repo.read("out/p/b/o"));
     let other = trace(&repo, "other.json", &[("TRACEPARENT", "00-nonsense")]);
     assert_eq!(spans(&other)[0].get("parentSpanId"), None);
-    let told =
-        repo.orgo_with(&["run", "p", "a", "b", "--json"], &[("TRACEPARENT", &TRACEPARENT.replace('4', "5"))]).ok().json();
+    let told = repo
+        .orgo_with(&["run", "p", "a", "b", "--json"], &[("TRACEPARENT", &TRACEPARENT.replace('4', "5"))])
+        .ok()
+        .json();
     assert_eq!(told["hits"], 2, "it is in no key");
 }

@@ -1,5 +1,6 @@
 //! Reporters: a run as lines for people, as JSON lines, and as CloudEvents.
 
+mod estimate;
 mod events;
 mod flaky;
 mod human;

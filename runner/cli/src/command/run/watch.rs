@@ -58,7 +58,7 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
         WatchArg::Poll => Way::Polling,
     };
     let mut watcher = Watcher::open(&root, &root.join(".orgo/state/files"), git.as_deref(), way)?;
-    let (mut number, mut changed) = (0, Vec::new());
+    let (mut number, mut changed, mut said) = (0, Vec::new(), false);
     loop {
         number += 1;
         let mut round = Round::begin(&mut watcher, number, changed)?;
@@ -87,21 +87,16 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
             changed = cut;
             continue;
         }
-        tell(context, &watcher, &before, number);
+        if let Some(because) = watcher.polls_because().filter(|_| !std::mem::replace(&mut said, true)) {
+            context.output.note(format!("files are looked at every second: {because}"));
+        }
+        context.output.note(format!("{DIM}watching {} files; Ctrl-C ends it{RESET}", before.len()));
         match watcher.changed(&inputs, &before, None) {
             Some(differing) => changed = differing,
             None => return Ok(()),
         }
         context.output.note(format!("{DIM}── {} changed{RESET}", named(&changed)));
     }
-}
-
-/// Says what is watched, and once, if it is the clock that wakes, why.
-fn tell(context: &Context, watcher: &Watcher, view: &View, number: u64) {
-    if let (Some(because), 1) = (watcher.polls_because(), number) {
-        context.output.note(format!("files are looked at every second: {because}"));
-    }
-    context.output.note(format!("{DIM}watching {} files; Ctrl-C ends it{RESET}", view.len()));
 }
 
 fn named(paths: &[String]) -> String {
@@ -202,6 +197,9 @@ impl<'w> Round<'w> {
 
     /// Runs, and ends the run when what it reads changes.
     pub(super) fn guard<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        if self.watcher.is_interrupted() {
+            self.stop.ask(); // the run does not hear what came before it
+        }
         let (done, differing) = self.watcher.guard(&self.inputs, &self.before, &self.stop, work);
         self.cut = differing;
         done
