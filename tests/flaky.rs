@@ -1,6 +1,6 @@
 //! Flaky stages: what failed and ended well from the same inputs is marked everywhere, and decides nothing.
 
-use crate::support::Repo;
+use crate::support::{Repo, wait_for};
 
 /// A stage that fails every second time: it keeps count outside, where nobody hashes.
 fn every_second_time(repo: &Repo, retries: u32) -> String {
@@ -92,7 +92,7 @@ fn a_failure_of_what_ended_well_before_is_a_failure_and_marked() {
 }
 
 #[test]
-fn every_attempt_of_a_failure_is_in_junit_and_interrupts_make_nothing_flaky() {
+fn every_attempt_of_a_failure_is_in_junit() {
     let repo =
         Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "sh" "-c" "echo no; exit 4"; retries 2; out "o" } }"#);
     let junit = repo.beside("junit.xml");
@@ -102,6 +102,25 @@ fn every_attempt_of_a_failure_is_in_junit_and_interrupts_make_nothing_flaky() {
         |element: &str| junit.matches(&format!("<{element} type=\"STAGE_FAILED\" message=\"exit code 4\">")).count();
     assert_eq!((count("failure"), count("rerunFailure"), count("flakyFailure")), (1, 2, 0), "{junit}");
     assert!(junit.contains("tests=\"1\" failures=\"1\""), "{junit}");
+    assert_eq!(repo.orgo(&["flaky", "--json"]).ok().json()["stages"], serde_json::json!([]));
+}
+
+#[test]
+fn an_interrupt_makes_nothing_flaky() {
+    let repo = Repo::with_pipeline("");
+    let wait = repo.beside("wait");
+    std::fs::write(&wait, "").unwrap();
+    let script = format!("while test -e {}; do sleep 0.05; done; echo > o", wait.display());
+    let stage = format!("run \"sh\" \"-c\" \"{script}\"; tool \"sleep\"; isolation \"open\"; out \"o\"");
+    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"s\" {{ {stage} }} }}"));
+    repo.commit("a stage that waits");
+    let mut child = repo.start(&["run"]);
+    wait_for(|| repo.journal().contains("\"start\""));
+    let id = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    std::fs::remove_file(wait).unwrap();
+    assert_eq!(repo.orgo(&["run", "--json"]).ok().json()["stages"][0]["state"], "ran");
     assert_eq!(repo.orgo(&["flaky", "--json"]).ok().json()["stages"], serde_json::json!([]));
 }
 

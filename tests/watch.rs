@@ -215,6 +215,10 @@ fn a_document_that_is_broken_is_shown_and_watched_on() {
     assert_eq!(watch.round(6)["hits"], 2);
     repo.write("parts/c.kdl", "included by nobody any more\n");
     watch.stays_at(6);
+    repo.write("pipelines/p.kdl", &TWO.replace("in/*.txt\"", "in/[.txt\""));
+    assert_eq!(watch.round(7)["succeeded"], Value::Bool(false), "a pattern that cannot be read");
+    repo.write("pipelines/p.kdl", TWO);
+    assert_eq!(watch.round(8)["hits"], 2);
 }
 
 #[test]
@@ -286,4 +290,43 @@ fn what_is_watched_is_local() {
     assert_eq!(watch.round(1)["record"]["lane"], "local");
     let told = watch.repo.orgo(&["run", "p", "--json"]).ok().json();
     assert_eq!(told["hits"], 2, "others may run between rounds");
+}
+
+#[test]
+fn an_approval_that_was_missing_begins_a_round() {
+    let repo = Repo::example("release");
+    repo.write(".gitignore", "/out/\n/.orgo/\n");
+    repo.orgo(&["init"]).ok();
+    repo.commit("ready");
+    repo.orgo(&["key", "new", "approver"]).ok();
+    let shown = repo.orgo(&["key", "show", "approver", "--json"]).ok().json();
+    let approver = format!("approver={}", shown["public"].as_str().unwrap());
+    repo.orgo(&["trust", "change", "--add", &approver]).ok();
+    let mut command = repo.command(&["run", "--json", "--watch"]);
+    command.env("RELEASE_TOKEN", "not-a-real-one");
+    let watch = Watch::of(&repo, command);
+    assert_eq!(states(&watch.round(1))[3], "publish:waiting");
+    repo.orgo(&["approve", "release", "publish", "--comment", "tried it"]).ok();
+    let round = watch.round(2);
+    assert_eq!(states(&round)[3], "publish:ran", "{round}");
+    assert!(Watch::changed(&round)[0].starts_with("approvals/"), "{round}");
+}
+
+#[test]
+fn two_that_watch_the_same_take_turns() {
+    let repo = two();
+    let one = Watch::start(&repo, &["--watch"]);
+    one.round(1);
+    let mut command = repo.command(&["run", "p", "--watch", "--events", "other"]);
+    let mut other = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let finished =
+        || std::fs::read_to_string(repo.root().join("other")).unwrap_or_default().matches("run.finished").count();
+    wait_for(|| finished() == 1);
+    for n in 2..5 {
+        repo.write("in/a.txt", &format!("{n}\n"));
+        assert_eq!(Watch::changed(&one.round(n)), ["in/a.txt"]);
+        wait_for(|| finished() == n);
+    }
+    let _ = other.kill();
+    let _ = other.wait();
 }

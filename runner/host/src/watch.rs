@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use crate::file::{At, PathError};
 use crate::process::Waker;
 use crate::run::Stop;
-use crate::sources::SourceError;
 
 use alarm::Woken;
 use view::Looker;
@@ -65,27 +64,27 @@ impl Watcher {
     }
 
     /// What the inputs are now. From here on a change wakes.
-    ///
-    /// # Errors
-    /// [`SourceError`] for patterns that cannot be read, and what the system refuses.
-    pub fn look(&mut self, inputs: &Inputs) -> Result<View, SourceError> {
+    pub fn look(&mut self, inputs: &Inputs) -> View {
+        let mut patient = true;
         loop {
             let began = Instant::now();
             let mut folders = BTreeSet::new();
-            let view = self.looker.look(inputs, &mut folders)?;
+            let view = self.looker.look(inputs, &mut folders);
             self.alarm.took(began.elapsed());
             // What was put into a folder before it was watched is not told: such a folder is looked at again.
-            if !self.alarm.cover(&folders) {
-                return Ok(view);
+            if self.alarm.cover(&folders) {
+                continue;
             }
+            // What came or went just now is looked at once more.
+            if view.is_whole() || !std::mem::take(&mut patient) {
+                return view;
+            }
+            std::thread::sleep(QUIET);
         }
     }
 
-    /// Waits until the inputs are not any more what `before` says, and tells what they are and which differ; `None` if
+    /// Waits until the inputs are not any more what `before` says, and tells which differ; `None` if
     /// somebody interrupted. `rung` ends the waiting too.
-    ///
-    /// # Errors
-    /// As [`Watcher::look`], but for what comes and goes while it is looked at.
     pub fn changed(&mut self, inputs: &Inputs, before: &View, rung: Option<&Waker>) -> Option<Vec<String>> {
         let mut first = true;
         loop {
@@ -96,12 +95,7 @@ impl Watcher {
                 Woken::Perhaps | Woken::Interrupted | Woken::Rung => return None,
                 Woken::Late => continue,
             }
-            // What cannot be read now is on its way: there will be another change, or the next look finds it.
-            let Ok(now) = self.look(inputs) else {
-                self.alarm.soon();
-                continue;
-            };
-            let differing = before.differing(&now);
+            let differing = before.differing(&self.look(inputs));
             if !differing.is_empty() {
                 return Some(differing);
             }

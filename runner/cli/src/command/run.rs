@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
-use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
+use orgo_host::run::{Approving, Notice, RunError, RunOptions, RunOutcome, Standing};
+use orgo_host::workspace::WorkspaceError;
 use orgo_kernel::expand::KnownList;
 use orgo_spec::ReasonCode;
 use orgo_spec::approval::ApprovalSubject;
@@ -60,7 +61,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     let conditions = decide(&repository, plan, args.against.base.as_deref())?;
     let reads = Reads { wanted: &wanted, withheld: &conditions.withheld, by_base: conditions.base.is_some() };
     if let Some(round) = &mut round {
-        round.plan(&repository, plan, reads)?;
+        round.plan(&repository, plan, reads);
     }
     obtainable(plan, &wanted)?;
     let clock = match &args.clock {
@@ -183,6 +184,9 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     };
     if let Some(failure) = refused.take() {
         return Err(failure);
+    }
+    if let (Some(round), Err(RunError::Workspace(WorkspaceError::Busy))) = (&mut round, &ended) {
+        return Err(round.later());
     }
     let outcome = ended?;
     let plan = plans.latest();

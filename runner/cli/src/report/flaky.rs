@@ -25,6 +25,9 @@ pub(crate) struct FlakyStage {
 /// [`Failure`] if the store cannot be read.
 pub(crate) fn flaky_stages(plan: &Resolved, outcome: &RunOutcome, store: &Store) -> Result<Vec<FlakyStage>, Failure> {
     let ends = store.ends()?;
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
     let of = |id: StageId| {
         let stage = outcome.stages.get(id.index())?;
         let flaky = ends.flaky(stage.keyed.as_ref()?.key)?;

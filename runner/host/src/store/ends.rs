@@ -70,6 +70,12 @@ impl Ends {
         Self { keys }
     }
 
+    /// Whether no end is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// What makes a key flaky; `None` if nothing does.
     #[must_use]
     pub fn flaky(&self, key: StageKey) -> Option<Flaky> {
@@ -195,7 +201,7 @@ mod tests {
         }
         assert_eq!(ends.keys.values().map(Vec::len).collect::<Vec<_>>(), [MOST]);
         let mut text = String::new();
-        for at in 0..8000 {
+        for at in 0..10_000 {
             for code in [BAD, None].into_iter().take(1 + usize::from(at == 0)) {
                 text += &(serde_json::to_string(&end(&at.to_string(), at, code)).expect("plain") + "\n");
             }
@@ -206,6 +212,6 @@ mod tests {
         let ends = store.ends().expect("readable");
         assert!(ends.flaky(end("0", 0, None).key).is_some(), "the oldest of all, and flaky");
         assert_eq!(ends.keys.len(), 1 + LEFT[1]);
-        assert!(ends.keys.contains_key(&end("7999", 0, None).key) && !ends.keys.contains_key(&end("1", 0, None).key));
+        assert!(ends.keys.contains_key(&end("9999", 0, None).key) && !ends.keys.contains_key(&end("1", 0, None).key));
     }
 }

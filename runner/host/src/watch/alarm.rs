@@ -47,8 +47,6 @@ pub struct Alarm {
     watches: BTreeMap<PathBuf, i32>,
     because: Option<String>,
     period: Duration,
-    /// Whether it is to wake by itself before long.
-    soon: bool,
     signals: PipeReader,
     interrupted: Arc<AtomicBool>,
     registered: Vec<signal_hook::SigId>,
@@ -71,7 +69,7 @@ impl Alarm {
             },
         };
         let (watches, interrupted) = (BTreeMap::new(), Arc::clone(interrupted));
-        Ok(Self { told, watches, because, period: PERIOD, soon: false, signals, interrupted, registered })
+        Ok(Self { told, watches, because, period: PERIOD, signals, interrupted, registered })
     }
 
     /// Why the clock wakes, if it does.
@@ -82,11 +80,6 @@ impl Alarm {
     /// A look took so long: where the clock wakes, it does not do so too often.
     pub(super) fn took(&mut self, time: Duration) {
         self.period = PERIOD.max(time * SHARE);
-    }
-
-    /// Wakes once more before long, whatever happens.
-    pub(super) fn soon(&mut self) {
-        self.soon = true;
     }
 
     /// Watches these folders and no others; says whether there are some that it did not watch before.
@@ -117,8 +110,7 @@ impl Alarm {
 
     /// Waits for what comes first.
     pub(super) fn wait(&mut self, limit: Option<Duration>, rung: Option<&Waker>) -> Woken {
-        let by_clock = self.told.is_none() || std::mem::take(&mut self.soon);
-        let period = by_clock.then_some(self.period);
+        let period = self.told.is_none().then_some(self.period);
         let wait = [limit, period].into_iter().flatten().min();
         let timeout = wait
             .map(|w| Timespec { tv_sec: w.as_secs().try_into().unwrap_or(i64::MAX), tv_nsec: w.subsec_nanos().into() });
@@ -167,7 +159,7 @@ mod system {
         inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(why)
     }
 
-    /// Watches a folder, or goes on doing so; `None` if there is none.
+    /// Watches a folder, or goes on doing so; `None` if there is none that can be read.
     pub(super) fn add(told: &OwnedFd, folder: &Path) -> Result<Option<i32>, String> {
         let what = WatchFlags::MODIFY
             | WatchFlags::ATTRIB
@@ -181,7 +173,7 @@ mod system {
             | WatchFlags::EXCL_UNLINK;
         match inotify::add_watch(told, folder, what) {
             Ok(watch) => Ok(Some(watch)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
             Err(e) => Err(why(e)),
         }
     }

@@ -9,7 +9,7 @@ use orgo_spec::Digest;
 use crate::file::{At, PathError, Stamp, Status, status_followed};
 use crate::folder::Folder;
 use crate::sources::pattern::{is_literal, walk};
-use crate::sources::{RACY_NS, SourceError, now_ns, remembered};
+use crate::sources::{RACY_NS, now_ns, remembered};
 
 /// What is looked at: paths, and patterns as stages declare them, relative to the repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,9 +21,16 @@ pub struct Inputs {
 }
 
 /// What they were.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct View {
     files: BTreeMap<String, Content>,
+    is_whole: bool,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { files: BTreeMap::new(), is_whole: true }
+    }
 }
 
 /// What of a file decides about a run.
@@ -51,6 +58,17 @@ impl View {
         for (path, content) in other.files.iter().filter(|(path, _)| !but.files.contains_key(*path)) {
             self.files.entry(path.clone()).or_insert(*content);
         }
+    }
+
+    /// Puts in that something cannot be read.
+    fn refuse(&mut self, what: &str, error: &impl std::fmt::Display) {
+        self.used(what, Digest::of(error.to_string().as_bytes()), false);
+        self.is_whole = false;
+    }
+
+    /// Whether all that was looked at could be read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 
     /// Paths whose content is not the same in both, sorted.
@@ -87,25 +105,28 @@ impl Looker {
         Ok(Self { root: Folder::open(root)?, known })
     }
 
-    /// What the inputs are, and in `folders` every folder in which one lies or may come to lie.
-    pub(super) fn look(&mut self, inputs: &Inputs, folders: &mut BTreeSet<PathBuf>) -> Result<View, SourceError> {
+    /// What the inputs are, and in `folders` every folder in which one lies or may come to lie. What cannot be read is
+    /// told by the run; here it is what the system says of it, and different from anything that can.
+    pub(super) fn look(&mut self, inputs: &Inputs, folders: &mut BTreeSet<PathBuf>) -> View {
         let mut view = View::default();
         for (patterns, ignores) in [(&inputs.documents, false), (&inputs.files, true)] {
             for pattern in patterns {
                 self.above(pattern, folders);
                 if is_literal(pattern) {
-                    self.add(pattern, ignores, &mut view)?;
+                    self.add(pattern, ignores, &mut view);
                     continue;
                 }
-                let walked = walk(&self.root, pattern, ignores)?;
-                let results = self.root.path().join("out");
-                folders.extend(walked.folders.into_iter().filter(|folder| !folder.starts_with(&results)));
-                for path in walked.files {
-                    self.add(&path, ignores, &mut view)?;
+                match walk(&self.root, pattern, ignores) {
+                    Ok(walked) => {
+                        let results = self.root.path().join("out");
+                        folders.extend(walked.folders.into_iter().filter(|folder| !folder.starts_with(&results)));
+                        walked.files.iter().for_each(|path| self.add(path, ignores, &mut view));
+                    }
+                    Err(error) => view.refuse(pattern, &error),
                 }
             }
         }
-        Ok(view)
+        view
     }
 
     /// The folders from the root down to where a pattern begins, as far as they are there.
@@ -122,19 +143,24 @@ impl Looker {
         }
     }
 
-    fn add(&mut self, path: &str, is_source: bool, view: &mut View) -> Result<(), SourceError> {
+    fn add(&mut self, path: &str, is_source: bool, view: &mut View) {
         if is_ours(path) || view.files.contains_key(path) {
-            return Ok(());
+            return;
         }
         let full = self.root.path().join(path);
-        let found = if is_source { self.root.status(path)? } else { status_followed(&full)? };
-        if let Some(found) = found.filter(|found| found.is_file)
-            && let Some(content) = self.content(path, &full, found)?
-        {
-            let executable = content.executable && is_source;
-            view.files.insert(path.to_owned(), Content { executable, ..content });
+        let found = if is_source { self.root.status(path) } else { status_followed(&full) };
+        let content = found.and_then(|found| match found.filter(|found| found.is_file) {
+            Some(found) => self.content(path, &full, found),
+            None => Ok(None),
+        });
+        match content {
+            Ok(Some(content)) => {
+                let executable = content.executable && is_source;
+                view.files.insert(path.to_owned(), Content { executable, ..content });
+            }
+            Ok(None) => {}
+            Err(error) => view.refuse(path, &error),
         }
-        Ok(())
     }
 
     /// The content of a file; `None` if it went away just now.
@@ -190,7 +216,7 @@ mod tests {
         let mut looker = Looker::open(root, &root.join("none")).expect("opened");
         let mut look = |patterns: &[&str]| {
             let mut folders = BTreeSet::new();
-            let view = looker.look(&inputs(patterns), &mut folders).expect("looked");
+            let view = looker.look(&inputs(patterns), &mut folders);
             let names = |f: PathBuf| f.strip_prefix(root).expect("below").to_string_lossy().into_owned();
             (view.files.into_keys().collect::<Vec<_>>(), folders.into_iter().map(names).collect::<Vec<_>>())
         };
@@ -199,6 +225,7 @@ mod tests {
         let deep = (vec!["src/a.c".into(), "src/deep/b.c".into()], vec!["".into(), "src".into(), "src/deep".into()]);
         assert_eq!(look(&["src/**/*.c"]), deep);
         assert_eq!(look(&["new/*.c", "new/x"]), (vec![], vec![String::new()]));
+        assert_eq!(look(&["{src/deep/b,a}.*"]).0, ["a.md", "src/deep/b.c", "src/deep/b.h"]);
         let (files, folders) = look(&["**/*.c", "out/p/s/x.c"]);
         assert_eq!(files, ["src/a.c", "src/deep/b.c"], "results are not watched");
         assert!(!folders.iter().any(|f| f.starts_with("out") || f.starts_with(".orgo")), "{folders:?}");
@@ -209,7 +236,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = folder.path();
         let mut looker = Looker::open(root, &root.join("none")).expect("opened");
-        let mut look = || looker.look(&inputs(&["*.c"]), &mut BTreeSet::new()).expect("looked");
+        let mut look = || looker.look(&inputs(&["*.c"]), &mut BTreeSet::new());
         write(root, "a.c", "one");
         let before = look();
         std::fs::remove_file(root.join("a.c")).expect("removed");
@@ -222,5 +249,18 @@ mod tests {
         let mut used = before.clone();
         used.used("a.c", Digest::of(b"two"), false);
         assert_eq!(used.differing(&look()), ["b.c"], "a run used what came later");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_seen_and_so_is_its_end() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = folder.path();
+        write(root, "a.c", "one");
+        let mut looker = Looker::open(root, &root.join("none")).expect("opened");
+        let mut look = |patterns: &[&str]| looker.look(&inputs(patterns), &mut BTreeSet::new());
+        let wrong = look(&["a[", "*.c"]);
+        assert!(!wrong.is_whole());
+        assert!(wrong.differing(&look(&["a[", "*.c"])).is_empty(), "nothing changed");
+        assert_eq!(wrong.differing(&look(&["*.c"])), ["a["]);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
     let (mut number, mut changed, mut said) = (0, Vec::new(), false);
     loop {
         number += 1;
-        let mut round = Round::begin(&mut watcher, number, changed)?;
+        let mut round = Round::begin(&mut watcher, number, changed);
         let ended = super::once(context, args, Some(&mut round));
         let Round { inputs, before, cut, again, .. } = round;
         if let Err(failure) = &ended
@@ -108,15 +108,15 @@ fn named(paths: &[String]) -> String {
 
 impl<'w> Round<'w> {
     /// Begins with what every run reads: the documents.
-    fn begin(watcher: &'w mut Watcher, number: u64, changed: Vec<String>) -> Result<Self, Failure> {
+    fn begin(watcher: &'w mut Watcher, number: u64, changed: Vec<String>) -> Self {
         let mut inputs = Inputs::default();
         inputs.documents.insert("orgo.lock".to_owned());
         for (ending, _) in Syntax::ENDINGS {
             inputs.documents.extend([format!("orgo.{ending}"), format!("pipelines/*.{ending}")]);
         }
-        let before = watcher.look(&inputs).map_err(|e| Failure::report(Class::Environment, e))?;
+        let before = watcher.look(&inputs);
         let (stop, cut) = (Stop::default(), Vec::new());
-        Ok(Self { watcher, number, changed, inputs, before, stop, cut, again: false })
+        Self { watcher, number, changed, inputs, before, stop, cut, again: false }
     }
 
     /// What ends the run when something changes.
@@ -138,16 +138,19 @@ impl<'w> Round<'w> {
         Ok(())
     }
 
+    /// Has the round begun again when another run, which came first, is over.
+    pub(super) fn later(&mut self) -> Failure {
+        self.again = true;
+        Failure::told(Class::Environment)
+    }
+
     /// Takes in which files documents led to, whether they are there or not.
     pub(super) fn tried(&mut self, repository: &Repository) {
         self.inputs.documents.extend(repository.tried());
     }
 
     /// Takes in what the stages of a plan read that `wanted` marks and `withheld` does not.
-    ///
-    /// # Errors
-    /// [`Failure`] if it cannot be looked at.
-    pub(super) fn plan(&mut self, repository: &Repository, plan: &Resolved, reads: Reads<'_>) -> Result<(), Failure> {
+    pub(super) fn plan(&mut self, repository: &Repository, plan: &Resolved, reads: Reads<'_>) {
         self.tried(repository);
         self.reads(plan, reads);
         // A blueprint that cannot be read is told by the run; what it pins is watched when it can.
@@ -159,11 +162,10 @@ impl<'w> Round<'w> {
             let paths = versions.chain(pins.files.iter().map(|pin| &pin.path));
             self.inputs.documents.extend(paths.map(|path| path.as_str().to_owned()));
         }
-        self.before = self.watcher.look(&self.inputs).map_err(|e| Failure::report(Class::Declared, e))?;
+        self.before = self.watcher.look(&self.inputs);
         for (path, digest) in repository.files() {
             self.before.read(&path, digest);
         }
-        Ok(())
     }
 
     fn reads(&mut self, plan: &Resolved, Reads { wanted, withheld, by_base }: Reads<'_>) {
@@ -210,9 +212,8 @@ impl<'w> Round<'w> {
         let known = self.inputs.clone();
         self.reads(plan, Reads { wanted: &outcome.wanted, ..reads });
         // What stages of a list may read and did not come to read is taken as it is now.
-        if known != self.inputs
-            && let (Ok(then), Ok(now)) = (self.watcher.look(&known), self.watcher.look(&self.inputs))
-        {
+        if known != self.inputs {
+            let (then, now) = (self.watcher.look(&known), self.watcher.look(&self.inputs));
             self.before.complete(&now, &then);
         }
         if !self.is_cut(outcome) {
