@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::random::Random;
 use crate::support::{ORGO, Repo, SLEEPS, states, wait_for};
 
 /// Longer than it takes to notice a change and to run what is here.
@@ -329,4 +330,46 @@ fn two_that_watch_the_same_take_turns() {
     }
     let _ = other.kill();
     let _ = other.wait();
+}
+
+#[test]
+fn whatever_happens_to_files_the_last_round_is_about_what_is_there() {
+    let repo = two();
+    let watch = Watch::start(&repo, &["--watch"]);
+    watch.round(1);
+    let mut random = Random::new(7);
+    for _ in 0..60 {
+        let path = |n: usize| repo.root().join(format!("in/{n}.txt"));
+        let (one, other) = (random.below(6), random.below(6));
+        // What is not there cannot be moved or removed, and need not be.
+        match random.below(6) {
+            0 => drop(std::fs::remove_file(path(one))),
+            1 => drop(std::fs::rename(path(one), path(other))),
+            2 => repo.write("in/notes", &format!("{other}\n")),
+            3 => {
+                drop(std::fs::rename(repo.root().join("in"), repo.root().join("away")));
+                std::thread::sleep(Duration::from_millis(random.below(30) as u64));
+                drop(std::fs::rename(repo.root().join("away"), repo.root().join("in")));
+            }
+            _ => repo.write(&format!("in/{one}.txt"), &format!("{other}\n")),
+        }
+        std::thread::sleep(Duration::from_millis(random.below(200) as u64));
+    }
+    repo.write("in/a.txt", "the last word\n");
+    wait_for(|| repo.exists("out/p/a/o") && repo.read("out/p/a/o").contains("the last word"));
+    wait_for(|| {
+        let before = watch.rounds().len();
+        std::thread::sleep(CALM);
+        watch.rounds().len() == before
+    });
+    let last = watch.rounds().last().cloned().unwrap_or_default();
+    assert_eq!(last["succeeded"], Value::Bool(true), "{last}");
+    let mut names: Vec<_> = std::fs::read_dir(repo.root().join("in")).unwrap().map(|e| e.unwrap().path()).collect();
+    names.retain(|path| path.extension().is_some_and(|e| e == "txt"));
+    names.sort_unstable();
+    let expected: String = names.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    assert_eq!(repo.read("out/p/a/o"), expected);
+    drop(watch);
+    let told = repo.orgo(&["run", "p", "--json"]).ok().json();
+    assert_eq!((&told["ran"], &told["hits"]), (&0.into(), &2.into()), "the last round left nothing to do");
 }

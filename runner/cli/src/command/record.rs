@@ -8,6 +8,7 @@ mod submit;
 
 pub(super) use self::diff::changed_lines;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -202,18 +203,20 @@ fn show(context: &Context, opened: &Opened, which: &str) -> Result<(), Failure> 
 
 /// Stages of a build record that ended well only after they had failed, from the same inputs.
 fn tried_again(statement: &Value) -> Vec<String> {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let list = |of: &Value, stages: &str| of[stages]["stages"].as_array().cloned().unwrap_or_default();
     let predicate = &statement["predicate"];
-    let passed =
-        |name: &Value| list(&predicate["facts"]["stages"]).iter().any(|s| s["stage"] == *name && s["status"] == "PASS");
-    let tried = list(&predicate["run"]["stages"]).into_iter().filter(|s| list(&s["attempts"]).len() > 1);
-    let line = |stage: Value| {
-        let bad = list(&stage["attempts"]).len() - 1;
-        let name = stage["stage"].as_str()?.to_owned();
-        passed(&stage["stage"])
-            .then(|| format!("# flaky: {name} failed {bad} times before it ended well, from the same inputs"))
+    let facts = list(predicate, "facts");
+    let passed: BTreeSet<&str> =
+        facts.iter().filter(|s| s["status"] == "PASS").filter_map(|s| s["stage"].as_str()).collect();
+    let line = |stage: &Value| {
+        let attempts = stage["attempts"].as_array().map_or(0, Vec::len);
+        let name = stage["stage"].as_str().filter(|name| attempts > 1 && passed.contains(name))?;
+        let bad = attempts - 1;
+        Some(format!(
+            "# flaky: {name} ended well, and {bad} of {attempts} attempts failed before that, from the same inputs"
+        ))
     };
-    tried.filter_map(line).collect()
+    list(predicate, "run").iter().filter_map(line).collect()
 }
 
 /// The statement, safe for terminals.

@@ -2,6 +2,7 @@
 
 mod settled;
 mod summary;
+mod told;
 mod watch;
 
 use std::cell::{Cell, RefCell};
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
-use orgo_host::run::{Approving, Notice, RunError, RunOptions, RunOutcome, Standing};
+use orgo_host::run::{Approving, Notice, RunError, RunOptions, RunOutcome};
 use orgo_host::workspace::WorkspaceError;
 use orgo_kernel::expand::KnownList;
 use orgo_spec::ReasonCode;
@@ -18,6 +19,7 @@ use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::json;
 
+use self::told::{standing, tell};
 use self::watch::{Reads, Round};
 use super::Context;
 use super::check::obtainable;
@@ -27,9 +29,7 @@ use crate::args::{LaneArg, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
-use crate::ledger::{
-    About, Authority, Demand, Desk, Governance, Recorded, Variance, open_desk, start, submit, variances,
-};
+use crate::ledger::{About, Authority, Demand, Desk, Governance, Variance, open_desk, start, submit, variances};
 use crate::pins;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
@@ -273,54 +273,6 @@ fn demand(args: &Run) -> Demand {
         LaneArg::Protected => Lane::Protected,
     });
     Demand { lane, environment: args.environment.clone() }
-}
-
-/// Says where the record is, and in the same breath what it is not.
-fn tell(context: &Context, recorded: &Recorded) {
-    let word = if recorded.confirmed { "confirmed by record" } else { "record" };
-    let class = match recorded.class {
-        RecordClass::Development => ", signed with a development key: never releasable",
-        RecordClass::Production => "",
-    };
-    match recorded.number {
-        Some(number) => {
-            context.output.line(format!("{word} {number} {} on {}{class}", recorded.id, recorded.branch));
-        }
-        None => context.output.line(format!(
-            "record {} in the spool, for {}: `orgo record submit` appends it{class}",
-            recorded.id, recorded.branch
-        )),
-    }
-    if let (Lane::Local, Some(because)) = (recorded.lane, &recorded.because) {
-        context.output.note(format!("the run is local: {because}"));
-    }
-}
-
-/// What is there about a subject; what cannot be read approves nothing, and is told once.
-fn standing(
-    context: &Context,
-    authority: Option<&Authority>,
-    subject: &ApprovalSubject,
-    told: &RefCell<BTreeSet<String>>,
-) -> Standing {
-    let tell = |line: String| {
-        if told.borrow_mut().insert(line.clone()) {
-            context.output.warn(crate::output::plain(&line));
-        }
-    };
-    let Some(authority) = authority else { return Standing::default() };
-    match authority.about(subject) {
-        Ok(papers) => {
-            for (path, code, why) in papers.refused {
-                tell(format!("{path} does not count: {code}: {why}"));
-            }
-            papers.standing
-        }
-        Err(failure) => {
-            tell(format!("approvals cannot be read: {}", failure.render(false)));
-            Standing::default()
-        }
-    }
 }
 
 /// A test's clock is accepted only where nothing can be released (design 13).

@@ -7,7 +7,8 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::evidence::Push;
 use orgo_spec::record::Pins;
 
-use super::{demand, tell};
+use super::demand;
+use super::told::tell;
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;

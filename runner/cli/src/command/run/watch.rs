@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
         number += 1;
         let mut round = Round::begin(&mut watcher, number, changed);
         let ended = super::once(context, args, Some(&mut round));
-        let Round { inputs, before, cut, again, .. } = round;
+        let Round { inputs, before, cut, again, changed: why, .. } = round;
         if let Err(failure) = &ended
             && !failure.was_told()
         {
@@ -84,7 +84,7 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
             };
         }
         if again || !cut.is_empty() {
-            changed = cut;
+            changed = if cut.is_empty() { why } else { cut };
             continue;
         }
         if let Some(because) = watcher.polls_because().filter(|_| !std::mem::replace(&mut said, true)) {
