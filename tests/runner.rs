@@ -282,3 +282,27 @@ fn two_results_of_one_key_are_a_fact_that_stays() {
     assert!(variance.len() == 1 && variance[0].as_str().unwrap().starts_with("`clock`: its key sha256:"), "{record}");
     repo.orgo(&["verify", "--full"]).ok();
 }
+
+#[test]
+fn after_a_failure_only_what_failed_and_what_comes_behind_it_runs() {
+    let repo = Repo::with_pipeline(
+        r#"pipeline "p" {
+            stage "a" { run "sh" "-c" "echo a > o"; out "o" }
+            stage "b" { from "a"; files "good"; run "sh" "-c" "test -s good && cat in/a/o > o"; tool "cat"; out "o" }
+            stage "c" { from "b"; run "cp" "in/b/o" "o"; out "o" }
+            stage "d" { from "a"; run "cp" "in/a/o" "o"; out "o" }
+        }"#,
+    );
+    repo.write("good", "");
+    let failed = repo.orgo(&["run", "--keep-going", "--json"]).exits(1).json();
+    assert_eq!(states(&failed), ["a:ran", "b:failed", "c:skipped", "d:ran"]);
+    let again = repo.orgo(&["run", "--keep-going", "--json"]).exits(1).json();
+    assert_eq!(
+        states(&again),
+        ["a:hit", "b:failed", "c:skipped", "d:hit"],
+        "a failure is never answered from the cache"
+    );
+    repo.write("good", "yes");
+    let mended = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(states(&mended), ["a:hit", "b:ran", "c:ran", "d:hit"]);
+}

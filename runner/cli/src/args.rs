@@ -11,7 +11,7 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, approve, blueprint, cases, convert, epochs, evidence, fmt, gc, key, lock, mandate, overriding, proof,
+    admin, approve, blueprint, cases, convert, epochs, evidence, flaky, fmt, gc, key, lock, mandate, overriding, proof,
     record, replay, shell, trust, verify,
 };
 
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Log(Log),
     /// Enter the sandbox of a stage: the one that a failed stage left, or a new one
     Shell(shell::Shell),
+    /// List stages that failed and ended well from the same inputs
+    Flaky(flaky::FlakyArgs),
     /// List, show, compare and hand out records
     Record(record::Record),
     /// Write a proof about one record that travels alone
@@ -273,7 +275,7 @@ pub(crate) struct Plan {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci --quiet --junit report.xml --trace trace.json\n  orgo run ci test --trace-inputs"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci test --watch\n  orgo run ci --quiet --junit report.xml --trace trace.json\n  orgo run ci test --trace-inputs"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
@@ -301,7 +303,7 @@ pub(crate) struct Run {
     pub(crate) repeat: Option<u32>,
     /// Give stages what they ask for and do not declare, and say what they should declare; nothing of such a run is cached,
     /// shown in `out/` or put on record
-    #[arg(long, conflicts_with_all = ["force", "repeat", "lane", "spool", "wait", "log", "stream", "trace", "junit", "events", "clock"])]
+    #[arg(long, conflicts_with_all = ["force", "repeat", "lane", "spool", "wait", "watch", "log", "stream", "trace", "trace_otlp", "junit", "events", "clock"])]
     pub(crate) trace_inputs: bool,
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
@@ -318,6 +320,9 @@ pub(crate) struct Run {
     /// Wait so long for approvals, such as `10m`, before giving up with exit code 5
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) wait: Option<DurationMs>,
+    /// Run again whenever something that the run reads changes, until Ctrl-C; `--watch=poll` looks at files every second
+    #[arg(long, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "auto", conflicts_with_all = ["spool", "wait"])]
+    pub(crate) watch: Option<WatchArg>,
     /// How to report on standard error
     #[arg(long, value_name = "FORM", default_value = "text")]
     pub(crate) log: LogForm,
@@ -327,6 +332,9 @@ pub(crate) struct Run {
     /// Write where the time went to this file, as a trace for the viewers of browsers
     #[arg(long, value_name = "FILE")]
     pub(crate) trace: Option<PathBuf>,
+    /// Write the same to this file as a trace of OpenTelemetry (OTLP in JSON), below the span that `TRACEPARENT` names
+    #[arg(long, value_name = "FILE")]
+    pub(crate) trace_otlp: Option<PathBuf>,
     /// Write how every stage ended to this file, as JUnit XML
     #[arg(long, value_name = "FILE")]
     pub(crate) junit: Option<PathBuf>,
@@ -347,6 +355,15 @@ pub(crate) enum LaneArg {
     Request,
     /// A record on the audit ledger: needs a runner key, a clean tree and a protected branch
     Protected,
+}
+
+/// How changes are noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchArg {
+    /// The system tells of them; by looking every second, where it cannot
+    Auto,
+    /// By looking every second: for network file systems and shared folders
+    Poll,
 }
 
 /// How a run reports.

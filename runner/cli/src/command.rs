@@ -13,6 +13,7 @@ mod diff;
 pub(crate) mod epochs;
 pub(crate) mod evidence;
 mod explain;
+pub(crate) mod flaky;
 pub(crate) mod fmt;
 pub(crate) mod gc;
 mod generate;
@@ -96,6 +97,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Explain(args)) => explain::run(&context, &args),
         Some(Command::Log(args)) => log::run(&context, &args),
         Some(Command::Shell(args)) => shell::run(&context, &args),
+        Some(Command::Flaky(args)) => flaky::run(&context, &args),
         Some(Command::Record(args)) => record::run(&context, &args),
         Some(Command::Prove(args)) => proof::run(&context, &args),
         Some(Command::Verify(args)) => verify::run(&context, &args),

@@ -37,6 +37,13 @@ impl Output {
         }
     }
 
+    /// Prints one of several results as JSON on a line of its own, if JSON was asked for.
+    pub(crate) fn row(self, value: &Value) {
+        if self.json {
+            write(&mut std::io::stdout(), &escape::json(&value.to_string()));
+        }
+    }
+
     /// Prints a remark that is not the result.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet {

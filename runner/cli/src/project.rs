@@ -4,7 +4,7 @@ mod cache;
 mod files;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use orgo_host::file::{At, status_followed};
@@ -33,6 +33,8 @@ pub(crate) struct Repository {
     documents: Vec<(Document, Digest)>,
     /// What documents led to, such as includes and lists, as it was read.
     reads: RefCell<BTreeMap<String, Digest>>,
+    /// What they led to, whether it could be read or not.
+    tried: RefCell<BTreeSet<String>>,
 }
 
 /// Finds the repository that `from` lies in.
@@ -82,7 +84,14 @@ impl Repository {
         }
         let project = Project::parse(&documents[0].0).map_err(|e| Failure::documents(vec![e]))?;
         let workspace = Workspace::new(&root, &project);
-        Ok(Self { project, workspace, declared: hasher.finish(), documents, reads: RefCell::default() })
+        Ok(Self {
+            project,
+            workspace,
+            declared: hasher.finish(),
+            documents,
+            reads: RefCell::default(),
+            tried: RefCell::default(),
+        })
     }
 
     /// Uses a store of its own below `.orgo/`, whatever the project names.

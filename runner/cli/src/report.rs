@@ -1,13 +1,17 @@
 //! Reporters: a run as lines for people, as JSON lines, and as CloudEvents.
 
+mod estimate;
 mod events;
+mod flaky;
 mod human;
 mod junit;
+mod otlp;
 mod progress;
 mod structured;
 mod summary;
 mod trace;
 
+pub(crate) use flaky::{FlakyStage, flaky_stages, json as flaky_json, words as flaky_words};
 pub(crate) use summary::Times;
 
 use orgo_host::run::{ApprovalOutcome, Notice, RunOptions, RunOutcome};
@@ -19,6 +23,7 @@ use serde_json::{Value, json};
 use self::events::Events;
 use self::human::Human;
 pub(crate) use self::human::{how, last_lines, unchanged};
+use self::otlp::Parent;
 pub(crate) use self::progress::duration;
 use self::structured::Structured;
 use crate::args::{LogForm, Run};
@@ -110,21 +115,25 @@ impl<'p> Reporter<'p> {
     ///
     /// # Errors
     /// [`Failure`] if a file could not be written.
-    pub(crate) fn finish(&mut self, outcome: &RunOutcome) -> Result<(), Failure> {
+    pub(crate) fn finish(&mut self, outcome: &RunOutcome, flaky: &[FlakyStage]) -> Result<(), Failure> {
         if let Some(human) = &mut self.human {
-            human.finish(outcome);
+            human.finish(outcome, flaky);
         }
         if let Some(structured) = &mut self.structured {
-            structured.finish(outcome);
+            structured.finish(outcome, flaky);
         }
         if let Some(path) = &self.args.trace {
             trace::write(path, self.plans.latest(), outcome)?;
         }
+        if let Some(path) = &self.args.trace_otlp {
+            let parent = std::env::var("TRACEPARENT").ok().and_then(|text| Parent::parse(&text));
+            otlp::write(path, self.plans.latest(), outcome, flaky, parent.as_ref())?;
+        }
         if let Some(path) = &self.args.junit {
-            junit::write(path, self.plans.latest(), outcome, self.store)?;
+            junit::write(path, self.plans.latest(), outcome, flaky, self.store)?;
         }
         match &mut self.events {
-            Some(events) => events.finish(outcome),
+            Some(events) => events.finish(outcome, flaky),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
+//! * [`watch`]: notices when what a run read is not any more what it was.
 //! * [`declared`]: what a commit or a folder declares.
 //! * [`key`]: private keys and the user's folder; [`git`]: repositories; the only home of libgit2.
 //! * [`mandate`]: bundles of policy, read from folders, trees and evidence.
@@ -40,4 +41,5 @@ mod terminal;
 pub mod tools;
 pub mod trace;
 pub mod verify;
+pub mod watch;
 pub mod workspace;

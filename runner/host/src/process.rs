@@ -5,7 +5,7 @@
 //! stage without delay and without polling.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -146,6 +146,12 @@ impl Exit {
 /// Wakes a waiting worker.
 #[derive(Debug, Clone)]
 pub struct Waker(Arc<OwnedFd>);
+
+impl AsFd for Waker {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Waker {
     /// A waker that nobody has used.

@@ -107,6 +107,17 @@ struct Seen {
     is_stored: bool,
 }
 
+/// What earlier runs wrote to `memory`: stamp, content, and whether it is executable, of files by path. An unreadable
+/// memory is an empty one.
+///
+/// # Errors
+/// [`PathError`] if the memory is there and cannot be opened.
+pub(crate) fn remembered(memory: &Path) -> Result<impl Iterator<Item = (String, Stamp, Digest, bool)>, PathError> {
+    let known = read_if_there(memory)?.and_then(|bytes| postcard::from_bytes(&bytes).ok());
+    let known: HashMap<String, Known> = known.unwrap_or_default();
+    Ok(known.into_iter().map(|(path, known)| (path, known.stamp, known.blob.digest, known.executable)))
+}
+
 /// The files of one repository, with what is known of them.
 pub struct Sources {
     root: Folder,

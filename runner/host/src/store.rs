@@ -15,10 +15,12 @@
 mod action;
 mod collect;
 mod copy;
+mod ends;
 mod varied;
 
 pub use action::{Cached, Executor};
 pub use collect::StoreLock;
+pub use ends::{End, Ends, Flaky};
 pub(crate) use varied::FILE as VARIED;
 pub use varied::{Contents, Seen, Varied, contents};
 

@@ -28,6 +28,22 @@ pub fn critical_path(graph: &Graph, order: &[StageId], cost: impl Fn(StageId) ->
     (total, path)
 }
 
+/// For each stage the sum of costs of the dearest chain that begins with it. Linear in stages and edges; `order` is that of
+/// [`Graph::topological`].
+#[must_use]
+pub fn chains(graph: &Graph, order: &[StageId], cost: impl Fn(StageId) -> u64) -> Vec<u64> {
+    let mut sums = vec![0; graph.len()];
+    for stage in order.iter().rev() {
+        // What stands there is the dearest chain behind the stage.
+        sums[stage.index()] += cost(*stage);
+        let own = sums[stage.index()];
+        for needed in graph.dependencies(*stage) {
+            sums[needed.index()] = sums[needed.index()].max(own);
+        }
+    }
+    sums
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,6 +56,7 @@ mod tests {
         let costs = [5, 1, 7, 0, 2, 9];
         let (total, path) = critical_path(&graph, &order, |s| costs[s.index()]);
         assert_eq!((total, path), (14, vec![StageId(0), StageId(2), StageId(4)]));
+        assert_eq!(chains(&graph, &order, |s| costs[s.index()]), [14, 3, 9, 2, 2, 9]);
         assert_eq!(critical_path(&Graph::default(), &[], |_| 1), (0, Vec::new()));
     }
 }

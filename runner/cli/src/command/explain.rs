@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use orgo_host::clock::rfc3339;
 use orgo_host::journal::{self, Entry};
 use orgo_host::memory::Memory;
 use orgo_kernel::graph::StageId;
@@ -16,6 +17,7 @@ use crate::failure::Failure;
 use crate::ledger::sentence;
 use crate::output::plain;
 use crate::project::{Checked, Repository};
+use crate::report::{flaky_json, flaky_words};
 
 /// Tells what a run did with a stage, from the run's journal.
 pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
@@ -122,6 +124,9 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     let varied = last.and_then(|key| store.varied().map(|mut all| all.remove(&key)).transpose()).transpose()?;
     let varied = varied.unwrap_or_default();
     lines.extend(varied.iter().map(|v| plain(&format!("  OUTPUT_NONDETERMINISTIC: {}", sentence(v)))));
+    let flaky = last.map_or(Ok(None), |key| store.ends().map(|ends| ends.flaky(key)))?;
+    lines
+        .extend(flaky.iter().map(|f| format!("  flaky: it {}; last at {}", flaky_words(f), rfc3339(f.last_failed_ms))));
     context.output.line(format!(
         "{} in run {run}: {}",
         args.stage,
@@ -143,6 +148,7 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
     context.output.document(&json!({
         "schema": "orgo.explain/1", "run": run, "pipeline": plan.name, "stage": args.stage,
         "key": key, "cached": cached, "started": started, "reasons": told, "varied": varied,
+        "flaky": flaky.as_ref().map(flaky_json),
         "text": lines.iter().map(|l| l.trim()).collect::<Vec<_>>(),
     }));
     Ok(())

@@ -8,6 +8,7 @@ mod submit;
 
 pub(super) use self::diff::changed_lines;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -187,14 +188,35 @@ fn show(context: &Context, opened: &Opened, which: &str) -> Result<(), Failure> 
     let signed = signature(&head, &record)?;
     context.output.line(standing.line());
     context.output.line(format!("# record {} {} {}; {signed}", record.number, record.kind, record.id()));
-    context.output.line(text(&record));
     let statement: Value = serde_json::from_slice(&record.statement).unwrap_or(Value::Null);
+    for line in tried_again(&statement) {
+        context.output.line(plain(&line));
+    }
+    context.output.line(text(&record));
     context.output.document(&json!({
         "schema": "orgo.record/1", "number": record.number, "id": record.id(), "kind": record.kind,
         "path": record.path, "signed": signed, "development": standing.development,
         "anchored": standing.anchored, "statement": statement,
     }));
     Ok(())
+}
+
+/// Stages of a build record that ended well only after they had failed, from the same inputs.
+fn tried_again(statement: &Value) -> Vec<String> {
+    let list = |of: &Value, stages: &str| of[stages]["stages"].as_array().cloned().unwrap_or_default();
+    let predicate = &statement["predicate"];
+    let facts = list(predicate, "facts");
+    let passed: BTreeSet<&str> =
+        facts.iter().filter(|s| s["status"] == "PASS").filter_map(|s| s["stage"].as_str()).collect();
+    let line = |stage: &Value| {
+        let attempts = stage["attempts"].as_array().map_or(0, Vec::len);
+        let name = stage["stage"].as_str().filter(|name| attempts > 1 && passed.contains(name))?;
+        let bad = attempts - 1;
+        Some(format!(
+            "# flaky: {name} ended well, and {bad} of {attempts} attempts failed before that, from the same inputs"
+        ))
+    };
+    list(predicate, "run").iter().filter_map(line).collect()
 }
 
 /// The statement, safe for terminals.

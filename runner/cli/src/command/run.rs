@@ -2,7 +2,9 @@
 
 mod settled;
 mod summary;
+mod told;
 mod trace;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -10,13 +12,16 @@ use std::collections::BTreeSet;
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
-use orgo_host::run::{Approving, Notice, RunOptions, RunOutcome, Standing};
+use orgo_host::run::{Approving, Notice, RunError, RunOptions, RunOutcome};
+use orgo_host::workspace::WorkspaceError;
 use orgo_kernel::expand::KnownList;
 use orgo_spec::ReasonCode;
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::json;
 
+use self::told::{standing, tell};
+use self::watch::{Reads, Round};
 use super::Context;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
@@ -25,28 +30,44 @@ use crate::args::{LaneArg, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
-use crate::ledger::{
-    About, Authority, Demand, Desk, Governance, Recorded, Variance, open_desk, start, submit, variances,
-};
+use crate::ledger::{About, Authority, Demand, Desk, Governance, Variance, open_desk, start, submit, variances};
 use crate::pins;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
-use crate::report::Reporter;
+use crate::report::{Reporter, flaky_stages};
 
-/// Runs the pipeline.
+/// Runs the pipeline, once or until somebody interrupts.
 pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if args.trace_inputs {
         return trace::run(context, args);
     }
+    match args.watch {
+        Some(how) => watch::run(context, args, how),
+        None => once(context, args, None),
+    }
+}
+
+/// Runs the pipeline once.
+fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Result<(), Failure> {
     let mut repository = Repository::open(&context.global.directory)?;
-    if settled::confirm(context, args, &repository)? {
+    if let Some(round) = &round {
+        round.turn(&repository)?;
+    } else if settled::confirm(context, args, &repository)? {
         return Ok(());
     }
-    let plans = Plans::new(repository.resolve(args.pipeline.as_deref(), &args.told)?);
+    let resolved = repository.resolve(args.pipeline.as_deref(), &args.told);
+    if let Some(round) = &mut round {
+        round.tried(&repository);
+    }
+    let plans = Plans::new(resolved?);
     let plan = plans.first();
     let wanted = wanted(plan, &args.stages)?;
-    obtainable(plan, &wanted)?;
     let conditions = decide(&repository, plan, args.against.base.as_deref())?;
+    let reads = Reads { wanted: &wanted, withheld: &conditions.withheld, by_base: conditions.base.is_some() };
+    if let Some(round) = &mut round {
+        round.plan(&repository, plan, reads);
+    }
+    obtainable(plan, &wanted)?;
     let clock = match &args.clock {
         None => Clock::system(),
         Some(start) => Clock::injected(start).map_err(|e| Failure::usage(e, "write it in UTC"))?,
@@ -57,6 +78,9 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     }
     let repository = repository;
     let mut demand = demand(args);
+    if round.is_some() {
+        demand.lane = Some(Lane::Local);
+    }
     if demand.lane == Some(Lane::Request) && base.is_none() {
         return Err(Failure::usage("a request is judged by its base", "name it, such as `--base origin/main`"));
     }
@@ -145,6 +169,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         }),
         traces: None,
         clock: clock.clone(),
+        stop: round.as_ref().map(|round| round.stop()),
         before_work: &before_work,
         settle: settled::may_settle(&repository, plan, &governance, args)
             .then(|| pins::settle_key(&repository, pins))
@@ -153,14 +178,27 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     let store = repository.workspace.open_store()?;
     let mut reporter = Reporter::new(context.output, &plans, &wanted, &store, args, &repository.project, &options)?;
     let grow = |lists: &[KnownList]| plans.grow(&repository, &args.told, lists);
-    let ended = orgo_host::run::run(plan, &grow, &repository.workspace, &options, &mut |notice: Notice<'_>| {
-        reporter.notice(&notice);
-    });
+    let mut go = || {
+        orgo_host::run::run(plan, &grow, &repository.workspace, &options, &mut |notice: Notice<'_>| {
+            reporter.notice(&notice);
+        })
+    };
+    let ended = match &mut round {
+        Some(round) => round.guard(go),
+        None => go(),
+    };
     if let Some(failure) = refused.take() {
         return Err(failure);
     }
+    if let (Some(round), Err(RunError::Workspace(WorkspaceError::Busy))) = (&mut round, &ended) {
+        return Err(round.later());
+    }
     let outcome = ended?;
     let plan = plans.latest();
+    if let Some(round) = &mut round {
+        round.ran(plan, &outcome, reads);
+    }
+    let cut = round.as_ref().is_some_and(|round| round.is_cut(&outcome));
     let variance = variances(plan, &outcome, &store)?;
     let mut facts: Vec<String> = variance.iter().flat_map(Variance::facts).collect();
     facts.sort_unstable();
@@ -169,6 +207,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         orgo_host::approvals::remember(&state, &plan.name, outcome.waiting_for())?;
     }
     let recorded = match &about {
+        _ if cut => None,
         None => {
             context.output.note("no record: the repository has no commit yet");
             None
@@ -192,7 +231,8 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         record: recorded.as_ref().map(|r| r.id.to_string()),
     };
     journal::finish(&repository.workspace.runs(), &outcome.run, &finish)?;
-    reporter.finish(&outcome)?;
+    let flaky = flaky_stages(plan, &outcome, &store)?;
+    reporter.finish(&outcome, &flaky)?;
     for known in &variance {
         context.output.warn(crate::output::plain(&known.line()));
     }
@@ -207,9 +247,21 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         context.output.note(line);
     }
     if context.output.json {
-        let mut document = summary::summary(plan, &outcome, recorded.as_ref(), &variance);
+        let mut document = summary::summary(plan, &outcome, recorded.as_ref(), &variance, &flaky);
         document["evidence"] = json!({ "stores": mirrored.stores, "unusable": mirrored.unusable });
-        context.output.document(&document);
+        match &round {
+            Some(round) => {
+                document["watch"] = round.json();
+                context.output.row(&document);
+            }
+            None => context.output.document(&document),
+        }
+    }
+    if let Some(round) = round {
+        if cut {
+            context.output.note(round.cut_by());
+        }
+        return end(&outcome);
     }
     // The record stands: a store that was not reached is told, and `orgo evidence push` (or the next run) tries again.
     let ended = end(&outcome).and_then(|()| all_reached(&mirrored.unusable, context.output));
@@ -226,54 +278,6 @@ fn demand(args: &Run) -> Demand {
         LaneArg::Protected => Lane::Protected,
     });
     Demand { lane, environment: args.environment.clone() }
-}
-
-/// Says where the record is, and in the same breath what it is not.
-fn tell(context: &Context, recorded: &Recorded) {
-    let word = if recorded.confirmed { "confirmed by record" } else { "record" };
-    let class = match recorded.class {
-        RecordClass::Development => ", signed with a development key: never releasable",
-        RecordClass::Production => "",
-    };
-    match recorded.number {
-        Some(number) => {
-            context.output.line(format!("{word} {number} {} on {}{class}", recorded.id, recorded.branch));
-        }
-        None => context.output.line(format!(
-            "record {} in the spool, for {}: `orgo record submit` appends it{class}",
-            recorded.id, recorded.branch
-        )),
-    }
-    if let (Lane::Local, Some(because)) = (recorded.lane, &recorded.because) {
-        context.output.note(format!("the run is local: {because}"));
-    }
-}
-
-/// What is there about a subject; what cannot be read approves nothing, and is told once.
-fn standing(
-    context: &Context,
-    authority: Option<&Authority>,
-    subject: &ApprovalSubject,
-    told: &RefCell<BTreeSet<String>>,
-) -> Standing {
-    let tell = |line: String| {
-        if told.borrow_mut().insert(line.clone()) {
-            context.output.warn(crate::output::plain(&line));
-        }
-    };
-    let Some(authority) = authority else { return Standing::default() };
-    match authority.about(subject) {
-        Ok(papers) => {
-            for (path, code, why) in papers.refused {
-                tell(format!("{path} does not count: {code}: {why}"));
-            }
-            papers.standing
-        }
-        Err(failure) => {
-            tell(format!("approvals cannot be read: {}", failure.render(false)));
-            Standing::default()
-        }
-    }
 }
 
 /// A test's clock is accepted only where nothing can be released (design 13).

@@ -41,6 +41,11 @@ impl Repository {
         self.reads.borrow().iter().map(|(path, digest)| (path.clone(), *digest)).collect()
     }
 
+    /// Every path that documents led to, whether there is such a file or not.
+    pub(crate) fn tried(&self) -> Vec<String> {
+        self.tried.borrow().iter().cloned().collect()
+    }
+
     /// Whether a file has the content that it had.
     pub(super) fn reads_as(&self, path: &str, digest: Digest) -> bool {
         RelativePath::new(path).is_some_and(|path| self.read_text(&path).is_ok())
@@ -57,6 +62,7 @@ impl Repository {
         if path.parts().next().is_some_and(|first| matches!(first, ".git" | ".orgo" | "out")) {
             return Err(refused(ReasonCode::InputMissing, "is not part of the repository", "name a committed file"));
         }
+        self.tried.borrow_mut().insert(path.as_str().to_owned());
         let root = std::fs::canonicalize(self.workspace.root());
         let full = std::fs::canonicalize(self.workspace.root().join(path.as_str()));
         let (Ok(root), Ok(full)) = (root, full) else {

@@ -11,6 +11,7 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::record::{ApprovalDecision, Decision};
 use serde_json::{Value, json};
 
+use super::FlakyStage;
 use crate::failure::Failure;
 use crate::output::without_secrets;
 
@@ -111,7 +112,12 @@ impl<'p> Events<'p> {
         }
     }
 
-    pub(super) fn finish(&mut self, outcome: &RunOutcome) -> Result<(), Failure> {
+    pub(super) fn finish(&mut self, outcome: &RunOutcome, flaky: &[FlakyStage]) -> Result<(), Failure> {
+        for stage in flaky {
+            let mut data = super::flaky_json(&stage.flaky);
+            data["ran"] = stage.ran.into();
+            self.write("stage.flaky", &self.plan.stage(stage.id).name, data);
+        }
         let data = json!({ "succeeded": outcome.succeeded(), "waiting": outcome.is_waiting(), "code": outcome.terminal_code() });
         let run = self.run.clone();
         self.write("run.finished", &run, data);

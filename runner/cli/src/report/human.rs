@@ -11,6 +11,7 @@ use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::record::{ApprovalDecision, Decision};
 
+use super::FlakyStage;
 use super::progress::{Progress, duration};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
 
@@ -190,8 +191,12 @@ impl<'p> Human<'p> {
         }
     }
 
-    pub(super) fn finish(&mut self, outcome: &RunOutcome) {
+    pub(super) fn finish(&mut self, outcome: &RunOutcome, flaky: &[FlakyStage]) {
         self.progress.finish();
+        for stage in flaky.iter().filter(|stage| stage.ran) {
+            let name = &self.plan.stage(stage.id).name;
+            self.insist(&format!("{YELLOW}FLAKY{RESET} {name:<24} {}", super::flaky_words(&stage.flaky)));
+        }
         let bad = |s: &&State| matches!(s, State::Failed(_) | State::Refused(_));
         let skipped = outcome.stages.iter().filter(|s| matches!(s.state, State::Skipped(_))).count();
         let failed = outcome.stages.iter().map(|s| &s.state).filter(bad).count();
@@ -205,7 +210,7 @@ impl<'p> Human<'p> {
         let waiting = outcome.stages.iter().filter(|s| matches!(s.state, State::Unapproved(_))).count();
         self.output.line(summary(&word, &self.plan.name, counts, waiting, outcome.ended_ms - outcome.started_ms));
         if !self.output.quiet {
-            for line in super::summary::lines(self.plan, outcome) {
+            for line in super::summary::lines(self.plan, outcome, flaky) {
                 self.output.note(line);
             }
         }

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use orgo_host::clock::rfc3339;
 use orgo_host::file::replace;
-use orgo_host::run::{RunOutcome, StageOutcome};
-use orgo_host::store::Store;
+use orgo_host::run::{Attempt, RunOutcome, StageOutcome};
+use orgo_host::store::{Flaky, Store};
 use orgo_kernel::plan::{Resolved, ResolvedStage};
 use orgo_kernel::scheduler::State;
 
+use super::FlakyStage;
 use super::human::{how, last_lines};
 use crate::failure::Failure;
 use crate::output::without_secrets;
@@ -21,7 +22,13 @@ const LINES: usize = 200;
 ///
 /// # Errors
 /// [`Failure`] if it cannot be written.
-pub(super) fn write(path: &Path, plan: &Resolved, outcome: &RunOutcome, store: &Store) -> Result<(), Failure> {
+pub(super) fn write(
+    path: &Path,
+    plan: &Resolved,
+    outcome: &RunOutcome,
+    flaky: &[FlakyStage],
+    store: &Store,
+) -> Result<(), Failure> {
     let cases: Vec<(&ResolvedStage, &StageOutcome)> = plan
         .stages
         .iter()
@@ -43,36 +50,71 @@ pub(super) fn write(path: &Path, plan: &Resolved, outcome: &RunOutcome, store: &
     let started = rfc3339(outcome.started_ms);
     let _ = writeln!(text, "  <testsuite name=\"{name}\" timestamp=\"{started}\" {numbers}>");
     for (stage, o) in cases {
-        case(&mut text, &plan.name, stage, o, store);
+        let flaky = flaky.iter().find(|f| plan.stage(f.id).name == stage.name).map(|f| &f.flaky);
+        case(&mut text, &plan.name, stage, o, flaky, store);
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     Ok(replace(path, without_secrets(&text).as_bytes())?)
 }
 
-fn case(text: &mut String, pipeline: &str, stage: &ResolvedStage, o: &StageOutcome, store: &Store) {
+/// One stage. Its attempts are told as Maven's Surefire tells reruns: of a stage that failed, the first as `failure` and
+/// each further one as `rerunFailure`; of one that ended well, each that had not as `flakyFailure`. What is known of
+/// other runs stands in `system-out`.
+fn case(
+    text: &mut String,
+    pipeline: &str,
+    stage: &ResolvedStage,
+    o: &StageOutcome,
+    flaky: Option<&Flaky>,
+    store: &Store,
+) {
     let took: i64 = o.attempts.iter().map(|a| a.ended_ms - a.started_ms).sum();
     let (name, class) = (attribute(&stage.name), attribute(pipeline));
     let _ = write!(text, "    <testcase name=\"{name}\" classname=\"{class}\" time=\"{}\"", seconds(took));
+    text.push_str(">\n");
+    let bad: Vec<&Attempt> = o.attempts.iter().filter(|a| a.code.is_some()).collect();
     match o.state {
-        State::Failed(code) | State::Refused(code) => {
-            let message = o.attempts.last().map_or(String::new(), how);
-            let log = o.log.and_then(|log| store.get(log.digest).ok()).unwrap_or_default();
-            let _ = writeln!(text, ">\n      <failure type=\"{code}\" message=\"{}\">", attribute(&message));
-            text.push_str(&escaped(&last_lines(&log, LINES).join("\n")));
-            text.push_str("</failure>\n    </testcase>\n");
+        State::Failed(code) | State::Refused(code) if bad.is_empty() => {
+            let _ = writeln!(text, "      <failure type=\"{code}\" message=\"\"></failure>");
+        }
+        State::Failed(_) | State::Refused(_) => {
+            for (number, attempt) in bad.into_iter().enumerate() {
+                if number == 0 {
+                    failure(text, "failure", attempt, |text, log| text.push_str(&log), store);
+                } else {
+                    failure(text, "rerunFailure", attempt, stack_trace, store);
+                }
+            }
         }
         State::Skipped(code) | State::Unapproved(code) => {
-            let _ = writeln!(text, ">\n      <skipped message=\"{code}\"/>\n    </testcase>");
+            let _ = writeln!(text, "      <skipped message=\"{code}\"/>");
         }
+        State::Done { .. } => bad.into_iter().for_each(|a| failure(text, "flakyFailure", a, stack_trace, store)),
         State::Waiting
         | State::Deciding
         | State::Asking
         | State::Looking
         | State::Ready
         | State::Running
-        | State::Paused(_)
-        | State::Done { .. } => text.push_str("/>\n"),
+        | State::Paused(_) => {}
     }
+    if let Some(flaky) = flaky {
+        let _ = writeln!(text, "      <system-out>flaky: {}</system-out>", escaped(&super::flaky_words(flaky)));
+    }
+    text.push_str("    </testcase>\n");
+}
+
+/// An attempt that ended badly, with the end of its log.
+fn failure(text: &mut String, element: &str, attempt: &Attempt, body: impl Fn(&mut String, String), store: &Store) {
+    let code = attempt.code.map_or("", |code| code.as_str());
+    let log = attempt.log.and_then(|log| store.get(log.digest).ok()).unwrap_or_default();
+    let _ = write!(text, "      <{element} type=\"{code}\" message=\"{}\">", attribute(&how(attempt)));
+    body(text, escaped(&last_lines(&log, LINES).join("\n")));
+    let _ = writeln!(text, "</{element}>");
+}
+
+fn stack_trace(text: &mut String, log: String) {
+    let _ = write!(text, "<stackTrace>{log}</stackTrace>");
 }
 
 fn seconds(ms: i64) -> String {

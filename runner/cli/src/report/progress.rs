@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::Resolved;
 
+use super::estimate::Estimate;
 use crate::output::Output;
 
 /// How many running stages are named.
@@ -16,12 +17,10 @@ const NAMED: usize = 3;
 pub(super) struct Progress<'p> {
     plan: &'p Resolved,
     bar: ProgressBar,
-    jobs: u64,
+    jobs: u32,
     running: BTreeMap<StageId, Instant>,
-    /// How long stages took when they last ran, in milliseconds; empty if nothing is shown.
-    history: Vec<u64>,
-    /// The sum over all stages that have not ended.
-    left_ms: u64,
+    /// None, if nothing is shown.
+    estimate: Option<Estimate>,
 }
 
 impl<'p> Progress<'p> {
@@ -35,20 +34,15 @@ impl<'p> Progress<'p> {
         let style =
             ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
-        Self { plan, bar, jobs: u64::from(jobs.max(1)), running: BTreeMap::new(), history: Vec::new(), left_ms: 0 }
+        Self { plan, bar, jobs, running: BTreeMap::new(), estimate: None }
     }
 
-    /// Learns how long stages took when they last ran; a stage that never did is taken to be like the others.
+    /// Learns how long stages took when they last ran.
     pub(super) fn begin(&mut self, wanted: &[bool], took_ms: &dyn Fn(StageId) -> Option<u64>) {
         if self.bar.is_hidden() {
             return;
         }
-        let known: Vec<Option<u64>> =
-            self.plan.graph.stages().map(|s| if wanted[s.index()] { took_ms(s) } else { Some(0) }).collect();
-        let all: Vec<u64> = known.iter().flatten().copied().filter(|ms| *ms > 0).collect();
-        let usual = all.iter().sum::<u64>() / (all.len() as u64).max(1);
-        self.history = known.into_iter().map(|ms| ms.unwrap_or(usual)).collect();
-        self.left_ms = self.history.iter().sum();
+        self.estimate = Some(Estimate::new(&self.plan.graph, self.jobs, wanted, took_ms));
         self.bar.enable_steady_tick(Duration::from_millis(500));
     }
 
@@ -73,7 +67,9 @@ impl<'p> Progress<'p> {
     /// A stage ended for good.
     pub(super) fn ended(&mut self, stage: StageId) {
         self.running.remove(&stage);
-        self.left_ms = self.left_ms.saturating_sub(self.history.get(stage.index()).copied().unwrap_or(0));
+        if let Some(estimate) = &mut self.estimate {
+            estimate.ended(stage);
+        }
         self.bar.inc(1);
         self.show();
     }
@@ -96,17 +92,10 @@ impl<'p> Progress<'p> {
         if self.running.len() > NAMED {
             names.push(&more);
         }
-        let left = self.left();
+        let running = self.running.iter().map(|(stage, since)| (*stage, since.elapsed()));
+        let left = self.estimate.as_ref().map_or(Duration::ZERO, |estimate| estimate.left(running));
         let eta = if left.is_zero() { String::new() } else { format!(", about {} left", duration(left)) };
         self.bar.set_message(format!("{}{eta}", names.join(" ")));
-    }
-
-    /// How long it may still take: all the work that is left, shared by the workers, and no less than what
-    /// any running stage still needs.
-    fn left(&self) -> Duration {
-        let took = |s: &StageId| Duration::from_millis(self.history.get(s.index()).copied().unwrap_or(0));
-        let longest = self.running.iter().map(|(s, since)| took(s).saturating_sub(since.elapsed())).max();
-        Duration::from_millis(self.left_ms / self.jobs).max(longest.unwrap_or_default())
     }
 }
 

@@ -6,6 +6,8 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::record::{ApprovalDecision, Decision};
 use serde_json::{Map, Value, json};
 
+use super::FlakyStage;
+
 /// Reports to programs.
 pub(super) struct Structured<'p> {
     pub(super) plan: &'p Resolved,
@@ -81,7 +83,12 @@ impl<'p> Structured<'p> {
         self.write(level, "STAGE_END", stage, more);
     }
 
-    pub(super) fn finish(&self, outcome: &RunOutcome) {
+    pub(super) fn finish(&self, outcome: &RunOutcome, flaky: &[FlakyStage]) {
+        for stage in flaky {
+            let mut more = super::flaky_json(&stage.flaky);
+            more["ran"] = stage.ran.into();
+            self.write("WARN", "STAGE_FLAKY", Some(&self.plan.stage(stage.id).name), more);
+        }
         let (level, word) = match (outcome.succeeded(), outcome.is_waiting()) {
             (true, _) => ("INFO", "PASSED"),
             (false, true) => ("WARN", "WAITING"),

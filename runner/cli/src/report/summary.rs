@@ -8,6 +8,7 @@ use orgo_kernel::path::critical_path;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 
+use super::FlakyStage;
 use super::progress::duration;
 
 /// How many of the slowest stages are named.
@@ -51,7 +52,7 @@ impl Times {
 }
 
 /// The lines of the table; none, if there is nothing to learn from them.
-pub(super) fn lines(plan: &Resolved, outcome: &RunOutcome) -> Vec<String> {
+pub(super) fn lines(plan: &Resolved, outcome: &RunOutcome, flaky: &[FlakyStage]) -> Vec<String> {
     let times = Times::of(plan, outcome);
     let said = |ms: u64| duration(Duration::from_millis(ms));
     let name = |id: &StageId| plan.stage(*id).name.as_str();
@@ -72,6 +73,10 @@ pub(super) fn lines(plan: &Resolved, outcome: &RunOutcome) -> Vec<String> {
         }
         let whole = u64::try_from(outcome.ended_ms - outcome.started_ms).unwrap_or(0);
         lines.push(format!("  critical  {}: {} of {}", named.join(" → "), said(total), said(whole)));
+    }
+    let known: Vec<&str> = flaky.iter().filter(|s| !s.ran).take(PATH).map(|s| name(&s.id)).collect();
+    if !known.is_empty() {
+        lines.push(format!("  flaky     {}: known from before, see `orgo flaky`", known.join(", ")));
     }
     let tolerated: Vec<&str> = plan
         .stages

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use orgo_kernel::gate::Admission;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::Tree;
+use orgo_kernel::key::{StageKey, Tree};
 use orgo_kernel::scheduler::{Bad, Event};
 use orgo_spec::ReasonCode;
 
@@ -15,13 +15,23 @@ use crate::journal::Entry;
 use crate::kept::may_be_kept;
 use crate::memory::Remembered;
 use crate::process::{Exit, Waker};
+use crate::store::End;
 
 use super::engine::{Engine, Message};
 use super::mailbox::{Sender, mailbox};
 use super::options::{Notice, RunError};
 use super::outcome::Attempt;
 use super::tail::Tail;
-use super::worker::{Bench, Job, Worker};
+use super::worker::{Bench, Done, Job, Worker};
+
+/// Bad ends that are the stage's own doing.
+const BY_STAGES: [ReasonCode; 5] = [
+    ReasonCode::StageFailed,
+    ReasonCode::StageSignalled,
+    ReasonCode::StageTimeout,
+    ReasonCode::OutputMissing,
+    ReasonCode::OutputRefused,
+];
 
 /// A worker as the engine sees it.
 pub(super) struct Slot {
@@ -116,6 +126,9 @@ impl Engine<'_, '_> {
         self.busy.remove(&stage);
         self.idle.push(done.slot);
         let prepared = self.prepared.remove(&stage);
+        if let Some(prepared) = &prepared {
+            self.keep_end(stage, prepared.keyed.key, &done);
+        }
         let number = u32::try_from(self.outcomes[stage.index()].attempts.len()).unwrap_or(0) + 1;
         let end = match (done.attempt.code, done.made, prepared) {
             (None, Some(made), Some(prepared)) => {
@@ -152,6 +165,21 @@ impl Engine<'_, '_> {
         notices(Notice::Ended(stage, number, &done.attempt));
         self.outcomes[stage.index()].attempts.push(done.attempt);
         Event::Ended { stage, end }
+    }
+
+    /// Keeps how a stage ended under its key, if it was the stage itself that decided; where that cannot be written, only
+    /// this run tells of it.
+    fn keep_end(&mut self, stage: StageId, key: StageKey, done: &Done) {
+        let code = done.attempt.code;
+        let its_own = code.is_none_or(|code| BY_STAGES.contains(&code)) && done.attempt.exit.is_some();
+        if !its_own {
+            return;
+        }
+        let store = Arc::clone(self.planner.store());
+        let ends = self.ends.get_or_insert_with(|| store.ends().unwrap_or_default());
+        let had_result = code.is_some() && matches!(store.result(key), Ok(Some(_)));
+        let stage = format!("{}/{}", self.plan.name, self.plan.stage(stage).name);
+        let _ = store.set_end(ends, End { key, at_ms: done.attempt.ended_ms, stage, code, had_result });
     }
 
     pub(super) fn journal_end(&mut self, stage: StageId, attempt: u32, end: &Attempt) {

@@ -13,7 +13,7 @@ use orgo_spec::{Digest, ReasonCode};
 
 use crate::journal::{Entry, Journal};
 use crate::kept::{self, Keeper};
-use crate::store::Executor;
+use crate::store::{Ends, Executor};
 use crate::workspace::{LEFTOVER_AGE, Workspace};
 
 use super::approver::ApprovalOutcome;
@@ -70,6 +70,7 @@ pub fn run<'p>(
     }
     let (sender, messages) = mailbox();
     let _signals = super::signals::watch(sender.clone())?;
+    let _stop = options.stop.as_ref().map(|stop| stop.attach(sender.clone()));
     let mut scheduler = Scheduler::new(
         plan,
         &wanted,
@@ -114,6 +115,7 @@ pub fn run<'p>(
         cancelled: false,
         begun: false,
         was_cut_off,
+        ends: None,
     };
     engine.run(&messages, notices)
 }
@@ -209,6 +211,8 @@ pub(super) struct Engine<'p, 'r> {
     pub(super) begun: bool,
     /// Whether the run before this one was.
     was_cut_off: bool,
+    /// What is kept of how stages ended, once one did.
+    pub(super) ends: Option<Ends>,
 }
 
 impl Engine<'_, '_> {

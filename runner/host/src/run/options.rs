@@ -15,6 +15,7 @@ use crate::workspace::WorkspaceError;
 use super::approver::{ApprovalOutcome, Approving};
 use super::gatekeeper::GatePolicy;
 use super::outcome::{Attempt, GateOutcome};
+use super::stop::Stop;
 
 /// How a run is to behave.
 pub struct RunOptions<'r> {
@@ -54,6 +55,8 @@ pub struct RunOptions<'r> {
     /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without
     /// the plan (see [`super::Settled`]).
     pub settle: Option<Digest>,
+    /// What ends the run from another thread.
+    pub stop: Option<Stop>,
     /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
     pub before_work: &'r dyn Fn() -> bool,
 }

@@ -66,33 +66,57 @@ pub(crate) fn digest(paths: &[String]) -> Digest {
 /// # Errors
 /// [`SourceError`] if the pattern cannot be read, or a folder cannot be listed.
 pub(crate) fn matches(root: &Folder, pattern: &str) -> Result<Vec<String>, SourceError> {
+    walk(root, pattern, true).map(|walked| walked.files)
+}
+
+/// What was seen on the way to the files that a pattern matches.
+pub(crate) struct Walked {
+    /// The files, relative to the root, sorted.
+    pub(crate) files: Vec<String>,
+    /// Every folder in which there is such a file, or may be one later; whole paths.
+    pub(crate) folders: Vec<PathBuf>,
+}
+
+/// As [`matches`], with the folders; files that git ignores, and links, are left out only if `ignores` says so.
+///
+/// # Errors
+/// As [`matches`].
+pub(crate) fn walk(root: &Folder, pattern: &str, ignores: bool) -> Result<Walked, SourceError> {
     let bad = |why: String| SourceError::Pattern { pattern: pattern.to_owned(), why };
     let glob = GlobBuilder::new(pattern).literal_separator(true).build().map_err(|e| bad(e.kind().to_string()))?;
     let matcher = glob.compile_matcher();
-    let start: PathBuf = Path::new(pattern)
+    let fixed: PathBuf = Path::new(pattern)
         .parent()
         .into_iter()
         .flat_map(Path::components)
         .take_while(|part| is_literal(&part.as_os_str().to_string_lossy()))
         .collect();
-    let start = root.path().join(start);
-    let mut paths = Vec::new();
+    // Only `**` crosses folders; without it nothing is deeper than the pattern is long.
+    let deepest = pattern.matches('/').count() + 1 - fixed.components().count();
+    let deepest = (!pattern.contains("**")).then_some(deepest);
+    let start = root.path().join(fixed);
+    let mut walked = Walked { files: Vec::new(), folders: Vec::new() };
     if status(&start)?.is_some_and(|s| s.is_folder) {
         let walk = ignore::WalkBuilder::new(&start)
+            .standard_filters(ignores)
             .hidden(false)
-            .parents(true)
             .git_global(false)
+            .max_depth(deepest)
             .filter_entry(|entry| entry.file_name() != ".git" && entry.file_name() != ".orgo")
             .build();
         for entry in walk {
             let entry = entry.map_err(|e| bad(e.to_string()))?;
             let Ok(path) = entry.path().strip_prefix(root.path()) else { continue };
-            if entry.file_type().is_some_and(|t| t.is_file()) && matcher.is_match(path) {
+            let Some(kind) = entry.file_type() else { continue };
+            if kind.is_dir() && deepest.is_none_or(|deepest| entry.depth() < deepest) {
+                walked.folders.push(entry.path().to_owned());
+            }
+            if (kind.is_file() || kind.is_symlink() && !ignores) && matcher.is_match(path) {
                 let path = path.to_str().ok_or_else(|| bad(format!("`{}` is not UTF-8", path.display())))?;
-                paths.push(path.to_owned());
+                walked.files.push(path.to_owned());
             }
         }
     }
-    paths.sort_unstable();
-    Ok(paths)
+    walked.files.sort_unstable();
+    Ok(walked)
 }

@@ -129,6 +129,7 @@ impl Scratch {
             approvals: None,
             traces: None,
             clock: Clock::system(),
+            stop: None,
             before_work: &|| true,
             settle: None,
         };

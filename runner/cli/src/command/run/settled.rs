@@ -7,7 +7,8 @@ use orgo_kernel::plan::Resolved;
 use orgo_spec::evidence::Push;
 use orgo_spec::record::Pins;
 
-use super::{demand, tell};
+use super::demand;
+use super::told::tell;
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;
@@ -43,7 +44,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         && args.clock.is_none()
         && args.told.parameters.is_empty()
         && args.against.base.is_none();
-    let files = args.events.is_none() && args.trace.is_none() && args.junit.is_none();
+    let files = args.events.is_none() && args.trace.is_none() && args.trace_otlp.is_none() && args.junit.is_none();
     let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
     // What a store did not get when the record was made is pushed by the run that confirms it.
     let mirrors = repository.project.evidence.stores.iter().any(|s| s.push == Push::Auto);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::command::plan::parameters;
 use crate::ledger::{Recorded, Variance};
-use crate::report::Times;
+use crate::report::{FlakyStage, Times, flaky_json};
 
 /// The result as JSON: `orgo.run/1`.
 pub(super) fn summary(
@@ -15,12 +15,14 @@ pub(super) fn summary(
     outcome: &RunOutcome,
     recorded: Option<&Recorded>,
     variance: &[Variance],
+    flaky: &[FlakyStage],
 ) -> Value {
     let stages: Vec<Value> = plan
         .stages
         .iter()
         .zip(&outcome.stages)
-        .map(|(stage, o)| {
+        .enumerate()
+        .map(|(at, (stage, o))| {
             let (state, code) = match o.state {
                 State::Done { hit: true } => ("hit", None),
                 State::Done { hit: false } => ("ran", None),
@@ -45,6 +47,7 @@ pub(super) fn summary(
                 "attempts": o.attempts.len(),
                 "optional": o.optional,
                 "duration_ms": o.duration_ms,
+                "flaky": flaky.iter().find(|f| f.id.index() == at).map(|f| flaky_json(&f.flaky)),
                 "varied": variance.iter().find(|v| v.stage == stage.name).map_or(&[][..], |v| &v.varied),
             })
         })

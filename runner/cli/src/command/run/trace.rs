@@ -70,6 +70,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         clock: Clock::system(),
         before_work: &|| true,
         settle: None,
+        stop: None,
     };
     context.output.note(format!(
         "{YELLOW}traced run{RESET}: stages get what they ask for and do not declare; nothing is cached, shown in `out/` or put on record"

@@ -110,11 +110,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Output trees of the stages that nothing else in the run needs; one digest of their list, where they are too many.
-pub(super) fn last_outputs(
-    about: &About<'_>,
-    outcome: &RunOutcome,
-    store: &Store,
-) -> Result<Vec<Artifact>, Failure> {
+pub(super) fn last_outputs(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Vec<Artifact>, Failure> {
     let plan = about.plan;
     let last = plan
         .graph
