@@ -4,6 +4,7 @@
 //! * [`workspace`]: the places of one repository; [`store`]: content by digest, results by key.
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage; [`isolation`]: what is kept away from it.
+//! * [`cache`]: results from elsewhere, as a file or a folder, and what the store holds.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
@@ -13,6 +14,7 @@
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod approvals;
+pub mod cache;
 pub mod clock;
 pub mod declared;
 pub mod documents;

@@ -3,6 +3,7 @@
 //! ```text
 //! <store>/sha256/ab/cd…      an object, read-only, named by its digest
 //! <store>/actions/ab/cd…     the result of a stage, named by its key
+//! <store>/tenant             whose it is
 //! <store>/new/               where objects are written before they get their name
 //! ```
 //!
@@ -15,10 +16,13 @@
 mod action;
 mod collect;
 mod copy;
+mod incoming;
 mod varied;
 
+pub(crate) use action::SCHEMA;
 pub use action::{Cached, Executor};
 pub use collect::StoreLock;
+pub(crate) use incoming::{Incoming, TakeError};
 pub(crate) use varied::FILE as VARIED;
 pub use varied::{Contents, Seen, Varied, contents};
 
@@ -35,6 +39,9 @@ use crate::folder::{AtName, Folder, read_all};
 
 /// Files up to this size pass through memory in one piece.
 const SMALL: u64 = 256 * 1024;
+
+/// The file that says whose a store is.
+pub(crate) const TENANT: &str = "tenant";
 
 /// A store of one tenant.
 #[derive(Debug)]
@@ -225,7 +232,7 @@ impl Store {
 }
 
 /// The name of an object or of a result below the store's folder.
-fn place(kind: &str, digest: Digest) -> String {
+pub(crate) fn place(kind: &str, digest: Digest) -> String {
     let hex = digest.hex();
     [kind, "/", &hex[..2], "/", &hex[2..]].concat()
 }

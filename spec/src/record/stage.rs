@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Artifact;
+use super::origin::Origin;
 use crate::pipeline::Isolation;
 use crate::{Digest, ReasonCode};
 
@@ -67,6 +68,9 @@ pub struct StageFacts {
     /// Whether the run may end well although this stage did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// Where its result came from, if it was not made here and no run here made it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The stage's name.
     pub stage: String,
     /// How it ended.

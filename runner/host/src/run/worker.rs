@@ -148,6 +148,7 @@ impl Worker {
                     isolation: job.isolation,
                     executor: self.executor.clone(),
                     duration_ms: made.duration_ms,
+                    origin: None,
                 };
                 // What cannot be stored is still used in this run; the next one runs the stage again.
                 if let Ok(Some(before)) = self.store.set_result(&cached) {
