@@ -16,8 +16,8 @@ mod shown;
 
 use std::fmt;
 
-use orgo_host::workspace::WorkspaceError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use orgo_host::workspace::WorkspaceError;
 use orgo_spec::ReasonCode;
 use orgo_spec::document::DocumentError;
 use serde_json::{Value, json};

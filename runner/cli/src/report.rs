@@ -8,7 +8,7 @@ mod structured;
 mod summary;
 mod trace;
 
-pub(crate) use summary::Times;
+pub(crate) use summary::{Times, misses};
 
 use orgo_host::run::{ApprovalOutcome, Notice, RunOptions, RunOutcome};
 use orgo_host::store::Store;

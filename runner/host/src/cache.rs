@@ -39,7 +39,8 @@ pub(crate) fn objects(cached: &Cached) -> Result<Vec<Blob>, &'static str> {
         return Err("its outputs are not sorted");
     }
     let mut found: BTreeMap<Digest, u64> = BTreeMap::new();
-    let mut add = |blob: Blob| found.insert(blob.digest, blob.size_bytes).is_none_or(|before| before == blob.size_bytes);
+    let mut add =
+        |blob: Blob| found.insert(blob.digest, blob.size_bytes).is_none_or(|before| before == blob.size_bytes);
     for output in cached.outputs.iter() {
         if RelativePath::new(&output.path).is_none() {
             return Err("an output has a path that leads out, or is none");

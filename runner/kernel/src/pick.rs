@@ -77,10 +77,8 @@ mod tests {
     use super::*;
 
     fn candidate(name: &str, duration_ms: u64, objects: &[(&str, u64)]) -> Candidate {
-        let blob = |(name, size_bytes): &(&str, u64)| Blob {
-            digest: Digest::of(name.as_bytes()),
-            size_bytes: *size_bytes,
-        };
+        let blob =
+            |(name, size_bytes): &(&str, u64)| Blob { digest: Digest::of(name.as_bytes()), size_bytes: *size_bytes };
         let key = StageKey(Digest::of(name.as_bytes()));
         Candidate { key, duration_ms, size_bytes: 10, objects: objects.iter().map(blob).collect() }
     }
@@ -114,8 +112,9 @@ mod tests {
 
     #[test]
     fn the_choice_is_the_same_in_any_order_and_never_beyond_the_limit() {
-        let all: Vec<Candidate> =
-            (0..40u64).map(|i| candidate(&i.to_string(), i * 7 % 13, &[(&format!("o{}", i % 9), i * 31 % 77)])).collect();
+        let all: Vec<Candidate> = (0..40u64)
+            .map(|i| candidate(&i.to_string(), i * 7 % 13, &[(&format!("o{}", i % 9), i * 31 % 77)]))
+            .collect();
         for limit in [0, 1, 60, 300, 700, 100_000] {
             let keys = |order: &[Candidate]| {
                 let picked = pick(order, limit);

@@ -17,6 +17,7 @@ use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::json;
 
 use super::Context;
+use super::cache::others;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
 use super::plan::{SECRET_KEY, wanted};
@@ -139,6 +140,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
             standing: &standing,
             wait_ms: args.wait.map_or(0, |w| w.0),
         }),
+        others: others(&args.caches.folders, args.caches.unpacked, &home, lane)?,
         clock: clock.clone(),
         before_work: &before_work,
         settle: settled::may_settle(&repository, plan, &governance, args)

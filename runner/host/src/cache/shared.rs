@@ -152,7 +152,9 @@ fn take(root: &Folder, objects: &[Blob], store: &Store) -> Result<Result<(), Str
         match incoming.take(*blob, &mut file) {
             Ok(()) => {}
             Err(TakeError::Own(error)) => return Err(error),
-            Err(TakeError::Read(error)) => return Ok(Err(format!("its object {} cannot be read: {error}", blob.digest))),
+            Err(TakeError::Read(error)) => {
+                return Ok(Err(format!("its object {} cannot be read: {error}", blob.digest)));
+            }
             Err(TakeError::Wrong) => return Ok(Err(format!("its object {} is not what it hashes to", blob.digest))),
         }
     }

@@ -14,7 +14,7 @@ use orgo_spec::{Digest, Hasher};
 use super::objects;
 use super::pack::{End, FORMAT, Head, Line, PackError};
 use crate::file::At;
-use crate::store::{Cached, Incoming, Store, TakeError};
+use crate::store::{Cached, Incoming, Seen, Store, TakeError, contents};
 
 /// The longest line, in bytes: a result with some hundred thousand outputs.
 const MAX_LINE: u64 = 64 << 20;
@@ -43,11 +43,12 @@ pub struct Unpacked {
 /// # Errors
 /// [`PackError`] if it is not whole and honest, belongs to another tenant, or cannot be written; then nothing of it is
 /// in the store.
-pub fn unpack(store: &Store, tenant: &str, file: &Path, limit: u64) -> Result<Unpacked, PackError> {
+pub fn unpack(store: &Store, tenant: &str, file: &Path, limit: u64, now_ms: i64) -> Result<Unpacked, PackError> {
     let _shared = store.share()?;
     let open = File::open(file).at("open", file)?;
     let gzip = GzDecoder::new(BufReader::with_capacity(1 << 18, open));
-    let mut reader = Reader { file, inner: BufReader::with_capacity(1 << 18, gzip), hasher: Hasher::new(), left: limit };
+    let mut reader =
+        Reader { file, inner: BufReader::with_capacity(1 << 18, gzip), hasher: Hasher::new(), left: limit };
     let Line::Pack(Head { schema: FORMAT, tenant: of }) = reader.line()? else {
         return Err(reader.invalid("it begins with something else, or is of another version"));
     };
@@ -101,7 +102,12 @@ pub fn unpack(store: &Store, tenant: &str, file: &Path, limit: u64) -> Result<Un
     let mut other = Vec::new();
     for result in &results {
         let here = store.result(result.key)?;
-        other.extend(here.filter(|here| here.outputs != result.outputs).map(|here| here.key));
+        let Some(here) = here.filter(|here| here.outputs != result.outputs) else { continue };
+        if here.origin.is_none() {
+            let (here, there) = (contents(&here.outputs), contents(&result.outputs));
+            store.set_varied(result.key, Seen::Foreign, &here, &there, now_ms)?;
+        }
+        other.push(result.key);
     }
     let new = incoming.accept(&results)?;
     store.flush()?;
@@ -181,7 +187,8 @@ impl Reader<'_> {
 
     /// Holds what was read to the last line, and looks that nothing follows it.
     fn end(&mut self, end: &End, objects: usize, results: usize) -> Result<(), PackError> {
-        if (end.objects, end.results) != (objects as u64, results as u64) || end.digest != self.hasher.clone().finish() {
+        if (end.objects, end.results) != (objects as u64, results as u64) || end.digest != self.hasher.clone().finish()
+        {
             return Err(self.invalid("it does not hold what its last line says"));
         }
         let mut more = [0];

@@ -11,7 +11,7 @@ use crate::cache::{Found, are_declared};
 use crate::file::PathError;
 use crate::memory::Remembered;
 use crate::sandbox::{restore, stamps};
-use crate::store::{Cached, ObjectError};
+use crate::store::{Cached, ObjectError, Seen, contents};
 
 use super::planner::{Fault, Planner};
 use super::prepare::Prepared;
@@ -136,8 +136,13 @@ impl Planner<'_> {
         self.shared = shared;
         let Some(cached) = found else { return Ok(None) };
         // What was made here stays what the store says about the key.
-        if self.store.result(key)?.is_none_or(|own| own.origin.is_some()) {
-            self.store.set_result(&cached)?;
+        match self.store.result(key)?.filter(|own| own.origin.is_none()) {
+            Some(own) => {
+                let now_ms = crate::clock::Clock::system().now_ms();
+                let (here, there) = (contents(&own.outputs), contents(&cached.outputs));
+                self.store.set_varied(key, Seen::Foreign, &here, &there, now_ms)?;
+            }
+            None => drop(self.store.set_result(&cached)?),
         }
         Ok(remembered(prepared, cached))
     }

@@ -152,7 +152,8 @@ impl Worker {
                 };
                 // What cannot be stored is still used in this run; the next one runs the stage again.
                 if let Ok(Some(before)) = self.store.set_result(&cached) {
-                    self.varied(job.key, Seen::Run, &before.outputs, &cached.outputs);
+                    let seen = if before.origin.is_some() { Seen::Foreign } else { Seen::Run };
+                    self.varied(job.key, seen, &before.outputs, &cached.outputs);
                 }
             }
             let attempt = Attempt { started_ms, ended_ms, exit, code, message, hint, log: printed };

@@ -14,11 +14,7 @@ impl Store {
     ///
     /// # Errors
     /// [`ObjectError`] if it is missing, damaged (then it is removed) or unreadable, or if `each` fails.
-    pub fn read_to(
-        &self,
-        blob: Blob,
-        mut each: impl FnMut(&[u8]) -> Result<(), PathError>,
-    ) -> Result<(), ObjectError> {
+    pub fn read_to(&self, blob: Blob, mut each: impl FnMut(&[u8]) -> Result<(), PathError>) -> Result<(), ObjectError> {
         let object = place("sha256", blob.digest);
         let Some(mut source) = self.root.read(&object)? else { return Err(ObjectError::Missing(blob.digest)) };
         let mut hasher = Hasher::new();

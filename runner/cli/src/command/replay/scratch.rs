@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::file::At;
 use orgo_host::git::{Git, ObjectId};
-use orgo_host::run::{Notice, Planner, RunOptions, SecretValues};
+use orgo_host::run::{Notice, Others, Planner, RunOptions, SecretValues};
 use orgo_host::store::Store;
 use orgo_kernel::expand::KnownList;
 use orgo_kernel::plan::Resolved;
@@ -127,6 +127,7 @@ impl Scratch {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             gates: governance.policy_in(facts.lane, None),
             approvals: None,
+            others: Others::default(),
             clock: Clock::system(),
             before_work: &|| true,
             settle: None,

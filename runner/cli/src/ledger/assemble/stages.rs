@@ -6,7 +6,9 @@ use orgo_host::store::Store;
 use orgo_kernel::key::{Output, OutputKind};
 use orgo_kernel::plan::{Action, ResolvedStage};
 use orgo_kernel::scheduler::State;
-use orgo_spec::record::{Artifact, BuildRecord, Identity, StageCounts, StageError, StageFacts, StagePage, StageStatus};
+use orgo_spec::record::{
+    Artifact, BuildRecord, Identity, Origin, StageCounts, StageError, StageFacts, StagePage, StageStatus,
+};
 use orgo_spec::{Digest, ReasonCode, canonical};
 
 use super::{About, plain};
@@ -83,6 +85,7 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         isolation: o.isolation.filter(|_| passed),
         key: o.keyed.as_ref().map(|k| k.key.0),
         optional: stage.is_optional(),
+        origin: o.origin.clone().filter(|_| passed).map(|origin| Origin { name: plain(&origin.name), ..origin }),
         stage: stage.name.clone(),
         status,
         unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),
