@@ -193,6 +193,9 @@ fn a_protected_run_uses_what_was_unpacked_only_if_it_is_told_to() {
     let record = repo.orgo(&["record", "show", "latest", "--json"]).ok().json();
     let stages = record["statement"]["predicate"]["facts"]["stages"].as_array().unwrap().clone();
     assert!(stages.iter().all(|s| s["origin"]["by"] == "pack"), "the record tells: {record}");
+    assert_eq!(record["statement"]["predicate"]["facts"]["stage_counts"]["elsewhere"], 2, "{record}");
+    let again = repo.orgo(&["run", "--unpacked", "--json"]).ok().json();
+    assert_eq!(again["record"]["confirmed"], true, "the same results from the same place: {again}");
     repo.orgo(&["verify"]).ok();
     // Without the word, it makes everything itself, though everything is as it was.
     let run = repo.orgo(&["run", "--json"]).ok().json();
@@ -446,5 +449,42 @@ fn statistics_say_what_is_there_and_why_each_stage_was_missed() {
     assert_eq!(stats["runs"].as_array().unwrap().len(), 0);
     for command in ["pack", "unpack", "stats"] {
         assert!(repo.orgo(&["cache", command, "--help"]).ok().stdout.contains("Examples:"), "{command}");
+    }
+}
+
+#[test]
+fn a_record_of_what_was_made_here_never_stands_for_what_came_from_elsewhere() {
+    let repo = protected();
+    let made_here = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!(made_here["record"]["confirmed"], true);
+    let shared = repo.beside("shared");
+    crate::support::copy(&repo.root().join(".orgo/store"), &shared);
+    forge(&shared, &made_here, 1, "forged\n");
+    std::fs::remove_dir_all(repo.root().join(".orgo")).unwrap();
+    std::fs::remove_dir_all(repo.root().join("out")).unwrap();
+    // All keys are as on record, and every stage is a hit: but this is not what the record is about.
+    let run = repo.orgo(&["run", "--json", "--cache", shared.to_str().unwrap()]).ok().json();
+    assert_eq!((states(&run).join(" "), repo.read("out/p/b/o")), ("a:hit b:hit".into(), "forged\n".into()));
+    assert_eq!((&run["record"]["confirmed"], &run["record"]["lane"]), (&false.into(), &"protected".into()), "{run}");
+    let record = repo.orgo(&["record", "show", "latest"]).ok().stdout;
+    assert!(record.contains("\"by\": \"shared\"") && record.contains(shared.to_str().unwrap()), "{record}");
+    let run = repo.orgo(&["run", "--json"]).ok().json();
+    assert_eq!((states(&run).join(" "), repo.read("out/p/b/o")), ("a:ran b:ran".into(), ONES.into()));
+    assert_eq!(run["record"]["confirmed"], false);
+}
+
+#[test]
+fn what_is_shown_shares_no_file_with_the_store() {
+    use std::os::unix::fs::MetadataExt;
+    let repo = made();
+    for _ in 0..2 {
+        let inodes = |folder: &str| -> std::collections::BTreeSet<u64> {
+            files(&repo.root().join(folder)).iter().map(|f| std::fs::symlink_metadata(f).unwrap().ino()).collect()
+        };
+        assert!(inodes("out").is_disjoint(&inodes(".orgo/store")));
+        // Whatever somebody does to results, the store has them as they were.
+        repo.write("out/p/a/o", "edited\n");
+        assert_eq!(states(&repo.orgo(&["run", "--json"]).ok().json()), ["a:hit", "b:hit"]);
+        assert_eq!(repo.read("out/p/a/o"), "one\none\n");
     }
 }

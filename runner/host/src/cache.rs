@@ -26,10 +26,16 @@ use crate::store::{Cached, SCHEMA};
 /// The longest name or version of a program that made a result, in bytes.
 const MAX_NAME: usize = 200;
 
+/// The longest time that a stage can have run, in milliseconds: a year.
+const MAX_DURATION_MS: u64 = 366 * 86_400_000;
+
 /// The objects that a result needs, each once; or why no run can have made such a result.
 pub(crate) fn objects(cached: &Cached) -> Result<Vec<Blob>, &'static str> {
     if cached.schema != SCHEMA {
         return Err("its result has another version");
+    }
+    if cached.duration_ms > MAX_DURATION_MS {
+        return Err("its result says that the stage ran for years");
     }
     let named = |text: &str| text.len() <= MAX_NAME && is_plain(text);
     if !named(&cached.executor.name) || !named(&cached.executor.version) {

@@ -85,6 +85,9 @@ pub struct StageFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageCounts {
+    /// Stages that ended well and whose results were not made here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub elsewhere: u64,
     /// Stages that ended badly.
     pub failed: u64,
     /// Stages that ended well.
@@ -116,6 +119,7 @@ impl StageCounts {
 
     /// Counts one more stage.
     pub fn add(&mut self, stage: &StageFacts) {
+        self.elsewhere += u64::from(stage.origin.is_some());
         *match (stage.status, stage.optional) {
             (StageStatus::Pass, _) => &mut self.passed,
             (StageStatus::Fail, false) => &mut self.failed,

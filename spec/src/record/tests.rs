@@ -188,6 +188,7 @@ fn outputs_without_a_pass_cannot_be_read_or_written() {
     elsewhere.stages.swap(0, 1);
     elsewhere.stages[0].origin = None;
     elsewhere.stages[1].origin = Some(Origin { by: Bringer::Pack, name: "sha256:1".into() });
+    elsewhere.stage_counts = StageCounts::of(&elsewhere.stages);
     assert!(text(elsewhere).contains(r#""by": "pack""#), "a stage that ended well says where its result came from");
     let silent = text(failed()).replacen("\"terminal_reason_code\": \"VALIDATION_FAILED\",", "", 1);
     let read = Statement::<BuildRecord>::parse(silent.as_bytes());

@@ -20,7 +20,7 @@ use crate::store::{Cached, Store, TENANT, TakeError, place};
 /// After so many faults a directory is not asked any more.
 const MOST_FAULTS: u32 = 3;
 /// The largest result that is read, in bytes.
-const MAX_RESULT: u64 = 64 << 20;
+const MAX_RESULT: u64 = 16 << 20;
 /// The most that the objects of one result may have, in bytes.
 const MAX_OBJECTS: u64 = 64 << 30;
 

@@ -51,6 +51,7 @@ fn what_no_run_can_have_made_is_refused() {
         assert!(objects(&cached(outputs)).is_err(), "{shown}");
     }
     assert!(objects(&Cached { schema: 2, ..cached(vec![]) }).is_err());
+    assert!(objects(&Cached { duration_ms: 1 << 50, ..cached(vec![]) }).is_err());
     let named = Executor { name: "a\u{202e}b".into(), version: "1".into(), digest: Digest::EMPTY };
     assert!(objects(&Cached { executor: named, ..cached(vec![]) }).is_err());
 }

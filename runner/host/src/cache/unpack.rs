@@ -16,10 +16,10 @@ use super::pack::{End, FORMAT, Head, Line, PackError};
 use crate::file::At;
 use crate::store::{Cached, Incoming, Seen, Store, TakeError, contents};
 
-/// The longest line, in bytes: a result with some hundred thousand outputs.
-const MAX_LINE: u64 = 64 << 20;
+/// The longest line, in bytes: a result with a hundred thousand outputs.
+const MAX_LINE: u64 = 16 << 20;
 /// The most that all results together may have, in bytes: they are kept in memory.
-const MAX_RESULTS: u64 = 512 << 20;
+const MAX_RESULTS: u64 = 256 << 20;
 /// The most objects in a pack.
 const MAX_OBJECTS: u64 = 4 << 20;
 
@@ -199,7 +199,7 @@ impl Reader<'_> {
             Err(error) => return Err(self.fault(error)),
         }
         match self.inner.get_mut().get_mut().fill_buf() {
-            Ok(rest) if rest.is_empty() => Ok(()),
+            Ok([]) => Ok(()),
             Ok(_) => Err(self.invalid("something follows its last line")),
             Err(error) => Err(self.fault(error)),
         }
