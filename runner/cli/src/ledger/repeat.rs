@@ -114,9 +114,9 @@ impl Repetition<'_> {
     /// Whether results from elsewhere are those of the record, in both directions. What stands on pages is not known.
     fn came_from_where(&self, facts: &BuildFacts) -> bool {
         let none = self.elsewhere.is_empty() && facts.stage_counts.elsewhere == 0;
-        let of_record =
-            facts.stages.iter().filter_map(|s| Some((s.stage.as_str(), s.origin.as_ref()?, &s.artifacts_out)));
-        none || facts.pages.is_empty() && of_record.eq(self.elsewhere.iter().map(|(s, origin, out)| (*s, *origin, out)))
+        let of_record = facts.stages.iter().filter_map(|s| Some((&s.stage, s.origin.as_ref()?, &s.artifacts_out)));
+        let of_run = self.elsewhere.iter().map(|(stage, origin, out)| (stage, origin, out));
+        none || facts.pages.is_empty() && of_record.eq(of_run)
     }
 
     fn are_facts(&self, facts: &BuildFacts) -> bool {
