@@ -71,6 +71,7 @@ fn a_damaged_object_is_refused_and_its_stage_runs_again() {
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!(states(&run), ["s:ran"]);
     assert_eq!(run["stages"][0]["why"][0]["why"], "output-lost");
+    assert_eq!(run["stages"][0]["why"][0]["damaged"], true, "damage is told from loss");
     assert_eq!(std::fs::read_to_string(&object).unwrap(), "content\n");
     assert_eq!(repo.read("out/p/s/o"), "content\n");
 }

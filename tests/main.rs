@@ -4,6 +4,7 @@
 mod approvals;
 mod architecture;
 mod base;
+mod cache;
 mod commands;
 mod comparison;
 mod corpus;

@@ -140,6 +140,7 @@ registry! {
     EvidenceStoreUnusable "EVIDENCE_STORE_UNUSABLE" Operator "an evidence store cannot be read or written" "check the folder or the network, and the rights; what was not pushed is pushed by `orgo evidence push`"
     EvidenceSealed "EVIDENCE_SEALED" Security "evidence is sealed, and no identity at hand opens it" "name a file with an identity of one of its recipients: `--identity FILE`"
     StoreCorrupt "STORE_CORRUPT" Operator "an object in the store does not hash to its name" "nothing: the object was removed and its stage runs again; check the disk if it recurs"
+    CachePackInvalid "CACHE_PACK_INVALID" Operator "a cache pack is cut, damaged, too large or not well formed" "pack again; nothing of it was taken in, and runs do without it"
     OutputNondeterministic "OUTPUT_NONDETERMINISTIC" Author "the same key produced different outputs" "find what the stage reads that it does not declare"
     ReplayImpossible "REPLAY_IMPOSSIBLE" Operator "what a record was made from is not what is here, so that nothing follows from making it again" "replay it where the commit, the programs and the version of orgo are those of the record; `orgo lock` pins programs"
     IsolationUnavailable "ISOLATION_UNAVAILABLE" Operator "this machine or version cannot give the isolation that a stage declares" "run where it can be given, or declare `isolation \"open\"`"

@@ -16,6 +16,7 @@ mod epoch;
 mod gate;
 mod mandate;
 mod named;
+mod origin;
 mod overriding;
 mod revocation;
 mod slsa;
@@ -36,6 +37,7 @@ pub use epoch::Epoch;
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
 pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};
 pub use named::{Named, named_by};
+pub use origin::{Bringer, Origin};
 pub use overriding::{OverrideFacts, OverrideRecord, OverrideRecordFacts, OverrideRun};
 pub use revocation::{RevocationFacts, RevocationReason, RevocationRecord, Revoked};
 pub use slsa::{

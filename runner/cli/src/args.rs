@@ -11,8 +11,8 @@ use orgo_spec::document::{ByteSize, DurationMs, FromScalar, Scalar};
 
 use crate::annotate::Form;
 use crate::command::{
-    admin, approve, blueprint, cases, convert, epochs, evidence, flaky, fmt, gc, key, lock, mandate, overriding, proof,
-    record, replay, shell, trust, verify,
+    admin, approve, blueprint, cache, cases, convert, epochs, evidence, flaky, fmt, gc, key, lock, mandate, overriding,
+    proof, record, replay, shell, trust, verify,
 };
 
 const STYLES: Styles = Styles::styled()
@@ -110,6 +110,8 @@ pub(crate) enum Command {
     Evidence(evidence::Evidence),
     /// Take out of the object store what nothing needs any more
     Gc(gc::Gc),
+    /// Pack what the last runs stand on for machines that start empty, take packs in, and see what the store holds
+    Cache(cache::CacheArgs),
     /// Sign that a stage may run on exactly these inputs, or take that back
     Approve(approve::Approve),
     /// Show what waits for approvals, who approved it, and until when
@@ -173,6 +175,18 @@ pub(crate) struct Told {
 fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as `name=value`")?;
     Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Whose results count besides those that were made here.
+#[derive(Debug, Clone, Default, ClapArgs)]
+pub(crate) struct Caches {
+    /// Look for results in this folder too, which others fill; may be given more than once. A protected run asks no folder
+    /// that is not named here
+    #[arg(long = "cache", value_name = "DIR")]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Let a protected run use what `orgo cache unpack` brought; other runs do so anyway
+    #[arg(long)]
+    pub(crate) unpacked: bool,
 }
 
 /// What a run is compared with.
@@ -271,11 +285,14 @@ pub(crate) struct Plan {
     pub(crate) told: Told,
     #[command(flatten)]
     pub(crate) against: Against,
+    /// Look for results in this folder too, which others fill; may be given more than once
+    #[arg(long = "cache", value_name = "DIR")]
+    pub(crate) caches: Vec<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci test --watch\n  orgo run ci --quiet --junit report.xml --trace trace.json\n  orgo run ci test --trace-inputs"
+    after_help = "Examples:\n  orgo run\n  orgo run ci test -j4\n  orgo run ci -p level=3 --base main\n  orgo run elements --keep-going --events events.jsonl\n  orgo run ci --stream\n  orgo run ci test --watch\n  orgo run ci --cache /mnt/orgo-cache\n  orgo run ci --quiet --junit report.xml --trace trace.json\n  orgo run ci test --trace-inputs"
 )]
 pub(crate) struct Run {
     /// The pipeline; may be left out if there is one only
@@ -286,6 +303,8 @@ pub(crate) struct Run {
     pub(crate) told: Told,
     #[command(flatten)]
     pub(crate) against: Against,
+    #[command(flatten)]
+    pub(crate) caches: Caches,
     /// How many stages run at a time; as many as there are processors unless told
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(crate) jobs: Option<u32>,

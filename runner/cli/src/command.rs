@@ -3,6 +3,7 @@
 pub(crate) mod admin;
 pub(crate) mod approve;
 pub(crate) mod blueprint;
+pub(crate) mod cache;
 pub(crate) mod cases;
 mod check;
 mod conditions;
@@ -105,6 +106,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         Some(Command::Trust(args)) => trust::run(&context, &args),
         Some(Command::Evidence(args)) => evidence::run(&context, &args),
         Some(Command::Gc(args)) => gc::run(&context, &args),
+        Some(Command::Cache(args)) => cache::run(&context, &args),
         Some(Command::Approve(args)) => approve::run(&context, &args),
         Some(Command::Override(args)) => overriding::run(&context, &args),
         Some(Command::Approvals(args)) => approve::list(&context, &args),

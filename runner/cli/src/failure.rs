@@ -19,6 +19,7 @@ mod shown;
 use std::fmt;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
+use orgo_host::workspace::WorkspaceError;
 use orgo_spec::ReasonCode;
 use orgo_spec::document::DocumentError;
 use serde_json::{Value, json};
@@ -227,4 +228,12 @@ macro_rules! environment {
         fn from(error: $type) -> Self { Self::report(Class::Environment, error) }
     })+ };
 }
+
+impl From<WorkspaceError> for Failure {
+    fn from(error: WorkspaceError) -> Self {
+        let class = if matches!(error, WorkspaceError::Tenant { .. }) { Class::Integrity } else { Class::Environment };
+        Self::report(class, error)
+    }
+}
+
 environment!(orgo_host::file::PathError, orgo_host::run::RunError, orgo_host::store::ObjectError);

@@ -100,6 +100,14 @@ impl Repository {
         self.workspace = Workspace::new(self.workspace.root(), &self.project);
     }
 
+    /// The names of all pipelines that are declared.
+    ///
+    /// # Errors
+    /// [`Failure`] with every problem of every document.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        Ok(self.declared()?.iter().map(|(_, pipeline)| pipeline.name.to_string()).collect())
+    }
+
     /// Decodes every document; all problems of all documents come at once.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ mod summary;
 mod trace;
 
 pub(crate) use flaky::{FlakyStage, flaky_stages, json as flaky_json, words as flaky_words};
-pub(crate) use summary::Times;
+pub(crate) use summary::{Times, misses};
 
 use orgo_host::run::{ApprovalOutcome, Notice, RunOptions, RunOutcome};
 use orgo_host::store::Store;

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use orgo_kernel::key::{Blob, StageKey};
 use orgo_kernel::why::Why;
+use orgo_spec::record::Origin;
 use orgo_spec::{Digest, ReasonCode};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,9 @@ pub enum Entry {
         stage: String,
         /// Its key.
         key: StageKey,
+        /// Where its result came from, if it was not made here.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Origin>,
     },
     /// The list became known whose items a stage stands for.
     Listed {

@@ -5,6 +5,7 @@
 //! * [`sources`], [`tools`]: what stages read, known by content.
 //! * [`process`], [`sandbox`]: one attempt of one stage; [`isolation`]: what is kept away from it.
 //! * [`kept`]: what stages that failed left, for people to look around in.
+//! * [`cache`]: results from elsewhere, as a file or a folder, and what the store holds.
 //! * [`gc`]: what must stay in the object store, and taking out the rest.
 //! * [`approvals`], [`overrides`]: what people signed, as files; [`memory`], [`journal`]: what runs leave behind.
 //! * [`run`]: carries out what the kernel's scheduler decides.
@@ -15,6 +16,7 @@
 //! * [`ledger`]: the branch of signed records; [`verify`]: everything about it, checked from a clone.
 
 pub mod approvals;
+pub mod cache;
 pub mod clock;
 pub mod declared;
 pub mod documents;

@@ -15,12 +15,13 @@ use orgo_kernel::key::{Blob, Keyed, Output};
 use orgo_kernel::why::Ingredients;
 use orgo_spec::Digest;
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::record::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::file::{At, PathError, Stamp, read_if_there, replace};
 
 /// The version of the state; others are ignored.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// A stage as it was after it last ended well.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -41,6 +42,8 @@ pub struct Remembered {
     pub isolation: Isolation,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
+    /// Where the result came from, if it was not made here.
+    pub origin: Option<Origin>,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -60,6 +63,21 @@ pub struct Memory {
     is_of_this_plan: bool,
 }
 
+/// Everything that is remembered of one pipeline.
+///
+/// # Errors
+/// [`PathError`] if the file is there and cannot be read.
+pub fn of(folder: &Path, pipeline: &str) -> Result<Vec<Remembered>, PathError> {
+    let bytes = read_if_there(&folder.join(format!("{pipeline}.state")))?.unwrap_or_default();
+    Ok(read(&bytes))
+}
+
+fn read(bytes: &[u8]) -> Vec<Remembered> {
+    let state: State<'_> = postcard::from_bytes(bytes).unwrap_or_default();
+    let stages = if state.format == FORMAT { state.stages } else { Vec::new() };
+    stages.into_iter().map(|(_, remembered)| remembered).collect()
+}
+
 /// Everything that is remembered of all pipelines: what their last runs stand on.
 ///
 /// # Errors
@@ -74,10 +92,7 @@ pub fn all(folder: &Path) -> Result<Vec<Remembered>, PathError> {
         let path = entry.at("list", folder)?.path();
         if path.extension().is_some_and(|e| e == "state") {
             let bytes = read_if_there(&path)?.unwrap_or_default();
-            let state: State<'_> = postcard::from_bytes(&bytes).unwrap_or_default();
-            if state.format == FORMAT {
-                found.extend(state.stages.into_iter().map(|(_, remembered)| remembered));
-            }
+            found.extend(read(&bytes));
         }
     }
     Ok(found)

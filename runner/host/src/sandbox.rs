@@ -304,7 +304,7 @@ fn collect(root: &Folder, path: &str, store: &Store, outputs: &mut Vec<Output>) 
 }
 
 /// Whether a link at `path` leads to a place below the same folder.
-fn stays_inside(path: &str, target: &str) -> bool {
+pub(crate) fn stays_inside(path: &str, target: &str) -> bool {
     if target.starts_with('/') {
         return false;
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! <store>/sha256/ab/cd…      an object, read-only, named by its digest
 //! <store>/actions/ab/cd…     the result of a stage, named by its key
+//! <store>/tenant             whose it is
 //! <store>/new/               where objects are written before they get their name
 //! ```
 //!
@@ -16,11 +17,14 @@ mod action;
 mod collect;
 mod copy;
 mod ends;
+mod incoming;
 mod varied;
 
+pub(crate) use action::SCHEMA;
 pub use action::{Cached, Executor};
 pub use collect::StoreLock;
 pub use ends::{End, Ends, Flaky};
+pub(crate) use incoming::{Incoming, TakeError};
 pub(crate) use varied::FILE as VARIED;
 pub use varied::{Contents, Seen, Varied, contents};
 
@@ -37,6 +41,9 @@ use crate::folder::{AtName, Folder, read_all};
 
 /// Files up to this size pass through memory in one piece.
 const SMALL: u64 = 256 * 1024;
+
+/// The file that says whose a store is.
+pub(crate) const TENANT: &str = "tenant";
 
 /// A store of one tenant.
 #[derive(Debug)]
@@ -227,7 +234,7 @@ impl Store {
 }
 
 /// The name of an object or of a result below the store's folder.
-fn place(kind: &str, digest: Digest) -> String {
+pub(crate) fn place(kind: &str, digest: Digest) -> String {
     let hex = digest.hex();
     [kind, "/", &hex[..2], "/", &hex[2..]].concat()
 }

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use orgo_spec::project::Project;
 
-use crate::file::{At, PathError, remove_leftovers, remove_tree, status};
-use crate::store::{Store, VARIED};
+use crate::file::{At, PathError, read_if_there, remove_leftovers, remove_tree, replace, status};
+use crate::store::{Store, TENANT, VARIED};
 
 /// How names of working folders begin that were moved out of the way.
 const LEFT: &str = "left-";
@@ -41,6 +41,18 @@ pub enum WorkspaceError {
     #[error("another run is under way in this repository")]
     #[diagnostic(help("wait for it, or end it; the lock goes with its process"))]
     Busy,
+    /// The store is another tenant's.
+    #[error("the store `{}` belongs to the tenant `{tenant}`", store.display())]
+    #[diagnostic(
+        code(TENANT_MISMATCH),
+        help("a store belongs to one tenant: name another with `store` in `orgo.kdl`, or remove this one")
+    )]
+    Tenant {
+        /// Where it lies.
+        store: PathBuf,
+        /// Whose it is.
+        tenant: String,
+    },
     /// The system refused.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -54,6 +66,7 @@ pub struct Workspace {
     /// Where `.orgo` and `out` are.
     base: PathBuf,
     store: PathBuf,
+    tenant: String,
 }
 
 /// Held while a run is under way.
@@ -88,13 +101,18 @@ impl Workspace {
     #[must_use]
     pub fn new(root: &Path, project: &Project) -> Self {
         let store = project.store.as_ref().map_or_else(|| root.join(".orgo/store"), |s| root.join(s.as_str()));
-        Self { root: root.to_owned(), base: root.to_owned(), store }
+        Self { root: root.to_owned(), base: root.to_owned(), store, tenant: project.tenant.to_string() }
     }
 
     /// The same repository with a store, memory, working folders and results of its own, below `base`.
     #[must_use]
     pub fn within(&self, base: &Path) -> Self {
-        Self { root: self.root.clone(), base: base.to_owned(), store: base.join(".orgo/store") }
+        Self {
+            root: self.root.clone(),
+            base: base.to_owned(),
+            store: base.join(".orgo/store"),
+            tenant: self.tenant.clone(),
+        }
     }
 
     /// The folder that `.orgo` and `out` are in.
@@ -158,13 +176,43 @@ impl Workspace {
         self.base.join(".orgo/evidence")
     }
 
-    /// Opens the object store.
+    /// Whose it is.
+    #[must_use]
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Opens the object store. A new one is this tenant's from then on.
     ///
     /// # Errors
-    /// [`PathError`] if it cannot be made.
-    pub fn open_store(&self) -> Result<Store, PathError> {
+    /// [`WorkspaceError`] if it cannot be made, or belongs to another tenant.
+    pub fn open_store(&self) -> Result<Store, WorkspaceError> {
         self.prepare()?;
-        Store::open(&self.store)
+        let store = Store::open(&self.store)?;
+        self.claim(&self.store)?;
+        Ok(store)
+    }
+
+    /// Opens a store somewhere else, such as a directory that others share.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] if it cannot be made, or belongs to another tenant.
+    pub fn open_store_at(&self, path: &Path) -> Result<Store, WorkspaceError> {
+        let store = Store::open(path)?;
+        self.claim(path)?;
+        Ok(store)
+    }
+
+    fn claim(&self, store: &Path) -> Result<(), WorkspaceError> {
+        let path = store.join(TENANT);
+        match read_if_there(&path)? {
+            Some(of) if of.trim_ascii() == self.tenant.as_bytes() => Ok(()),
+            Some(of) => {
+                let tenant = orgo_spec::canonical::plain(&String::from_utf8_lossy(&of), 80);
+                Err(WorkspaceError::Tenant { store: store.to_owned(), tenant })
+            }
+            None => Ok(replace(&path, format!("{}\n", self.tenant).as_bytes())?),
+        }
     }
 
     /// Makes the folders that every command needs, with their `.gitignore`.

@@ -4,6 +4,7 @@
 //! * [`blueprint`]: the plan of a blueprint beside the pipeline that names it.
 //! * [`expand`]: declared pipelines become resolved ones ([`plan`]), on a dense [`graph`].
 //! * [`collect`]: what may leave the object store, and why.
+//! * [`pick`]: what goes into a cache pack that is bounded.
 //! * [`key`]: stage keys, which are Remote Execution API `Action` digests; [`why`] tells them apart.
 //! * [`gate`]: verdicts over reports; the only source of the token that lets compilers run.
 //! * [`grants`]: what a change takes beyond what its base grants.
@@ -20,6 +21,7 @@ pub mod grants;
 pub mod graph;
 pub mod key;
 pub mod path;
+pub mod pick;
 pub mod pins;
 pub mod plan;
 pub mod policy;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use orgo_spec::Digest;
+use orgo_spec::approval::moment_plus;
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::record::Origin;
 use serde::{Deserialize, Serialize};
 
 use crate::collect::Because;
@@ -80,6 +82,9 @@ pub enum Why {
         /// Why it is not there, if it was collected as garbage.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         evicted: Option<Evicted>,
+        /// Whether an object was there and did not hash to its name; it was removed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        damaged: bool,
     },
     /// The key is known, but its result was obtained at a weaker isolation.
     IsolationTooWeak {
@@ -87,6 +92,18 @@ pub enum Why {
         obtained: Isolation,
         /// What is demanded now.
         demanded: Isolation,
+    },
+    /// The key is known, but its result was not made here, and this run does not take what came from there.
+    ResultForeign {
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// A shared cache has a result for the key, but it cannot be used.
+    SharedFaulty {
+        /// The directory.
+        cache: String,
+        /// What is wrong with it.
+        fault: String,
     },
     /// The last attempt failed; failures are never cached.
     FailedBefore,
@@ -99,6 +116,30 @@ pub enum Why {
 }
 
 impl Why {
+    /// The kind of reason: as it is written in `why`, or why a result was collected.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NeverRun => "never-run",
+            Self::InputChanged { .. } => "input-changed",
+            Self::InputAdded { .. } => "input-added",
+            Self::InputRemoved { .. } => "input-removed",
+            Self::CommandChanged => "command-changed",
+            Self::ToolchainChanged { .. } => "toolchain-changed",
+            Self::TimeoutChanged { .. } => "timeout-changed",
+            Self::OutputLost { damaged: true, .. } => "output-damaged",
+            Self::OutputLost { evicted: Some(_), .. } => "evicted",
+            Self::OutputLost { .. } => "output-lost",
+            Self::IsolationTooWeak { .. } => "isolation-too-weak",
+            Self::ResultForeign { .. } => "result-foreign",
+            Self::SharedFaulty { .. } => "shared-faulty",
+            Self::FailedBefore => "failed-before",
+            Self::ResultLost => "result-lost",
+            Self::Forced => "forced",
+            Self::RunWorked => "run-worked",
+        }
+    }
+
     /// Tells two sets of ingredients apart: every difference, inputs first.
     #[must_use]
     pub fn between(before: &Ingredients, now: &Ingredients) -> Vec<Self> {
@@ -146,11 +187,13 @@ impl std::fmt::Display for Why {
                 write!(f, "a host program or library changed ({} to {})", from.short(), to.short())
             }
             Self::TimeoutChanged { from_ms, to_ms } => write!(f, "its timeout changed from {from_ms} ms to {to_ms} ms"),
-            Self::OutputLost { path, evicted: None } => {
-                write!(f, "its output `{path}` is missing from the store or damaged there")
+            Self::OutputLost { path, damaged: true, .. } => {
+                write!(f, "its output `{path}` was damaged in the store and has been removed")
             }
-            Self::OutputLost { path, evicted: Some(Evicted { because, .. }) } => {
-                write!(f, "its output `{path}` was removed from the store by `orgo gc`: {because}")
+            Self::OutputLost { path, evicted: None, .. } => write!(f, "its output `{path}` is missing from the store"),
+            Self::OutputLost { path, evicted: Some(Evicted { because, at_ms }), .. } => {
+                let when = date(*at_ms);
+                write!(f, "its output `{path}` was removed from the store by `orgo gc`: {because} ({when})")
             }
             Self::IsolationTooWeak { obtained, demanded } => {
                 write!(
@@ -160,12 +203,35 @@ impl std::fmt::Display for Why {
                     demanded.as_str()
                 )
             }
+            Self::ResultForeign { origin } => {
+                write!(f, "its cached result came from {origin}, and this run takes nothing from there")
+            }
+            Self::SharedFaulty { cache, fault } => write!(f, "the shared cache `{cache}` was of no use: {fault}"),
             Self::FailedBefore => write!(f, "its last attempt failed"),
             Self::ResultLost => write!(f, "the cache has no result for its key any more"),
             Self::Forced => write!(f, "the run was asked not to use the cache"),
             Self::RunWorked => write!(f, "it comes last, and this run did more than look things up"),
         }
     }
+}
+
+/// The day of a moment, as `2026-01-31`.
+fn date(at_ms: i64) -> String {
+    let seconds = u64::try_from(at_ms / 1000).unwrap_or(0);
+    let moment = moment_plus("1970-01-01T00:00:00Z", seconds).unwrap_or_default();
+    moment.split('T').next().unwrap_or_default().to_owned()
+}
+
+/// Reasons of one kind, as they are counted: most misses first, each miss once, under its first reason.
+#[must_use]
+pub fn tally<'w>(misses: impl Iterator<Item = &'w [Why]>) -> Vec<(&'static str, usize)> {
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for first in misses.filter_map(<[Why]>::first) {
+        *counts.entry(first.name()).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+    counts
 }
 
 #[cfg(test)]
@@ -204,5 +270,14 @@ mod tests {
             ]
         );
         assert_eq!(Why::between(&before, &before), []);
+    }
+
+    #[test]
+    fn each_miss_is_counted_once_under_its_first_reason() {
+        let evicted = Some(Evicted { at_ms: 1_767_225_600_000, because: Because::Age });
+        let lost = Why::OutputLost { path: "o".into(), evicted, damaged: false };
+        assert!(lost.to_string().ends_with("(2026-01-01)"), "{lost}");
+        let misses = [vec![Why::CommandChanged, Why::Forced], vec![lost], vec![Why::CommandChanged], vec![]];
+        assert_eq!(tally(misses.iter().map(Vec::as_slice)), [("command-changed", 2), ("evicted", 1)]);
     }
 }

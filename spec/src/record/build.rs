@@ -316,6 +316,9 @@ impl Predicate for BuildRecord {
         if facts.pins.is_some_and(|p| !p.is_sound()) {
             return refused(ReasonCode::SchemaInvalid, "a run is locked by a lock, and by nothing else");
         }
+        if facts.stages.iter().any(|s| s.origin.is_some() && s.status != StageStatus::Pass) {
+            return refused(ReasonCode::SchemaInvalid, "a stage that did not end well has no result from elsewhere");
+        }
         let succeeded = facts.status == Status::Succeeded;
         if facts.outputs.is_some() != succeeded {
             let code = if succeeded { ReasonCode::SchemaInvalid } else { ReasonCode::OutputWithoutPass };

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Artifact;
+use super::origin::Origin;
 use crate::pipeline::Isolation;
 use crate::{Digest, ReasonCode};
 
@@ -67,6 +68,9 @@ pub struct StageFacts {
     /// Whether the run may end well although this stage did not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// Where its result came from, if it was not made here and no run here made it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The stage's name.
     pub stage: String,
     /// How it ended.
@@ -81,6 +85,9 @@ pub struct StageFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StageCounts {
+    /// Stages that ended well and whose results were not made here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub elsewhere: u64,
     /// Stages that ended badly.
     pub failed: u64,
     /// Stages that ended well.
@@ -112,6 +119,7 @@ impl StageCounts {
 
     /// Counts one more stage.
     pub fn add(&mut self, stage: &StageFacts) {
+        self.elsewhere += u64::from(stage.origin.is_some());
         *match (stage.status, stage.optional) {
             (StageStatus::Pass, _) => &mut self.passed,
             (StageStatus::Fail, false) => &mut self.failed,

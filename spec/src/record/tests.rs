@@ -63,6 +63,7 @@ fn stage(stage: &str, status: StageStatus) -> StageFacts {
         isolation: None,
         key: None,
         optional: false,
+        origin: None,
         stage: stage.into(),
         status,
         unpinned: vec![],
@@ -181,6 +182,14 @@ fn outputs_without_a_pass_cannot_be_read_or_written() {
         change(&mut facts);
         assert!(write(facts).is_err(), "change {i}");
     }
+    let mut elsewhere = failed();
+    elsewhere.stages[1].origin = Some(Origin { by: Bringer::Shared, name: "/caches/one".into() });
+    assert_eq!(write(elsewhere.clone()).map_err(|e| e.code()), Err(ReasonCode::SchemaInvalid));
+    elsewhere.stages.swap(0, 1);
+    elsewhere.stages[0].origin = None;
+    elsewhere.stages[1].origin = Some(Origin { by: Bringer::Pack, name: "sha256:1".into() });
+    elsewhere.stage_counts = StageCounts::of(&elsewhere.stages);
+    assert!(text(elsewhere).contains(r#""by": "pack""#), "a stage that ended well says where its result came from");
     let silent = text(failed()).replacen("\"terminal_reason_code\": \"VALIDATION_FAILED\",", "", 1);
     let read = Statement::<BuildRecord>::parse(silent.as_bytes());
     assert!(matches!(read, Err(RecordError::Contradiction { .. })), "a failure without a reason");

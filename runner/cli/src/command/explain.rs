@@ -46,9 +46,12 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
                 lines.extend(reasons.iter().map(|why| format!("  because {why}")));
                 told.extend(reasons.iter().map(|why| json!(why)));
             }
-            Entry::Hit { stage, key: k } if *stage == args.stage => {
+            Entry::Hit { stage, key: k, origin } if *stage == args.stage => {
                 key = Some(*k);
-                lines.push("  the cache had a result for this key".to_owned());
+                lines.push(match origin {
+                    None => "  the cache had a result for this key".to_owned(),
+                    Some(origin) => plain(&format!("  a result for this key came from {origin}")),
+                });
             }
             Entry::Listed { stage, items, list } if *stage == args.stage => {
                 lines.push(format!("  it was repeated for the {items} items of a list ({})", list.short()));

@@ -40,7 +40,7 @@ pub(crate) struct Gc {
 }
 
 /// A value, written as documents write it.
-fn value<T: FromScalar>(text: &str) -> Result<T, String> {
+pub(super) fn value<T: FromScalar>(text: &str) -> Result<T, String> {
     let number = || T::from_scalar(&Scalar::Integer(text.parse().ok()?));
     T::from_scalar(&Scalar::Text(text.to_owned())).or_else(number).ok_or_else(|| format!("expected {}", T::EXPECTED))
 }

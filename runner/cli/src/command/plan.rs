@@ -8,11 +8,14 @@ use orgo_host::run::{Foreseen, Planner, SecretValues};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::{Resolved, ResolvedApproval};
 use orgo_spec::document::closest;
+use orgo_spec::record::Lane;
 use serde_json::json;
 
 use super::Context;
+use super::cache::others;
 use crate::args::Plan;
 use crate::failure::{Class, Failure};
+use crate::output::plain;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
 
@@ -30,7 +33,12 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let mut conditions = super::conditions::decide(&repository, plans.first(), args.against.base.as_deref())?;
     let store = Arc::new(repository.workspace.open_store()?);
     let mut planner = Planner::open(plans.first(), &repository.workspace, store, own_path()?)?;
-    planner.set_secrets(SecretValues::new(context.home()?.path().join(SECRET_KEY)));
+    let home = context.home()?;
+    planner.set_secrets(SecretValues::new(home.path().join(SECRET_KEY)));
+    planner.set_others(others(&args.caches, false, &home, Lane::Local)?);
+    for fault in planner.faults() {
+        context.output.warn(plain(&format!("cache {}: {}", fault.name, fault.fault)));
+    }
     let origins = plans.learn(&repository, &args.told, &mut planner);
     for flags in [&mut wanted, &mut conditions.withheld] {
         flags.extend(origins.iter().map(|origin| flags[origin.index()]).collect::<Vec<_>>());

@@ -23,6 +23,7 @@ use serde_json::json;
 use self::told::{standing, tell};
 use self::watch::{Reads, Round};
 use super::Context;
+use super::cache::others;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
 use super::plan::{SECRET_KEY, wanted};
@@ -168,6 +169,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
             wait_ms: args.wait.map_or(0, |w| w.0),
         }),
         traces: None,
+        others: others(&args.caches.folders, args.caches.unpacked, &home, lane)?,
         clock: clock.clone(),
         stop: round.as_ref().map(|round| round.stop()),
         before_work: &before_work,

@@ -22,7 +22,7 @@ use orgo_spec::record::{
 use orgo_spec::{Digest, Name};
 
 use self::headline::headline;
-pub(crate) use self::stages::artifact;
+pub(crate) use self::stages::{artifact, elsewhere};
 use self::stages::{last_outputs, stages};
 use super::governance::Governance;
 use super::kristal;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use orgo_host::file::{read_if_there, replace};
-use orgo_spec::record::{ApprovalEntry, BuildFacts, BuildRecord, Decision, GateRecord, Statement, Status};
+use orgo_spec::record::{
+    ApprovalEntry, Artifact, BuildFacts, BuildRecord, Decision, GateRecord, Origin, Statement, Status,
+};
 use orgo_spec::signature::{Unverified, Verified};
 use orgo_spec::{Digest, Name};
 
@@ -30,6 +32,8 @@ pub(crate) struct Repetition<'r> {
     pub(crate) gates: Vec<&'r GateRecord>,
     pub(crate) approvals: Vec<&'r ApprovalEntry>,
     pub(crate) variance: &'r [String],
+    /// Stages whose results were not made here: where from, and which outputs. Keys do not say that.
+    pub(crate) elsewhere: Vec<(String, Origin, Vec<Artifact>)>,
 }
 
 impl Repetition<'_> {
@@ -95,6 +99,7 @@ impl Repetition<'_> {
             &self.gates,
             &self.approvals,
             self.variance,
+            &self.elsewhere,
         );
         let facts = Digest::of(&serde_json::to_vec(&facts).expect("a plain structure serializes"));
         format!("{record}\n{facts}\n").into_bytes()
@@ -104,6 +109,14 @@ impl Repetition<'_> {
     pub(super) fn is_said_by(&self, record: &BuildRecord) -> bool {
         let facts = &record.facts;
         record.run.environment == self.desk.environment.as_str() && self.are_facts(facts)
+    }
+
+    /// Whether results from elsewhere are those of the record, in both directions. What stands on pages is not known.
+    fn came_from_where(&self, facts: &BuildFacts) -> bool {
+        let none = self.elsewhere.is_empty() && facts.stage_counts.elsewhere == 0;
+        let of_record = facts.stages.iter().filter_map(|s| Some((&s.stage, s.origin.as_ref()?, &s.artifacts_out)));
+        let of_run = self.elsewhere.iter().map(|(stage, origin, out)| (stage, origin, out));
+        none || facts.pages.is_empty() && of_record.eq(of_run)
     }
 
     fn are_facts(&self, facts: &BuildFacts) -> bool {
@@ -120,6 +133,7 @@ impl Repetition<'_> {
             && facts.compiler.digest == self.executor
             && facts.keys == self.keys
             && facts.variance == self.variance
+            && self.came_from_where(facts)
             && facts.approvals.iter().eq(self.approvals.iter().copied())
             && facts.gates.iter().eq(self.gates.iter().copied())
             && self.gates.iter().all(|g| g.decision == Decision::Pass)

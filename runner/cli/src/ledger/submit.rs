@@ -18,7 +18,7 @@ use orgo_spec::record::{
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
-use super::assemble::{About, assemble, keys};
+use super::assemble::{About, assemble, elsewhere, keys};
 use super::lane::Desk;
 use super::repeat::Repetition;
 use super::start::abandoned;
@@ -243,5 +243,6 @@ fn repetition<'r>(about: &'r About<'_>, outcome: &'r RunOutcome) -> Repetition<'
         gates: outcome.gates.iter().map(|g| &g.record).collect(),
         approvals: outcome.approvals.iter().map(|a| &a.entry).collect(),
         variance: &about.variance,
+        elsewhere: elsewhere(about, outcome),
     }
 }

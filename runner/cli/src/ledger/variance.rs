@@ -31,13 +31,16 @@ pub(crate) fn variances(plan: &Resolved, outcome: &RunOutcome, store: &Store) ->
 impl Variance {
     /// As the record says it: nothing of when and how it was seen, so that repeated runs say the same.
     pub(crate) fn facts(&self) -> impl Iterator<Item = String> {
-        self.varied.iter().map(|v| {
+        self.varied.iter().filter(|v| v.seen != Seen::Foreign).map(|v| {
             format!("`{}`: its key {} made the outputs {} and {}", self.stage, self.key, v.outputs[0], v.outputs[1])
         })
     }
 
     /// For people.
     pub(crate) fn line(&self) -> String {
+        if let Some(claim) = self.varied.first().filter(|_| self.varied.iter().all(|v| v.seen == Seen::Foreign)) {
+            return format!("`{}`: {}; look at who fills that cache", self.stage, sentence(claim));
+        }
         let told = self.varied.first().map_or_else(String::new, sentence);
         format!("`{}` is not the same every time (OUTPUT_NONDETERMINISTIC): {told}", self.stage)
     }
@@ -49,6 +52,7 @@ pub(crate) fn sentence(varied: &Varied) -> String {
         Seen::Repeat => "repeated, it made",
         Seen::Run => "it made something else than the cache had,",
         Seen::Replay => "replayed, it made",
+        Seen::Foreign => "a cache from elsewhere claimed",
     };
     let paths: Vec<String> = varied.paths.iter().map(|p| format!("`{p}`")).collect();
     let at = orgo_host::clock::rfc3339(varied.at_ms);

@@ -102,6 +102,9 @@ impl<'p> Events<'p> {
                 self.write("stage.failed", &plan.stage(*id).name, json!({ "attempt": 0, "message": message }))
             }
             Notice::Listed(stage, items) => self.write("stage.listed", stage, json!({ "items": items })),
+            Notice::Cache { name, fault, given_up } => {
+                self.write("cache.faulty", name, json!({ "message": fault, "given_up": given_up }));
+            }
             Notice::Begin(_) | Notice::Printed(..) | Notice::Grown => {}
             Notice::Paused(id, ms) => self.write("stage.paused", &plan.stage(*id).name, json!({ "pause_ms": ms })),
             Notice::Service(service, news) => {

@@ -118,6 +118,10 @@ impl<'p> Human<'p> {
                 self.insist(&format!("{RED}FAIL{RESET}  {:<24} {}", self.plan.stage(*id).name, plain(message)));
             }
             Notice::Listed(stage, items) => self.say(&format!("{DIM}list  {stage:<24} {items} items{RESET}")),
+            Notice::Cache { name, fault, given_up } => {
+                let rest = if *given_up { "; it is not asked again in this run" } else { "" };
+                self.insist(&format!("{YELLOW}cache{RESET} {}: {}{rest}", plain(name), plain(fault)));
+            }
             Notice::Grown => {}
             Notice::Skipped(id) => {
                 if self.output.verbose || self.plan.stages.len() < 40 {

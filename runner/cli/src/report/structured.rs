@@ -60,6 +60,10 @@ impl<'p> Structured<'p> {
             Notice::Listed(stage, items) => {
                 self.write("INFO", "STAGE_LISTED", Some(stage), json!({ "items": items }));
             }
+            Notice::Cache { name, fault, given_up } => {
+                let more = json!({ "cache": name, "error_message": fault, "given_up": given_up });
+                self.write("WARN", "CACHE_FAULTY", None, more);
+            }
             Notice::Begin(_) | Notice::Printed(..) | Notice::Grown => {}
             Notice::Paused(id, ms) => self.write("INFO", "STAGE_PAUSED", name(id), json!({ "pause_ms": ms })),
             Notice::Service(service, news) => {

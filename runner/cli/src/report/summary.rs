@@ -1,5 +1,6 @@
 //! What a run came to: the table at its end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use orgo_host::run::RunOutcome;
@@ -7,9 +8,12 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::path::critical_path;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
+use orgo_kernel::why::tally;
+use orgo_spec::record::Origin;
 
 use super::FlakyStage;
 use super::progress::duration;
+use crate::output::plain;
 
 /// How many of the slowest stages are named.
 const SLOWEST: usize = 5;
@@ -51,6 +55,20 @@ impl Times {
     }
 }
 
+/// How many stages the cache did not answer, by the first reason of each.
+pub(crate) fn misses(outcome: &RunOutcome) -> Vec<(&'static str, usize)> {
+    tally(outcome.stages.iter().map(|stage| stage.why.as_slice()))
+}
+
+/// How many results were not made here, by where they came from.
+pub(crate) fn elsewhere(outcome: &RunOutcome) -> BTreeMap<&Origin, usize> {
+    let mut found = BTreeMap::new();
+    for origin in outcome.stages.iter().filter_map(|stage| stage.origin.as_ref()) {
+        *found.entry(origin).or_insert(0) += 1;
+    }
+    found
+}
+
 /// The lines of the table; none, if there is nothing to learn from them.
 pub(super) fn lines(plan: &Resolved, outcome: &RunOutcome, flaky: &[FlakyStage]) -> Vec<String> {
     let times = Times::of(plan, outcome);
@@ -59,6 +77,16 @@ pub(super) fn lines(plan: &Resolved, outcome: &RunOutcome, flaky: &[FlakyStage])
     let mut lines = Vec::new();
     if times.saved_ms >= WORTH_TELLING {
         lines.push(format!("  saved     {} by {} hits", said(times.saved_ms), outcome.hits()));
+    }
+    let elsewhere = elsewhere(outcome);
+    if !elsewhere.is_empty() {
+        let told: Vec<String> = elsewhere.iter().map(|(origin, n)| format!("{n} from {origin}")).collect();
+        lines.push(format!("  borrowed  {}", plain(&told.join(", "))));
+    }
+    let missed = misses(outcome);
+    if !missed.is_empty() {
+        let told: Vec<String> = missed.iter().map(|(name, n)| format!("{n} {name}")).collect();
+        lines.push(format!("  missed    {}", told.join(", ")));
     }
     if times.slowest.len() > 1 {
         let named: Vec<String> =

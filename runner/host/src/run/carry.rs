@@ -11,6 +11,7 @@ use super::engine::Engine;
 use super::look::Lookup;
 use super::options::{Notice, RunError};
 use super::outcome::Attempt;
+use super::planner::Fault;
 use super::problem::Problem;
 use super::secrets::SecretValues;
 
@@ -34,6 +35,9 @@ impl Engine<'_, '_> {
                     }
                 }
                 let lookup = self.planner.look(stage, admission.as_ref(), force);
+                for Fault { name, fault, given_up } in self.planner.faults() {
+                    notices(Notice::Cache { name: &name, fault: &fault, given_up });
+                }
                 match lookup.and_then(|l| self.as_approved(stage, &l).map(|()| l)) {
                     Ok(lookup) => {
                         let hit = self.looked(stage, lookup, notices);
@@ -111,7 +115,11 @@ impl Engine<'_, '_> {
         match lookup {
             Lookup::Hit { remembered, new_key } => {
                 if new_key {
-                    self.journal.add(&Entry::Hit { stage: name(), key: remembered.keyed.key });
+                    self.journal.add(&Entry::Hit {
+                        stage: name(),
+                        key: remembered.keyed.key,
+                        origin: remembered.origin.clone(),
+                    });
                 }
                 outcome.recall(*remembered);
                 notices(Notice::Hit(stage));

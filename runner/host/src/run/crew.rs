@@ -150,6 +150,7 @@ impl Engine<'_, '_> {
                         log: done.attempt.log,
                         isolation: self.plan.stage(stage).isolation,
                         duration_ms: made.duration_ms,
+                        origin: None,
                     },
                 );
                 Ok(())

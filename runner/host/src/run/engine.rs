@@ -61,6 +61,7 @@ pub fn run<'p>(
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
     let journal = Journal::create(&workspace.runs(), &plan.name, &options.run)?;
     planner.set_secrets(SecretValues::new(&options.secret_key));
+    planner.set_others(options.others.clone());
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         planner.sweep(was_cut_off)?;

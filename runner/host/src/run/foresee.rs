@@ -4,6 +4,7 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{OutputKind, StageKey};
 use orgo_kernel::why::{Ingredients, Why};
 
+use super::look::remembered;
 use super::planner::Planner;
 use super::problem::Problem;
 
@@ -60,9 +61,9 @@ impl Planner<'_> {
         let known = self.memory.get(id.index()).filter(|r| r.fingerprint == prepared.fingerprint).cloned();
         let found = match known {
             Some(remembered) => Some(remembered),
-            None => self.cached(&prepared)?,
+            None => self.cached(id, &prepared)?,
         };
-        if let Some(found) = found.filter(|f| f.isolation >= stage.isolation) {
+        if let Some(found) = found.filter(|f| f.isolation >= stage.isolation && self.takes(id, f.origin.as_ref())) {
             let mut sound = true;
             for output in found.outputs.iter() {
                 if let OutputKind::File { blob, .. } = &output.kind {
@@ -73,6 +74,11 @@ impl Planner<'_> {
                 self.products[id.index()] = Some(self.product_of(id, &found));
                 return Ok(Foreseen::Hit(key));
             }
+        }
+        let offered = self.shared.iter().find_map(|cache| cache.foresee(key, &stage.outs, stage.isolation));
+        if let Some(found) = offered.and_then(|cached| remembered(&prepared, cached)) {
+            self.products[id.index()] = Some(self.product_of(id, &found));
+            return Ok(Foreseen::Hit(key));
         }
         let now = Ingredients { keyed: prepared.keyed.clone(), inputs: self.inputs(id, &prepared.contents.files) };
         let mut why = match self.memory.ingredients(&stage.name)? {

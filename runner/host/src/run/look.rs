@@ -5,12 +5,15 @@ use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{StageKey, Tree};
 use orgo_kernel::why::{Evicted, Ingredients, Why};
 
+use orgo_spec::record::{Bringer, Origin};
+
+use crate::cache::{Found, are_declared};
 use crate::file::PathError;
 use crate::memory::Remembered;
 use crate::sandbox::{restore, stamps};
-use crate::store::ObjectError;
+use crate::store::{Cached, ObjectError, Seen, contents};
 
-use super::planner::Planner;
+use super::planner::{Fault, Planner};
 use super::prepare::Prepared;
 use super::problem::Problem;
 
@@ -58,33 +61,95 @@ impl Planner<'_> {
             Some(remembered) => (Some(remembered), Err(parts)),
             None => {
                 let prepared = self.complete(id, parts)?;
-                (self.cached(&prepared)?, Ok(prepared))
+                (self.cached(id, &prepared)?, Ok(prepared))
             }
         };
         let mut lost = Vec::new();
+        let forced = force.is_some();
         if let Some(why) = force {
             lost.push(why);
         } else if let Some(remembered) = found {
-            if remembered.isolation < stage.isolation {
-                lost.push(Why::IsolationTooWeak { obtained: remembered.isolation, demanded: stage.isolation });
-            } else {
-                match self.usable(id, remembered)? {
-                    Ok(remembered) => return Ok(self.hit(id, remembered, new_key)),
-                    Err(why) => lost.push(why),
-                }
+            match self.use_own(id, remembered)? {
+                Ok(remembered) => return Ok(self.hit(id, remembered, new_key)),
+                Err(why) => lost.push(why),
             }
         }
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(parts) => self.complete(id, parts)?,
         };
+        let mut aside = Vec::new();
+        if !forced && let Some(remembered) = self.ask_others(id, &prepared, &mut aside)? {
+            match self.usable(id, remembered)? {
+                Ok(remembered) => return Ok(self.hit(id, remembered, true)),
+                Err(why) => aside.push(why),
+            }
+        }
         if lost.is_empty() {
             lost.extend(self.collected(id, prepared.keyed.key)?);
         }
-        let why = self.why(id, &prepared, lost)?;
+        let mut why = self.why(id, &prepared, lost)?;
+        why.extend(aside);
         self.memory.forget(id.index());
         self.dirty = true;
         Ok(Lookup::Miss { prepared: Box::new(prepared), why })
+    }
+
+    /// Uses a result that the memory or the own store has, if it counts.
+    fn use_own(&mut self, id: StageId, remembered: Remembered) -> Result<Result<Remembered, Why>, Problem> {
+        let demanded = self.plan.stage(id).isolation;
+        if let Some(origin) = remembered.origin.as_ref().filter(|origin| !self.takes(id, Some(origin))) {
+            return Ok(Err(Why::ResultForeign { origin: origin.clone() }));
+        }
+        if remembered.isolation < demanded {
+            return Ok(Err(Why::IsolationTooWeak { obtained: remembered.isolation, demanded }));
+        }
+        self.usable(id, remembered)
+    }
+
+    /// Asks the shared directories, one after the other. What is wrong with one goes to `aside`, and the next is asked.
+    fn ask_others(
+        &mut self,
+        id: StageId,
+        prepared: &Prepared,
+        aside: &mut Vec<Why>,
+    ) -> Result<Option<Remembered>, Problem> {
+        let (key, stage) = (prepared.keyed.key, self.plan.stage(id));
+        let mut shared = std::mem::take(&mut self.shared);
+        let mut found = None;
+        for cache in shared.iter_mut().filter(|cache| cache.is_asked()) {
+            let origin = Origin { by: Bringer::Shared, name: cache.name().to_owned() };
+            if !self.takes(id, Some(&origin)) {
+                continue;
+            }
+            match cache.fetch(key, &stage.outs, stage.isolation, &self.store)? {
+                Found::Nothing => {}
+                Found::Weak(obtained) => {
+                    aside.push(Why::IsolationTooWeak { obtained, demanded: stage.isolation });
+                }
+                Found::Faulty(fault) => {
+                    let (name, given_up) = (cache.name().to_owned(), !cache.is_asked());
+                    aside.push(Why::SharedFaulty { cache: name.clone(), fault: fault.clone() });
+                    self.faults.push(Fault { name, fault, given_up });
+                }
+                Found::Result(cached) => {
+                    found = Some(*cached);
+                    break;
+                }
+            }
+        }
+        self.shared = shared;
+        let Some(cached) = found else { return Ok(None) };
+        // What was made here stays what the store says about the key.
+        match self.store.result(key)?.filter(|own| own.origin.is_none()) {
+            Some(own) => {
+                let now_ms = crate::clock::Clock::system().now_ms();
+                let (here, there) = (contents(&own.outputs), contents(&cached.outputs));
+                self.store.set_varied(key, Seen::Foreign, &here, &there, now_ms)?;
+            }
+            None => drop(self.store.set_result(&cached)?),
+        }
+        Ok(remembered(prepared, cached))
     }
 
     fn hit(&mut self, id: StageId, remembered: Remembered, new_key: bool) -> Lookup {
@@ -92,19 +157,13 @@ impl Planner<'_> {
         Lookup::Hit { remembered: Box::new(remembered), new_key }
     }
 
-    pub(super) fn cached(&self, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
+    pub(super) fn cached(&self, id: StageId, prepared: &Prepared) -> Result<Option<Remembered>, Problem> {
         let Some(cached) = self.store.result(prepared.keyed.key)? else { return Ok(None) };
-        let Ok(tree) = Tree::of_outputs(&cached.outputs) else { return Ok(None) };
-        Ok(Some(Remembered {
-            fingerprint: prepared.fingerprint,
-            keyed: prepared.keyed.clone(),
-            tree: tree.blob(),
-            outputs: cached.outputs,
-            stamps: Vec::new(),
-            log: cached.log,
-            isolation: cached.isolation,
-            duration_ms: cached.duration_ms,
-        }))
+        // What came from elsewhere has to be what the stage declares; what was made here is.
+        if cached.origin.is_some() && !are_declared(&cached, &self.plan.stage(id).outs) {
+            return Ok(None);
+        }
+        Ok(remembered(prepared, cached))
     }
 
     /// Whether a result can be used: `out/` shows it, or it is restored from objects that are read and hashed.
@@ -127,9 +186,10 @@ impl Planner<'_> {
         }
         match restore(&remembered.outputs, &out, &self.store) {
             Ok(()) => {}
-            Err(ObjectError::Missing(_) | ObjectError::Corrupt(_)) => {
+            Err(e @ (ObjectError::Missing(_) | ObjectError::Corrupt(_))) => {
                 let evicted = self.evicted(remembered.keyed.key)?;
-                return Ok(Err(Why::OutputLost { path: stage.outs.join(", "), evicted }));
+                let damaged = matches!(e, ObjectError::Corrupt(_));
+                return Ok(Err(Why::OutputLost { path: stage.outs.join(", "), evicted, damaged }));
             }
             Err(ObjectError::Path(e)) => return Err(e.into()),
         }
@@ -150,7 +210,7 @@ impl Planner<'_> {
     /// That a result which would have answered was collected.
     pub(super) fn collected(&mut self, id: StageId, key: StageKey) -> Result<Option<Why>, PathError> {
         let path = self.plan.stage(id).outs.join(", ");
-        Ok(self.evicted(key)?.map(|evicted| Why::OutputLost { path, evicted: Some(evicted) }))
+        Ok(self.evicted(key)?.map(|evicted| Why::OutputLost { path, evicted: Some(evicted), damaged: false }))
     }
 
     fn why(&mut self, id: StageId, prepared: &Prepared, mut why: Vec<Why>) -> Result<Vec<Why>, Problem> {
@@ -170,4 +230,20 @@ impl Planner<'_> {
         self.memory.set_ingredients(name, now)?;
         Ok(why)
     }
+}
+
+/// A result as a run remembers it, before it is shown; `None` if its outputs cannot stand beside each other.
+pub(super) fn remembered(prepared: &Prepared, cached: Cached) -> Option<Remembered> {
+    let tree = Tree::of_outputs(&cached.outputs).ok()?;
+    Some(Remembered {
+        fingerprint: prepared.fingerprint,
+        keyed: prepared.keyed.clone(),
+        tree: tree.blob(),
+        outputs: cached.outputs,
+        stamps: Vec::new(),
+        log: cached.log,
+        isolation: cached.isolation,
+        duration_ms: cached.duration_ms,
+        origin: cached.origin,
+    })
 }

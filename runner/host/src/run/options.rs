@@ -6,6 +6,7 @@ use std::sync::Arc;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::why::Why;
 use orgo_spec::Digest;
+use orgo_spec::record::{Bringer, Origin};
 
 use crate::clock::Clock;
 use crate::file::PathError;
@@ -50,6 +51,8 @@ pub struct RunOptions<'r> {
     /// Where what stages touch is told, in a run that traces them. Its workspace is one of its own: no result of such a
     /// run counts.
     pub traces: Option<Arc<Traces>>,
+    /// Which results of others count.
+    pub others: Others,
     /// The clock.
     pub clock: Clock,
     /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without
@@ -59,6 +62,31 @@ pub struct RunOptions<'r> {
     pub stop: Option<Stop>,
     /// Called once, before the first stage starts or the first gate refuses; if it says no, the run ends there.
     pub before_work: &'r dyn Fn() -> bool,
+}
+
+/// Which results that were not made here a run uses.
+#[derive(Debug, Clone, Default)]
+pub struct Others {
+    /// Shared cache directories, in the order in which they are asked.
+    pub folders: Vec<String>,
+    /// Whether results count whatever brought them here, and for every stage. Otherwise only those count that `folders`
+    /// or `unpacked` name, and none for what a gate reads and for what stands behind one.
+    pub all: bool,
+    /// Whether results of `orgo cache unpack` count.
+    pub unpacked: bool,
+}
+
+impl Others {
+    /// Whether a result from there counts for a stage, of which it is known whether a gate reads it or stands before it.
+    #[must_use]
+    pub fn take(&self, origin: &Origin, at_a_gate: bool) -> bool {
+        self.all
+            || !at_a_gate
+                && match origin.by {
+                    Bringer::Shared => self.folders.contains(&origin.name),
+                    Bringer::Pack => self.unpacked,
+                }
+    }
 }
 
 /// Why a run could not be carried through.
@@ -109,6 +137,15 @@ pub enum Notice<'n> {
     Service(&'n str, ServiceNews<'n>),
     /// A stage will not run.
     Skipped(StageId),
+    /// A shared cache directory was of no use; whether it is not asked any more in this run.
+    Cache {
+        /// The directory.
+        name: &'n str,
+        /// What is wrong.
+        fault: &'n str,
+        /// Whether it is left alone from now on.
+        given_up: bool,
+    },
     /// The plan has more stages from now on.
     Grown,
     /// The list became known whose items the stage of that name stands for, and how many these are.

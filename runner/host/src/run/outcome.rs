@@ -10,7 +10,7 @@ use orgo_kernel::why::Why;
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::overriding::SignedOverride;
 use orgo_spec::pipeline::Isolation;
-use orgo_spec::record::{ApprovalDecision, GateRecord};
+use orgo_spec::record::{ApprovalDecision, GateRecord, Origin};
 use orgo_spec::{Digest, ReasonCode};
 
 use super::approver::ApprovalOutcome;
@@ -62,6 +62,8 @@ pub struct StageOutcome {
     pub log: Option<Blob>,
     /// The isolation that was obtained.
     pub isolation: Option<Isolation>,
+    /// Where its result came from, if it was not made here.
+    pub origin: Option<Origin>,
     /// Every attempt of this run.
     pub attempts: Vec<Attempt>,
     /// How long it ran when its result was made, in milliseconds.
@@ -82,6 +84,7 @@ impl StageOutcome {
             tree: None,
             log: None,
             isolation: None,
+            origin: None,
             attempts: Vec::new(),
             duration_ms: 0,
             optional: stage.is_optional(),
@@ -100,6 +103,7 @@ impl StageOutcome {
         self.outputs = remembered.outputs;
         self.log = remembered.log;
         self.isolation = Some(remembered.isolation);
+        self.origin = remembered.origin;
         self.duration_ms = remembered.duration_ms;
     }
 }

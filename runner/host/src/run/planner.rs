@@ -9,7 +9,9 @@ use orgo_kernel::key::{Blob, Output, SourceFile, StageKey};
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::why::Evicted;
 use orgo_spec::Digest;
+use orgo_spec::record::Origin;
 
+use crate::cache::Shared;
 use crate::file::PathError;
 use crate::memory::{Memory, Remembered};
 use crate::sandbox::Upstream;
@@ -19,6 +21,7 @@ use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 use super::heal::heal;
+use super::options::Others;
 use super::problem::Problem;
 use super::secrets::SecretValues;
 use super::service::PreparedService;
@@ -32,6 +35,17 @@ pub struct Product {
     pub tree: Blob,
     /// Digest over the programs that it ran with: the binary of a built-in tool, otherwise host programs.
     pub tools: Digest,
+}
+
+/// What was wrong with a shared cache directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The directory.
+    pub name: String,
+    /// What is wrong.
+    pub fault: String,
+    /// Whether it is left alone for the rest of the run.
+    pub given_up: bool,
 }
 
 /// Where host programs are remembered.
@@ -64,6 +78,12 @@ pub struct Planner<'p> {
     pub(super) unchanged: Vec<bool>,
     /// Results that were collected as garbage, once somebody asked.
     pub(super) evicted: Option<HashMap<StageKey, Evicted>>,
+    /// Which results of others count.
+    pub(super) others: Others,
+    /// The shared directories that are asked.
+    pub(super) shared: Vec<Shared>,
+    /// What was wrong with them, until somebody asks.
+    pub(super) faults: Vec<Fault>,
 }
 
 impl<'p> Planner<'p> {
@@ -96,12 +116,36 @@ impl<'p> Planner<'p> {
             dirty: false,
             unchanged: Vec::new(),
             evicted: None,
+            others: Others::default(),
+            shared: Vec::new(),
+            faults: Vec::new(),
         })
     }
 
     /// Says where secrets come from, for stages whose keys have keyed digests of them.
     pub fn set_secrets(&mut self, secrets: SecretValues) {
         self.secrets = secrets;
+    }
+
+    /// Says which results of others count, and opens the directories that are asked.
+    pub fn set_others(&mut self, others: Others) {
+        for name in &others.folders {
+            let (shared, fault) = Shared::open(name, self.workspace.tenant());
+            self.faults.extend(fault.map(|fault| Fault { name: name.clone(), fault, given_up: true }));
+            self.shared.push(shared);
+        }
+        self.others = others;
+    }
+
+    /// What was wrong with shared directories since somebody asked last.
+    pub fn faults(&mut self) -> Vec<Fault> {
+        std::mem::take(&mut self.faults)
+    }
+
+    /// Whether a result from elsewhere counts for a stage.
+    pub(super) fn takes(&self, id: StageId, origin: Option<&Origin>) -> bool {
+        let at_a_gate = || self.plan.stage(id).gate.is_some() || self.plan.gates.iter().any(|gate| gate.on == id);
+        origin.is_none_or(|origin| self.others.take(origin, !self.others.all && at_a_gate()))
     }
 
     /// The store.

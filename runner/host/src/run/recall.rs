@@ -76,6 +76,7 @@ impl Planner<'_> {
         if before.fingerprint != now
             || before.isolation < stage.isolation
             || before.stamps.len() != before.outputs.len()
+            || !self.takes(id, before.origin.as_ref())
         {
             return Ok(false);
         }

@@ -147,7 +147,8 @@ impl Planner<'_> {
         for (i, stage) in self.plan.stages.iter().enumerate() {
             let remembered = self.memory.get(i)?;
             let shown = remembered.stamps.len() == remembered.outputs.len();
-            if !stage.is_plain() || !shown {
+            // Whether what came from elsewhere counts is asked anew by every run.
+            if !stage.is_plain() || !shown || remembered.origin.is_some() {
                 return None;
             }
             of_stages.push((stage.name.as_str(), Some(remembered.keyed.key)));

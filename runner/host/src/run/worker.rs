@@ -152,10 +152,12 @@ impl Worker {
                     isolation: job.scene.isolation,
                     executor: self.executor.clone(),
                     duration_ms: made.duration_ms,
+                    origin: None,
                 };
                 // What cannot be stored is still used in this run; the next one runs the stage again.
                 if let Ok(Some(before)) = self.store.set_result(&cached) {
-                    self.varied(job.scene.key, Seen::Run, &before.outputs, &cached.outputs);
+                    let seen = if before.origin.is_some() { Seen::Foreign } else { Seen::Run };
+                    self.varied(job.scene.key, seen, &before.outputs, &cached.outputs);
                 }
             }
             let kept = code.is_some_and(|code| self.keep(&job, exit, ended_ms, code, message.as_ref()));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use orgo_kernel::key::{Blob, Output, StageKey};
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::pipeline::Isolation;
+use orgo_spec::record::Origin;
 use serde::{Deserialize, Serialize};
 
 use super::{Store, place};
@@ -30,6 +31,9 @@ pub struct Cached {
     pub executor: Executor,
     /// How long it ran, in milliseconds.
     pub duration_ms: u64,
+    /// Where it came from, if it was not made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// A program that runs stages.
@@ -58,6 +62,20 @@ impl Store {
         let bytes = read_all(&mut file, 1024).at_name("read", &self.root, &name)?;
         let cached: Option<Cached> = canonical::from_slice(&bytes, Profile::DOCUMENT).ok();
         Ok(cached.filter(|c| c.key == key && c.schema == SCHEMA))
+    }
+
+    /// Stores a result under its key if there is none yet; says whether it did.
+    ///
+    /// # Errors
+    /// [`PathError`] if it cannot be written.
+    pub fn add_result(&self, cached: &Cached) -> Result<bool, PathError> {
+        let bytes = serde_json::to_vec(cached).expect("a plain structure serializes");
+        let name = place("actions", cached.key.0);
+        match self.root.create(&name, 0o644) {
+            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name).map(|()| true),
+            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(e) => Err(e),
+        }
     }
 
     /// Stores a result under its key; hands out the one that was there, if its outputs are others.
@@ -99,6 +117,7 @@ mod tests {
             isolation: Isolation::Open,
             executor: Executor { name: "orgo".to_owned(), version: "0".to_owned(), digest },
             duration_ms: 1,
+            origin: None,
         };
         let whole = serde_json::to_vec(&cached).expect("it serializes");
         let path = folder.path().join(place("actions", digest));

@@ -75,19 +75,38 @@ impl Store {
     /// # Errors
     /// [`PathError`] if a folder cannot be listed.
     pub fn list(&self) -> Result<Listing, PathError> {
-        let mut listing = Listing::default();
-        self.each("sha256", |digest, size_bytes, at_ms, _| {
-            listing.objects.push(StoredObject { digest, size_bytes, at_ms });
-            Ok(())
-        })?;
+        let mut listing = Listing { objects: self.list_objects()?, ..Listing::default() };
         self.each("actions", |digest, size_bytes, at_ms, path| {
-            let bytes = read_if_there(path)?.unwrap_or_default();
-            let cached: Option<Cached> = canonical::from_slice(&bytes, Profile::DOCUMENT).ok();
-            let names = cached.as_ref().map(Cached::names).unwrap_or_default();
+            let names = read_result(path)?.as_ref().map(Cached::names).unwrap_or_default();
             listing.results.push(StoredResult { key: StageKey(digest), size_bytes, at_ms, names });
             Ok(())
         })?;
         Ok(listing)
+    }
+
+    /// Every object.
+    pub(crate) fn list_objects(&self) -> Result<Vec<StoredObject>, PathError> {
+        let mut objects = Vec::new();
+        self.each("sha256", |digest, size_bytes, at_ms, _| {
+            objects.push(StoredObject { digest, size_bytes, at_ms });
+            Ok(())
+        })?;
+        Ok(objects)
+    }
+
+    /// The size of every result, and the result, if it can be read.
+    pub(crate) fn list_results(&self) -> Result<Vec<(u64, Option<Cached>)>, PathError> {
+        let mut results = Vec::new();
+        self.each("actions", |key, size_bytes, _, path| {
+            results.push((size_bytes, read_result(path)?.filter(|cached| cached.key.0 == key)));
+            Ok(())
+        })?;
+        Ok(results)
+    }
+
+    /// Why each result was collected that is remembered.
+    pub(crate) fn evicted_because(&self) -> Result<Vec<Because>, PathError> {
+        Ok(self.evicted_lines()?.into_iter().map(|line| line.because).collect())
     }
 
     fn each(
@@ -178,6 +197,12 @@ impl Cached {
         let files = self.outputs.iter().filter_map(|o| o.kind.blob()).map(|b| b.digest);
         files.chain(self.log.map(|l| l.digest)).collect()
     }
+}
+
+/// A result, `None` if it cannot be read or is half of one.
+fn read_result(path: &Path) -> Result<Option<Cached>, PathError> {
+    let bytes = read_if_there(path)?.unwrap_or_default();
+    Ok(canonical::from_slice(&bytes, Profile::DOCUMENT).ok())
 }
 
 fn changed_ms(status: &fs::Metadata) -> i64 {

@@ -33,6 +33,9 @@ pub enum Seen {
     Run,
     /// `orgo replay` made something else than the record says.
     Replay,
+    /// What came from elsewhere is another result than the one that was made here. Whoever filled that place may have
+    /// lied, so it says nothing about the stage, and stands in no record.
+    Foreign,
 }
 
 /// Two different results of one key.
@@ -90,7 +93,11 @@ impl Store {
         let mut outputs = [digest(one), digest(other)];
         outputs.sort_unstable();
         let known = self.varied()?.remove(&key).unwrap_or_default();
-        if outputs[0] == outputs[1] || known.len() >= MOST || known.iter().any(|v| v.outputs == outputs) {
+        // What others claim never takes the place of what was seen here.
+        let is_claim = seen == Seen::Foreign;
+        let of_its_kind = known.iter().filter(|v| (v.seen == Seen::Foreign) == is_claim).count();
+        let is_known = known.iter().any(|v| v.outputs == outputs && (is_claim || v.seen != Seen::Foreign));
+        if outputs[0] == outputs[1] || of_its_kind >= MOST || is_known {
             return Ok(());
         }
         let paths: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
@@ -137,5 +144,9 @@ mod tests {
             see("a", &i.to_string());
         }
         assert_eq!(see("a", "z"), MOST);
+        // What others claim is kept beside it, and takes no place from it.
+        store.set_varied(key, Seen::Foreign, &made("a"), &made("zz"), 1).expect("written");
+        store.set_varied(key, Seen::Foreign, &made("a"), &made("b"), 1).expect("written");
+        assert_eq!(store.varied().expect("readable")[&key].len(), MOST + 1);
     }
 }

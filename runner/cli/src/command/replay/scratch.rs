@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::file::At;
 use orgo_host::git::{Git, ObjectId};
-use orgo_host::run::{Notice, Planner, RunOptions, SecretValues};
+use orgo_host::run::{Notice, Others, Planner, RunOptions, SecretValues};
 use orgo_host::store::Store;
 use orgo_kernel::expand::KnownList;
 use orgo_kernel::plan::Resolved;
@@ -128,6 +128,7 @@ impl Scratch {
             gates: governance.policy_in(facts.lane, None),
             approvals: None,
             traces: None,
+            others: Others::default(),
             clock: Clock::system(),
             stop: None,
             before_work: &|| true,

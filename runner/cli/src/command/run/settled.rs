@@ -78,6 +78,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         gates: Vec::new(),
         approvals: Vec::new(),
         variance: &[],
+        elsewhere: Vec::new(), // no list is left of a run that used such results
     };
     let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
     let ended_ms = clock.now_ms();

@@ -1,5 +1,7 @@
 //! A run told as JSON.
 
+use std::collections::BTreeMap;
+
 use orgo_host::run::RunOutcome;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::command::plan::parameters;
 use crate::ledger::{Recorded, Variance};
-use crate::report::{FlakyStage, Times, flaky_json};
+use crate::report::{FlakyStage, Times, flaky_json, misses};
 
 /// The result as JSON: `orgo.run/1`.
 pub(super) fn summary(
@@ -48,6 +50,7 @@ pub(super) fn summary(
                 "optional": o.optional,
                 "duration_ms": o.duration_ms,
                 "flaky": flaky.iter().find(|f| f.id.index() == at).map(|f| flaky_json(&f.flaky)),
+                "origin": o.origin,
                 "varied": variance.iter().find(|v| v.stage == stage.name).map_or(&[][..], |v| &v.varied),
             })
         })
@@ -64,6 +67,7 @@ pub(super) fn summary(
         "ran": outcome.ran(),
         "hits": outcome.hits(),
         "duration_ms": outcome.ended_ms - outcome.started_ms,
+        "misses": misses(outcome).into_iter().collect::<BTreeMap<_, _>>(),
         "saved_ms": times.saved_ms,
         "critical_path": times.critical.1.iter().map(|id| &plan.stage(*id).name).collect::<Vec<_>>(),
         "stages": stages,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::isolation::Watch;
-use orgo_host::run::{Notice, RunOptions, RunOutcome};
+use orgo_host::run::{Notice, Others, RunOptions, RunOutcome};
 use orgo_host::sources::Matcher;
 use orgo_host::store::Store;
 use orgo_host::trace::Traces;
@@ -71,6 +71,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         before_work: &|| true,
         settle: None,
         stop: None,
+        others: Others::default(),
     };
     context.output.note(format!(
         "{YELLOW}traced run{RESET}: stages get what they ask for and do not declare; nothing is cached, shown in `out/` or put on record"
@@ -124,6 +125,7 @@ fn tell(context: &Context, plan: &Resolved, store: &Store, notice: &Notice<'_>) 
             context.output.warn(format!("{RED}FAIL{RESET}    {:<24} {}", plan.stage(*id).name, plain(message)));
         }
         Notice::Begin(_)
+        | Notice::Cache { .. }
         | Notice::Hit(_)
         | Notice::Miss(..)
         | Notice::Started(..)

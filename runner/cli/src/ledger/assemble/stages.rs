@@ -6,7 +6,9 @@ use orgo_host::store::Store;
 use orgo_kernel::key::{Output, OutputKind};
 use orgo_kernel::plan::{Action, ResolvedStage};
 use orgo_kernel::scheduler::State;
-use orgo_spec::record::{Artifact, BuildRecord, Identity, StageCounts, StageError, StageFacts, StagePage, StageStatus};
+use orgo_spec::record::{
+    Artifact, BuildRecord, Identity, Origin, StageCounts, StageError, StageFacts, StagePage, StageStatus,
+};
 use orgo_spec::{Digest, ReasonCode, canonical};
 
 use super::{About, listed, plain};
@@ -89,10 +91,25 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         isolation: o.isolation.filter(|_| passed),
         key: o.keyed.as_ref().map(|k| k.key.0),
         optional: stage.is_optional(),
+        origin: o.origin.as_ref().filter(|_| passed).map(as_named),
         stage: stage.name.clone(),
         status,
         unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),
     }
+}
+
+/// Stages whose results were not made here, with where these came from and what they are, as a record says it.
+pub(crate) fn elsewhere(about: &About<'_>, outcome: &RunOutcome) -> Vec<(String, Origin, Vec<Artifact>)> {
+    let stages = about.plan.stages.iter().zip(&outcome.stages).zip(about.wanted).filter(|(_, wanted)| **wanted);
+    let told = stages.filter_map(|((stage, o), _)| {
+        let origin = o.origin.as_ref().map(as_named)?;
+        Some((stage.name.clone(), origin, o.outputs.iter().map(artifact).collect()))
+    });
+    told.collect()
+}
+
+fn as_named(origin: &Origin) -> Origin {
+    Origin { name: plain(&origin.name), ..origin.clone() }
 }
 
 /// An output as a record names it.
