@@ -322,7 +322,7 @@ pub(crate) struct Run {
     pub(crate) repeat: Option<u32>,
     /// Give stages what they ask for and do not declare, and say what they should declare; nothing of such a run is cached,
     /// shown in `out/` or put on record
-    #[arg(long, conflicts_with_all = ["force", "repeat", "lane", "spool", "wait", "watch", "log", "stream", "trace", "trace_otlp", "junit", "events", "clock"])]
+    #[arg(long, conflicts_with_all = ["force", "repeat", "lane", "spool", "wait", "watch", "folders", "unpacked", "log", "stream", "trace", "trace_otlp", "junit", "events", "clock"])]
     pub(crate) trace_inputs: bool,
     /// The lane; the protected one if this run may have it, unless told
     #[arg(long, value_name = "LANE")]
