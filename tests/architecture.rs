@@ -15,7 +15,7 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 ];
 
 /// Crates that have exactly one home (or, so far, none).
-const HOMES: [(&str, &[&str]); 13] = [
+const HOMES: [(&str, &[&str]); 12] = [
     ("age", &["orgo-host"]),
     // The oracle of tests only: it does not survive hostile documents.
     ("kdl", &[]),
@@ -29,7 +29,6 @@ const HOMES: [(&str, &[&str]); 13] = [
     ("seccompiler", &["orgo-host"]),
     ("redb", &[]),
     ("goblin", &["orgo-host"]),
-    ("mimalloc", &["orgo"]),
 ];
 
 fn metadata() -> Value {

@@ -22,10 +22,6 @@ use clap::Parser;
 
 use crate::args::Args;
 
-/// A tenth less processor time than the C library's, for what is parsed and verified in small pieces.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The exit code of a mistake of this program.
 const BUG: u8 = 70;
 

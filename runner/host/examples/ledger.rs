@@ -27,10 +27,6 @@ use orgo_spec::record::{
 use orgo_spec::{Digest, Name};
 use rayon::prelude::*;
 
-/// As in `orgo` itself.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
