@@ -49,7 +49,6 @@ impl Planner<'_> {
             self.products[id.index()] = Some(product);
             return Ok(Foreseen::Hit(key));
         }
-        self.changes(id);
         let prepared = self.prepare(id)?;
         let key = prepared.keyed.key;
         if stage.gate.is_some() {

@@ -53,7 +53,6 @@ impl Planner<'_> {
             let remembered = remembered.clone();
             return Ok(self.hit(id, remembered, false));
         }
-        self.changes(id);
         let parts = self.parts(id)?;
         let known = self.memory.get(id.index()).filter(|r| r.fingerprint == parts.fingerprint).cloned();
         let new_key = known.is_none();

@@ -18,7 +18,7 @@ use super::planner::Planner;
 
 impl Planner<'_> {
     /// Whether every stage that `wanted` marks would be answered from memory as the last run left it. What is found of
-    /// each answers [`Planner::look`] and [`Planner::foresee`] afterwards, unless something that it needs changes.
+    /// each answers [`Planner::look`] and [`Planner::foresee`] afterwards: nothing that it needs can come out otherwise.
     ///
     /// Says no where it does not know: of gated stages, whose gates are decided on every run, and of
     /// built-in tools.
@@ -52,15 +52,6 @@ impl Planner<'_> {
     /// What is remembered of a stage that is as the last run left it, as is everything that it needs.
     pub(super) fn unchanged_at(&self, id: StageId) -> Option<&Remembered> {
         self.remembered(id).filter(|_| self.unchanged.get(id.index()).copied().unwrap_or(false))
-    }
-
-    /// Whoever needs this stage is looked at: it may have another result.
-    pub(super) fn changes(&mut self, id: StageId) {
-        for dependent in self.plan.graph.dependents(id) {
-            if let Some(unchanged) = self.unchanged.get_mut(dependent.index()) {
-                *unchanged = false;
-            }
-        }
     }
 
     fn is_as_it_was(&mut self, id: StageId, out: &Folder, name: &mut String) -> Result<bool, PathError> {
