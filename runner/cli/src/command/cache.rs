@@ -52,7 +52,7 @@ struct Pack {
     /// The pipeline; all of them unless told
     pipeline: Option<String>,
     /// How much it may hold, before it is compressed
-    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = super::gc::value::<ByteSize>)]
+    #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = crate::args::value::<ByteSize>)]
     max_size: ByteSize,
 }
 
@@ -64,7 +64,7 @@ struct Unpack {
     /// The file
     file: PathBuf,
     /// How much it may hold, when it is not compressed any more
-    #[arg(long, value_name = "SIZE", default_value = "16GiB", value_parser = super::gc::value::<ByteSize>)]
+    #[arg(long, value_name = "SIZE", default_value = "16GiB", value_parser = crate::args::value::<ByteSize>)]
     max_size: ByteSize,
     /// Take it into this folder, which others use with `--cache`, and not into the store of this repository
     #[arg(long, value_name = "DIR")]

@@ -3,7 +3,7 @@
 use clap::Args;
 use orgo_host::gc::{GcError, GcOptions, gc, gc_kept};
 use orgo_kernel::collect::Limits;
-use orgo_spec::document::{ByteSize, FromScalar, Scalar};
+use orgo_spec::document::ByteSize;
 use orgo_spec::evidence::Keep;
 use serde_json::json;
 
@@ -26,10 +26,10 @@ pub(crate) struct Gc {
     #[arg(long)]
     dry_run: bool,
     /// Remove the oldest results until the store is no larger; what `gc { size … }` says unless told
-    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    #[arg(long, value_name = "SIZE", value_parser = crate::args::value::<ByteSize>)]
     max_size: Option<ByteSize>,
     /// Remove what is older; what `gc { age … }` says, or 30d, unless told
-    #[arg(long, value_name = "DAYS", value_parser = value::<Keep>)]
+    #[arg(long, value_name = "DAYS", value_parser = crate::args::value::<Keep>)]
     max_age: Option<Keep>,
     /// Leave nothing out for being young (only where no run can be under way)
     #[arg(long, hide = true)]
@@ -37,12 +37,6 @@ pub(crate) struct Gc {
     /// Use this time instead of the clock (accepted with development keys only)
     #[arg(long, value_name = "TIME", hide = true)]
     clock: Option<String>,
-}
-
-/// A value, written as documents write it.
-pub(super) fn value<T: FromScalar>(text: &str) -> Result<T, String> {
-    let number = || T::from_scalar(&Scalar::Integer(text.parse().ok()?));
-    T::from_scalar(&Scalar::Text(text.to_owned())).or_else(number).ok_or_else(|| format!("expected {}", T::EXPECTED))
 }
 
 /// Collects garbage.
