@@ -21,6 +21,7 @@ use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::json;
 
 use self::settled::Confirmed;
+pub(super) use self::settled::foreseen;
 use self::told::{standing, tell};
 use self::watch::{Reads, Round};
 use super::Context;
@@ -104,7 +105,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
     let open = || open_desk(&repository.project, repository.workspace.root(), &home, &clock, demand, spool);
-    let desk = opened.map_or_else(open, |desk| Ok(Some(desk)))?;
+    let desk = opened.map_or_else(open, |desk| Ok(Some(*desk)))?;
     let lane = desk.as_ref().map_or(Lane::Local, |desk| desk.lane);
     let base = base.filter(|_| lane != Lane::Protected);
     if let Some(base) = &base {

@@ -89,43 +89,66 @@ impl Settlement {
         Ok((begins == Some((FORMAT, plan)) && !workspace.was_cut_off()?).then_some(Self(bytes)))
     }
 
-    /// Takes the workspace and looks whether everything is as the last run left it; `looked` is what was found when git
-    /// looked at the tracked files. `None` if it is not, or if that is not known.
+    /// How many stages there are, if everything is as the last run left it; `looked` is what was found when git looked at
+    /// the tracked files. `None` if it is not, or if that is not known.
+    ///
+    /// # Errors
+    /// [`PathError`] if a status cannot be read.
+    pub fn holds(
+        &self,
+        workspace: &Workspace,
+        pipeline: &str,
+        looked: Option<&Looked>,
+    ) -> Result<Option<usize>, PathError> {
+        let list = self.list();
+        let holds = match &list {
+            Some(list) => list.holds(workspace, pipeline, &mut Tools::open(&programs(workspace))?, looked)?,
+            None => false,
+        };
+        Ok(list.filter(|_| holds).map(|list| list.stages))
+    }
+
+    /// As [`Settlement::holds`], and keeps the workspace.
     ///
     /// # Errors
     /// [`RunError`] if another run is under way, or the system refuses.
-    pub fn look(
+    pub fn take(
         &self,
         workspace: &Workspace,
         pipeline: &str,
         binary: &Path,
         looked: Option<&Looked>,
     ) -> Result<Option<Settled>, RunError> {
-        let Ok(list) = postcard::from_bytes::<List<'_>>(&self.0) else { return Ok(None) };
+        let Some(list) = self.list() else { return Ok(None) };
         let lock = workspace.lock()?;
         let mut tools = Tools::open(&programs(workspace))?;
-        for (asked, digest) in &list.programs {
-            let Some((path, names)) = asked.split_last() else { return Ok(None) };
-            // What is wrong with a program is told when a stage is planned.
-            if tools.digest(names, path).ok() != Some(*digest) {
-                return Ok(None);
-            }
-        }
-        if !list.files_are_as_they_were(workspace, pipeline, looked)? {
+        if !list.holds(workspace, pipeline, &mut tools, looked)? {
             return Ok(None);
         }
         let Ok(program) = tools.content(binary) else { return Ok(None) };
         Ok(Some(Settled { stages: list.stages, keys: list.keys, executor: program.digest, _lock: lock }))
     }
+
+    fn list(&self) -> Option<List<'_>> {
+        postcard::from_bytes(&self.0).ok()
+    }
 }
 
 impl List<'_> {
-    fn files_are_as_they_were(
+    fn holds(
         &self,
         workspace: &Workspace,
         pipeline: &str,
+        tools: &mut Tools,
         looked: Option<&Looked>,
     ) -> Result<bool, PathError> {
+        for (asked, digest) in &self.programs {
+            let Some((path, names)) = asked.split_last() else { return Ok(false) };
+            // What is wrong with a program is told when a stage is planned.
+            if tools.digest(names, path).ok() != Some(*digest) {
+                return Ok(false);
+            }
+        }
         let root = Folder::open(workspace.root())?;
         let mut hint = 0;
         for (path, stamp) in &self.sources {

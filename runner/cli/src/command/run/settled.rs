@@ -4,6 +4,7 @@ use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{Entry, Journal};
 use orgo_host::run::Settlement;
 use orgo_kernel::plan::Resolved;
+use orgo_spec::Name;
 use orgo_spec::evidence::Push;
 use orgo_spec::record::Pins;
 
@@ -27,12 +28,29 @@ pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &
     !args.unlocked && !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
 }
 
+/// What the last run of a pipeline left, with the pins that it held to.
+fn left(repository: &Repository, pipeline: &str) -> Result<Option<(Settlement, Pins)>, Failure> {
+    // A list is left only by a run that held to the lock, under a key that the lock is part of.
+    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
+    let left = Settlement::read(&repository.workspace, pipeline, pins::settle_key(repository, pins)?)?;
+    Ok(left.map(|left| (left, pins)))
+}
+
+/// How many stages a pipeline has, if a run would find all of them as the last one left them.
+///
+/// # Errors
+/// [`Failure`] if the lock file or the workspace cannot be read.
+pub(in crate::command) fn foreseen(repository: &Repository, pipeline: &str) -> Result<Option<usize>, Failure> {
+    let Some((left, _)) = left(repository, pipeline)? else { return Ok(None) };
+    Ok(left.holds(&repository.workspace, pipeline, None)?)
+}
+
 /// Whether a run is over before it began.
 pub(super) enum Confirmed {
     /// Everything is as it was, and a record was confirmed.
     Yes,
     /// Nothing was done, and the run takes its ordinary way; with the desk, if it was opened.
-    No(Option<Desk>),
+    No(Option<Box<Desk>>),
 }
 
 /// Looks whether everything is as the last run left it.
@@ -40,7 +58,7 @@ pub(super) enum Confirmed {
 /// # Errors
 /// [`Failure`] if another run is under way, or a ledger or key cannot be used.
 pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) -> Result<Confirmed, Failure> {
-    let Some(pipeline) = args.pipeline.as_deref().filter(|name| orgo_spec::Name::new(name).is_ok()) else {
+    let Some(pipeline) = args.pipeline.as_deref().filter(|name| Name::new(name).is_ok()) else {
         return Ok(Confirmed::No(None));
     };
     let all = args.stages.is_empty()
@@ -61,17 +79,13 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     let clock = Clock::system();
     let started_ms = clock.now_ms();
     let workspace = &repository.workspace;
-    // A list is left only by a run that held to the lock, under a key that the lock is part of.
-    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
-    let Some(settlement) = Settlement::read(workspace, pipeline, pins::settle_key(repository, pins)?)? else {
-        return Ok(Confirmed::No(None));
-    };
+    let Some((settlement, pins)) = left(repository, pipeline)? else { return Ok(Confirmed::No(None)) };
     let home = context.home()?;
     let Some(desk) = open_desk(&repository.project, workspace.root(), &home, &clock, demand(args), None)? else {
         return Ok(Confirmed::No(None));
     };
-    let Some(settled) = settlement.look(workspace, pipeline, &own_path()?, desk.source.looked.as_deref())? else {
-        return Ok(Confirmed::No(Some(desk)));
+    let Some(settled) = settlement.take(workspace, pipeline, &own_path()?, desk.source.looked.as_deref())? else {
+        return Ok(Confirmed::No(Some(Box::new(desk))));
     };
     let state = workspace.state();
     let repetition = Repetition {
