@@ -21,6 +21,8 @@ pub mod grants;
 pub mod graph;
 pub mod key;
 pub mod path;
+#[cfg(test)]
+mod people;
 pub mod pick;
 pub mod pins;
 pub mod plan;
