@@ -19,6 +19,7 @@ mod faults;
 mod flaky;
 mod gc;
 mod hostile;
+mod hosts;
 mod isolation;
 mod keys;
 mod language;

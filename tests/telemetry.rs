@@ -181,3 +181,57 @@ fn the_trace_of_who_started_the_run_goes_on_and_stages_do_not_see_it() {
         .json();
     assert_eq!(told["hits"], 2, "it is in no key");
 }
+
+#[test]
+fn what_the_cache_answered_and_what_gates_decided_have_spans() {
+    let repo = Repo::example("elements");
+    repo.git(&["rm", "-rq", "decisions"]);
+    repo.commit("nothing decided yet");
+    let traced = |name: &str, code: i32| {
+        let (otlp, chrome) = (repo.beside(name), repo.beside("chrome.json"));
+        let files = ["run", "--trace-otlp", otlp.to_str().unwrap(), "--trace", chrome.to_str().unwrap()];
+        repo.orgo(&files).exits(code);
+        let read = |path| serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let document = read(otlp);
+        is_otlp(&document);
+        let events = read(chrome)["traceEvents"].as_array().unwrap().clone();
+        (spans(&document), events.into_iter().filter(|e| e["ph"] == "i").collect::<Vec<_>>())
+    };
+    let named = |spans: &[Value], name: &str| {
+        spans.iter().find(|s| s["name"] == name).cloned().unwrap_or_else(|| panic!("{name} in {spans:?}"))
+    };
+    let (first, instants) = traced("refused.json", 1);
+    let refused = named(&first, "gate accept");
+    let of = attributes(&refused);
+    assert_eq!((&of["orgo.gate.decision"], &of["error.type"]), (&"FAIL".into(), &"VALIDATION_FAILED".into()));
+    assert_eq!((&of["orgo.gate.stage"], &refused["status"]["code"]), (&"canon".into(), &2.into()));
+    assert_eq!(
+        refused["startTimeUnixNano"],
+        named(&first, "report")["endTimeUnixNano"],
+        "it decides when the report is there"
+    );
+    assert_eq!((&instants[0]["name"], &instants[0]["args"]["decision"]), (&"gate accept".into(), &"FAIL".into()));
+
+    repo.git(&["checkout", "-q", "HEAD~1", "--", "decisions"]);
+    repo.commit("decisions");
+    let (second, instants) = traced("passed.json", 0);
+    let root = named(&second, "RUN elements");
+    for name in ["snapshots", "claims", "resolved"] {
+        let (hit, ran) = (named(&second, name), named(&first, name));
+        let of = attributes(&hit);
+        assert_eq!((&of["orgo.hit"], &of["orgo.origin"]), (&true.into(), &"local".into()), "{name}");
+        assert_eq!(of["orgo.key"], attributes(&ran)["orgo.key"], "the key under which it ran");
+        assert_eq!((&hit["startTimeUnixNano"], &hit["parentSpanId"]), (&hit["endTimeUnixNano"], &root["spanId"]));
+    }
+    let ran = named(&second, "decided");
+    assert_eq!(attributes(&ran)["orgo.hit"], false);
+    let links: Vec<&Value> = ran["links"].as_array().unwrap().iter().map(|link| &link["spanId"]).collect();
+    assert_eq!(links, [&named(&second, "resolved")["spanId"]], "what it waited for was in the cache");
+    let passed: Vec<&Value> = second.iter().filter(|s| s["name"] == "gate accept").collect();
+    assert_eq!(passed.len(), 2, "one for each stage behind it");
+    for span in passed {
+        assert_eq!((&attributes(span)["orgo.gate.decision"], span.get("status")), (&"PASS".into(), None));
+    }
+    let of = |category: &str| instants.iter().filter(|e| e["cat"] == category).count();
+    assert_eq!((of("hit"), of("gate")), (3, 2));
+}

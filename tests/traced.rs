@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::support::{Done, Repo};
+use crate::support::{Done, ORGO, Repo};
 
 /// The lines that are proposed for a stage.
 #[track_caller]
@@ -206,6 +206,35 @@ fn results_of_others_and_files_elsewhere_are_named() {
     let elsewhere = texts(&found["elsewhere"]);
     assert!(elsewhere.iter().any(|path| path.ends_with("/private")), "{elsewhere:?}");
     assert!(found["system_files"].as_u64().unwrap() > 0, "{found}");
+}
+
+/// Installs a filter that tells its listener of no call, and runs a command below it.
+const LISTENS: &str = r#"
+    my ($prctl, $seccomp) = $^O eq "linux" && `uname -m` =~ /^aarch64/ ? (167, 277) : (157, 317);
+    syscall($prctl, 38, 1, 0, 0, 0) == 0 or die "no_new_privs: $!";
+    my $allow = pack("SCCL", 6, 0, 0, 0x7fff0000);
+    my $program = pack("Sx6P", 1, $allow);
+    my $listener = syscall($seccomp, 1, 8, $program);
+    $listener >= 0 or die "seccomp: $!";
+    exit(system(@ARGV) >> 8);
+"#;
+
+#[test]
+fn who_listens_to_calls_already_is_told_and_not_taken_for_an_old_kernel() {
+    let repo = Repo::with_pipeline(r#"pipeline "p" { stage "s" { run "sh" "-c" "echo ran > o"; out "o" } }"#);
+    let below = |args: &[&str]| {
+        let mut perl = std::process::Command::new("perl");
+        perl.args(["-e", LISTENS, ORGO]).args(args).arg("--home").arg(repo.home());
+        perl.current_dir(repo.root()).env_clear().env("PATH", "/usr/bin:/bin");
+        Done::from(perl.output().expect("perl starts"))
+    };
+    let done = below(&["run", "--trace-inputs"]).exits(4);
+    for told in ["TRACE_UNAVAILABLE", "listens to its system calls already", "outside of that container"] {
+        assert!(done.stderr.replace("\n  │ ", " ").contains(told), "{told}: {}", done.stderr);
+    }
+    assert!(!done.stderr.contains("5.5"), "a newer kernel would not help: {}", done.stderr);
+    assert_eq!(below(&["run", "--trace-inputs", "--json"]).exits(4).json()["problems"][0]["code"], "TRACE_UNAVAILABLE");
+    below(&["run"]).ok(); // nothing else needs a listener
 }
 
 #[test]

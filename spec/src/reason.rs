@@ -144,6 +144,7 @@ registry! {
     OutputNondeterministic "OUTPUT_NONDETERMINISTIC" Author "the same key produced different outputs" "find what the stage reads that it does not declare"
     ReplayImpossible "REPLAY_IMPOSSIBLE" Operator "what a record was made from is not what is here, so that nothing follows from making it again" "replay it where the commit, the programs and the version of orgo are those of the record; `orgo lock` pins programs"
     IsolationUnavailable "ISOLATION_UNAVAILABLE" Operator "this machine or version cannot give the isolation that a stage declares" "run where it can be given, or declare `isolation \"open\"`"
+    TraceUnavailable "TRACE_UNAVAILABLE" Operator "the system calls of stages cannot be watched on this machine or in this container" "trace where nobody else listens to system calls and the kernel is new enough; runs that are not traced do not need it"
     NoSpace "NO_SPACE" Operator "a disk or a quota is full" "make room (`orgo gc --max-size SIZE`, or move `store` in `orgo.kdl`) and run again; nothing was damaged, finished stages are kept"
     ReadOnly "READ_ONLY" Operator "a place that has to be written is on a read-only file system" "mount it writable, or name another place: `store` in `orgo.kdl`"
     InternalError "INTERNAL_ERROR" Operator "the program found a state that must not exist" "report it with the command and the message"

@@ -7,15 +7,21 @@ use crate::support::wait_for;
 
 /// Whether a process runs whose command line holds `mark`.
 pub(super) fn runs(mark: &str) -> bool {
+    count(mark) > 0
+}
+
+/// How many of them run.
+pub(super) fn count(mark: &str) -> usize {
     let processes = std::fs::read_dir("/proc").expect("listable").flatten();
     let dead = |folder: &std::path::Path| {
         std::fs::read_to_string(folder.join("stat")).map_or(true, |stat| stat.contains(") Z "))
     };
-    processes.map(|e| e.path()).any(|folder| {
+    let sleeps = processes.map(|e| e.path()).filter(|folder| {
         let line = std::fs::read(folder.join("cmdline")).unwrap_or_default();
         let is_sleep = line.starts_with(b"sleep\0");
-        is_sleep && String::from_utf8_lossy(&line).contains(mark) && !dead(&folder)
-    })
+        is_sleep && String::from_utf8_lossy(&line).contains(mark) && !dead(folder)
+    });
+    sleeps.count()
 }
 
 /// A number of seconds that no other test sleeps.
@@ -24,8 +30,8 @@ pub(super) fn mark(level: &str, of: u32) -> String {
     format!("{level}{of}{}.25", std::process::id())
 }
 
-/// A process in a session of its own, whose parent has ended.
-fn daemon(mark: &str) -> String {
+/// Two processes in a session of its own, whose parent has ended.
+pub(super) fn daemon(mark: &str) -> String {
     format!("(setsid sh -c 'sleep {mark} & sleep {mark} &' &) ; while ! test -e started; do touch started; done")
 }
 

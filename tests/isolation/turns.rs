@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-use super::ends::{mark, runs};
+use super::ends::{count, daemon, mark, runs};
 use super::{ENFORCED, printed, shell};
 use crate::support::{Repo, states, wait_for};
 
@@ -88,10 +88,17 @@ fn launchers(run: &Child) -> Vec<i32> {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let run = i32::try_from(run.id()).expect("a number");
         let over = parent(pid).unwrap_or(0);
-        (line.starts_with(b"orgo\0__stage\0confined") && over == run)
-            || (line.starts_with(b"orgo\0__stage\0init") && parent(over) == Some(run))
+        (line.starts_with(b"orgo\0__stage\0confined") || line.starts_with(b"orgo\0__stage\0init"))
+            && parent(over) == Some(run)
     };
     all.filter(|pid| is_of(*pid)).collect()
+}
+
+/// The parent of a process.
+fn above(pid: i32) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let fields = stat.rsplit_once(')').expect("a name").1;
+    fields.split_whitespace().nth(1).expect("a parent").parse().expect("a number")
 }
 
 fn kill(signal: &str, pid: i32) {
@@ -102,18 +109,45 @@ fn kill(signal: &str, pid: i32) {
 fn a_stage_whose_launcher_was_killed_did_not_succeed_and_is_ended() {
     for level in ENFORCED {
         let mark = mark(level, 4);
+        // Two that left their group, their session and their parent, and the stage itself.
+        let script = format!("{}; exec sleep {mark}", daemon(&mark));
         let repo = Repo::with_pipeline(&format!(
-            "pipeline \"p\" {{ stage \"s\" {{ isolation \"{level}\"; run \"sleep\" \"{mark}\" }} }}"
+            "pipeline \"p\" {{ stage \"s\" {{ isolation \"{level}\"; tool \"sleep\"; run \"sh\" \"-c\" {script:?} }} }}"
         ));
         let run = repo.start(&["run", "--json"]);
-        wait_for(|| runs(&mark));
+        wait_for(|| count(&mark) == 3);
         launchers(&run).into_iter().for_each(|pid| kill("-KILL", pid));
         let done = crate::support::Done::from(run.wait_with_output().expect("ended"));
         assert_ne!(done.code, Some(0), "{level}");
         assert!(done.stdout.contains("ISOLATION_UNAVAILABLE"), "{level}: {}", done.stdout);
         assert!(repo.journal().contains("without a word"), "{level}: {}", repo.journal());
+        if level == "confined" {
+            assert_eq!(count(&mark), 0, "all of it had ended before the run did");
+        }
         wait_for(|| !runs(&mark));
     }
+}
+
+#[test]
+fn a_stage_whose_guard_was_killed_goes_on_and_leaves_nothing_behind() {
+    let mark = mark("confined", 5);
+    let script = format!("{}; while ! test -s {{}}; do sleep 0.05; done; echo done > o", daemon(&mark));
+    let repo = shell("open", "true", "");
+    let go = repo.beside("go");
+    // It may look at the size of any file, and read none.
+    let script = script.replace("{}", &go.display().to_string());
+    repo.write(
+        "pipelines/p.kdl",
+        &format!("pipeline \"p\" {{ stage \"s\" {{ run \"sh\" \"-c\" {script:?}; out \"o\" }} }}"),
+    );
+    repo.commit("waits");
+    let run = repo.start(&["run", "--json"]);
+    wait_for(|| count(&mark) == 2);
+    launchers(&run).into_iter().for_each(|pid| kill("-KILL", above(pid)));
+    std::fs::write(go, "go").expect("writable");
+    let done = crate::support::Done::from(run.wait_with_output().expect("ended")).ok();
+    assert_eq!(states(&done.json()), ["s:ran"]);
+    assert_eq!(count(&mark), 0, "the launcher ends it as ever");
 }
 
 #[test]

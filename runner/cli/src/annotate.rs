@@ -9,6 +9,7 @@ use orgo_spec::ReasonCode;
 use orgo_spec::document::DocumentError;
 use orgo_spec::review::{Finding, Kind, Place, Review, ReviewProblem, Strength};
 
+pub(crate) use self::github::{commands, data};
 use crate::output::{Output, plain, without_secrets};
 
 /// Forms of annotations.
@@ -46,16 +47,15 @@ pub(crate) struct Annotation {
 }
 
 impl Annotation {
+    /// A remark about what a reason code says of a place.
+    pub(crate) fn new(level: Level, code: ReasonCode, message: &str, place: Place) -> Self {
+        Self { level, rule: code.as_str(), meaning: code.meaning(), message: safe(message), place }
+    }
+
     /// A remark about a problem of a document; `prefix` leads from the repository to the project.
     fn problem(code: ReasonCode, message: &str, help: Option<&str>, place: Place) -> Self {
         let help = help.map_or_else(String::new, |help| format!("; {help}"));
-        Self {
-            level: Level::Error,
-            rule: code.as_str(),
-            meaning: code.meaning(),
-            message: safe(&format!("{message}{help}")),
-            place,
-        }
+        Self::new(Level::Error, code, &format!("{message}{help}"), place)
     }
 
     fn finding(finding: &Finding) -> Self {
@@ -119,7 +119,7 @@ pub(crate) fn print(annotations: &[Annotation], form: Form) {
         Form::Gitlab => json.document(&gitlab::report(annotations)),
         Form::Github => {
             let text = Output { json: false, ..json };
-            github::commands(annotations).iter().for_each(|line| text.line(line));
+            commands(annotations).iter().for_each(|line| text.line(line));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The project as git has it: in the working folder, and in commits.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use orgo_host::declared::{TreeError, of_tree};
 use orgo_host::git::{Git, ObjectId};
@@ -10,6 +10,18 @@ use orgo_spec::review::FileChange;
 use crate::command::Context;
 use crate::failure::{Class, Failure};
 use crate::project::find_root;
+
+/// The folder of a project in its repository, with a `/` at the end; empty if they are the same, and outside of git.
+pub(crate) fn prefix(root: &Path) -> String {
+    let git = Git::discover(root).ok();
+    let top = git.as_ref().and_then(Git::root).and_then(|top| std::fs::canonicalize(top).ok());
+    top.map_or_else(String::new, |top| leading(&top, root))
+}
+
+fn leading(top: &Path, root: &Path) -> String {
+    let below = root.strip_prefix(top).ok().and_then(Path::to_str).unwrap_or_default();
+    if below.is_empty() { String::new() } else { format!("{below}/") }
+}
 
 /// A repository in git, and the project in it.
 pub(crate) struct Here {
@@ -31,8 +43,7 @@ impl Here {
             return Err(Failure::usage(message, "run this in a clone with a working folder"));
         };
         let root = find_root(from).ok().filter(|root| root.starts_with(&top)).unwrap_or_else(|| top.clone());
-        let below = root.strip_prefix(&top).ok().and_then(|p| p.to_str()).unwrap_or_default();
-        let prefix = if below.is_empty() { String::new() } else { format!("{below}/") };
+        let prefix = leading(&top, &root);
         Ok(Self { git, root, prefix })
     }
 

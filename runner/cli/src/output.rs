@@ -71,6 +71,11 @@ pub(crate) fn without_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&clean).into_owned())
 }
 
+/// Prints a line that a code host obeys, as it is: what is foreign in it was made safe.
+pub(crate) fn command(line: &str) {
+    write(&mut std::io::stderr(), line);
+}
+
 /// Prints an error, whose foreign parts are escaped already.
 pub(crate) fn error(text: &str) {
     write(&mut anstream::stderr(), text);

@@ -2,6 +2,7 @@
 
 mod cache;
 mod files;
+mod places;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use orgo_spec::{Digest, Hasher, ReasonCode};
 use self::cache::PlanCache;
 pub(crate) use self::files::document_name;
 use self::files::pipeline_documents;
+pub(crate) use self::places::Places;
 use crate::args::Told;
 use crate::failure::{Class, Failure};
 

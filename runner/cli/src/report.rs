@@ -3,8 +3,10 @@
 mod estimate;
 mod events;
 mod flaky;
+mod folds;
 mod human;
 mod junit;
+mod moments;
 mod otlp;
 mod progress;
 mod structured;
@@ -17,10 +19,10 @@ pub(crate) use summary::{Times, misses};
 use orgo_host::run::{ApprovalOutcome, Notice, RunOptions, RunOutcome};
 use orgo_host::store::Store;
 use orgo_kernel::plan::Resolved;
-use orgo_spec::project::Project;
 use serde_json::{Value, json};
 
 use self::events::Events;
+use self::folds::Folds;
 use self::human::Human;
 pub(crate) use self::human::{how, last_lines, unchanged};
 use self::otlp::Parent;
@@ -30,6 +32,7 @@ use crate::args::{LogForm, Run};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::plans::Plans;
+use crate::project::Repository;
 
 /// What was decided about an approval, for programs.
 pub(crate) fn approval(outcome: &ApprovalOutcome) -> Value {
@@ -63,14 +66,17 @@ impl<'p> Reporter<'p> {
         wanted: &'p [bool],
         store: &'p Store,
         args: &'p Run,
-        project: &Project,
+        repository: &Repository,
         options: &RunOptions<'_>,
     ) -> Result<Self, Failure> {
         let (run, clock, jobs) = (options.run.as_str(), options.clock.clone(), options.jobs);
-        let tenant = project.tenant.as_str();
+        let tenant = repository.project.tenant.as_str();
         let plan = plans.first();
         Ok(Self {
-            human: (args.log == LogForm::Text).then(|| Human::new(output, plan, wanted, store, args.stream, jobs)),
+            human: (args.log != LogForm::Json).then(|| {
+                let folds = Folds::new(args.log, || repository.places(&plan.name));
+                Human::new(output, plan, wanted, store, args.stream, jobs, folds)
+            }),
             structured: (args.log == LogForm::Json).then(|| Structured::new(plan, run, tenant, clock.clone())),
             events: match &args.events {
                 Some(path) => Some(Events::open(path, plan, run, tenant, clock)?),

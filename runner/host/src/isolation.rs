@@ -4,7 +4,7 @@
 //! *launcher*, when a stage needs one, tells it over a socket what to start, and hears how that ended:
 //!
 //! ```text
-//! confined   orgo ── launcher ── stage           one stage after the other
+//! confined   orgo ── guard ── launcher ── stage  the guard ends what a launcher leaves behind that was killed
 //! hermetic   orgo ── shim ── launcher ── stage   the launcher is process 1 in namespaces that the shim made
 //! ```
 //!
@@ -43,7 +43,7 @@ pub(crate) use kernel::with_output_of_groups_ignored;
 pub use launch::Launchers;
 pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
-pub use watch::{How, Seen};
+pub use watch::{How, Seen, Unwatchable, watchable};
 
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].
 pub const FOLDER: &str = "/orgo";

@@ -3,7 +3,7 @@
 use super::{Annotation, Level};
 
 /// One command for each remark.
-pub(super) fn commands(annotations: &[Annotation]) -> Vec<String> {
+pub(crate) fn commands(annotations: &[Annotation]) -> Vec<String> {
     let command = |a: &Annotation| {
         let word = match a.level {
             Level::Error => "error",
@@ -18,7 +18,7 @@ pub(super) fn commands(annotations: &[Annotation]) -> Vec<String> {
 }
 
 /// A message: nothing in it ends the command or begins another.
-fn data(text: &str) -> String {
+pub(crate) fn data(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 

@@ -142,6 +142,10 @@ pub(crate) enum LogForm {
     Text,
     /// One JSON object a line
     Json,
+    /// Text for GitHub Actions: what stages printed is folded, and failures stand beside the lines that declare them
+    Github,
+    /// Text for GitLab CI: what stages printed is folded
+    Gitlab,
 }
 
 fn name(text: &str) -> Result<Name, String> {

@@ -29,11 +29,14 @@ use super::cache::others;
 use super::check::obtainable;
 use super::conditions::{decide, secrets_allowed};
 use super::plan::{SECRET_KEY, wanted};
-use crate::args::{LaneArg, Run};
+use crate::annotate;
+use crate::args::{LaneArg, LogForm, Run};
 use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
+use crate::here::Here;
 use crate::ledger::{About, Authority, Demand, Desk, Governance, Variance, open_desk, start, submit, variances};
+use crate::output::command;
 use crate::pins;
 use crate::plans::Plans;
 use crate::project::{Repository, own_path};
@@ -44,10 +47,16 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
     if args.trace_inputs {
         return trace::run(context, args);
     }
-    match args.watch {
+    let ended = match args.watch {
         Some(how) => watch::run(context, args, how),
         None => once(context, args, None),
+    };
+    if let (LogForm::Github, Err(failure)) = (args.log, &ended) {
+        let prefix = Here::find(context).map_or_else(|_| String::new(), |here| here.prefix);
+        let wrong = annotate::commands(&annotate::of_errors(failure.errors(), &prefix));
+        wrong.iter().for_each(|line| command(line));
     }
+    ended
 }
 
 /// Runs the pipeline once.
@@ -186,7 +195,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
             .transpose()?,
     };
     let store = repository.workspace.open_store()?;
-    let mut reporter = Reporter::new(context.output, &plans, &wanted, &store, args, &repository.project, &options)?;
+    let mut reporter = Reporter::new(context.output, &plans, &wanted, &store, args, &repository, &options)?;
     let grow = |lists: &[KnownList]| plans.grow(&repository, &args.told, lists);
     let mut go = || {
         orgo_host::run::run(plan, &grow, &repository.workspace, &options, &mut |notice: Notice<'_>| {

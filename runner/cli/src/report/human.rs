@@ -1,5 +1,6 @@
 //! Lines for people, and a bar on terminals.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use orgo_host::process::Exit;
@@ -12,11 +13,14 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::record::{ApprovalDecision, Decision};
 
 use super::FlakyStage;
+use super::folds::Folds;
 use super::progress::{Progress, duration};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
 
 /// How many of the last lines of a failed stage's log are shown.
 const LINES: usize = 30;
+/// How many are shown folded.
+const FOLDED: usize = 5000;
 
 /// Reports to people on standard error; the summary is the result and goes to standard output.
 pub(super) struct Human<'p> {
@@ -28,6 +32,8 @@ pub(super) struct Human<'p> {
     stream: bool,
     progress: Progress<'p>,
     why: Vec<Option<String>>,
+    /// Where a code host shows what is said.
+    folds: Option<Folds>,
 }
 
 impl<'p> Human<'p> {
@@ -38,10 +44,11 @@ impl<'p> Human<'p> {
         store: &'p Store,
         stream: bool,
         jobs: u32,
+        folds: Option<Folds>,
     ) -> Self {
         let total = wanted.iter().filter(|w| **w).count();
         let progress = Progress::new(output, plan, total, jobs);
-        Self { output, plan, wanted, store, stream, progress, why: vec![None; plan.stages.len()] }
+        Self { output, plan, wanted, store, stream, progress, why: vec![None; plan.stages.len()], folds }
     }
 
     /// Goes on with a plan that has more stages.
@@ -53,12 +60,13 @@ impl<'p> Human<'p> {
 
     fn say(&self, line: &str) {
         if !self.output.quiet {
-            self.progress.aside(|| self.output.note(line));
+            self.insist(line);
         }
     }
 
     /// Says what matters even to those who want to hear little.
     fn insist(&self, line: &str) {
+        let line = self.folds.as_ref().map_or(Cow::Borrowed(line), |folds| Cow::Owned(folds.tame(line)));
         self.progress.aside(|| self.output.warn(line));
     }
 
@@ -83,8 +91,8 @@ impl<'p> Human<'p> {
             }
             Notice::Printed(id, text) => {
                 let name = &self.plan.stage(*id).name;
-                for line in text.lines() {
-                    self.say(&format!("{DIM}{name} |{RESET} {}", plain(line)));
+                if !self.output.quiet {
+                    self.foreign(|| text.lines().for_each(|line| self.print(name, line)));
                 }
             }
             Notice::Service(name, news) => match news {
@@ -159,6 +167,10 @@ impl<'p> Human<'p> {
         let Some(code) = end.code else {
             self.progress.ended(id);
             let why = self.why[id.index()].take().unwrap_or_default();
+            let folded = !self.output.quiet && self.fold(&format!("ran   {name}  {ms} ms  {why}"), end, 0);
+            if folded {
+                return;
+            }
             self.say(&format!("{GREEN}ran{RESET}   {name:<24} {ms:>6} ms  {DIM}{}{RESET}", plain(&why)));
             if self.output.verbose && !self.stream {
                 self.show_log(end.log, usize::MAX);
@@ -176,6 +188,9 @@ impl<'p> Human<'p> {
         } else {
             self.progress.ended(id);
         }
+        // The last lines of it are seen without unfolding.
+        let folded = !(again && self.output.quiet)
+            && self.fold(&format!("what {name} printed"), end, if again { 0 } else { LINES });
         let line = format!("{RED}FAIL{RESET}  {name:<24} {ms:>6} ms  {code}: {}{tail}", how(end));
         if again {
             self.say(&line)
@@ -183,15 +198,46 @@ impl<'p> Human<'p> {
             self.insist(&line)
         }
         if !self.stream && !again {
-            self.show_log(end.log, if self.output.verbose { usize::MAX } else { LINES });
+            self.show_log(end.log, if self.output.verbose && !folded { usize::MAX } else { LINES });
         }
     }
 
     /// Shows the end of a log, in one piece.
     fn show_log(&self, log: Option<Blob>, most: usize) {
-        let Some(bytes) = log.and_then(|log| self.store.get(log.digest).ok()) else { return };
-        for line in last_lines(&bytes, most) {
-            self.insist(&format!("{DIM}      |{RESET} {}", plain(&line)));
+        let lines = self.lines(log, most);
+        if !lines.is_empty() {
+            self.foreign(|| lines.iter().for_each(|line| self.print("     ", line)));
+        }
+    }
+
+    /// Shows a log folded, if that is asked for and it has more than so many lines; says whether it did.
+    fn fold(&self, title: &str, end: &Attempt, more_than: usize) -> bool {
+        let Some(folds) = self.folds.as_ref().filter(|_| !self.stream) else { return false };
+        let lines = self.lines(end.log, FOLDED);
+        if lines.len() <= more_than {
+            return false;
+        }
+        let show = || lines.iter().for_each(|line| self.print("     ", line));
+        folds.group(title, [end.started_ms, end.ended_ms], show);
+        true
+    }
+
+    /// The last lines of a log.
+    fn lines(&self, log: Option<Blob>, most: usize) -> Vec<String> {
+        let bytes = log.and_then(|log| self.store.get(log.digest).ok());
+        bytes.map_or_else(Vec::new, |bytes| last_lines(&bytes, most))
+    }
+
+    /// Prints a line of somebody's.
+    fn print(&self, whose: &str, line: &str) {
+        self.progress.aside(|| self.output.warn(format!("{DIM}{whose} |{RESET} {}", plain(line))));
+    }
+
+    /// Shows what comes from elsewhere, so that no code host takes it for a command.
+    fn foreign(&self, show: impl FnOnce()) {
+        match &self.folds {
+            Some(folds) => folds.foreign(show),
+            None => show(),
         }
     }
 
@@ -201,6 +247,7 @@ impl<'p> Human<'p> {
             let name = &self.plan.stage(stage.id).name;
             self.insist(&format!("{YELLOW}FLAKY{RESET} {name:<24} {}", super::flaky_words(&stage.flaky)));
         }
+        self.folds.iter().for_each(|folds| folds.remark(self.plan, outcome));
         let bad = |s: &&State| matches!(s, State::Failed(_) | State::Refused(_));
         let skipped = outcome.stages.iter().filter(|s| matches!(s.state, State::Skipped(_))).count();
         let failed = outcome.stages.iter().map(|s| &s.state).filter(bad).count();

@@ -1,8 +1,10 @@
 //! A run as a trace of OpenTelemetry: one line of OTLP in JSON, as a collector's `otlp_json_file` receiver reads it.
 //!
 //! Names follow the semantic conventions for CI/CD: the run is a span of the kind *server*, each stage that ran one below
-//! it, with links to the stages that it waited for, and attempts below a stage that had several. All ids follow from the
-//! run's.
+//! it, with links to the stages that it waited for, and attempts below a stage that had several. What the cache answered and
+//! what gates decided are spans of no length. All ids follow from the run's.
+
+mod moments;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,6 +17,7 @@ use orgo_kernel::scheduler::State;
 use orgo_spec::{Digest, ReasonCode};
 use serde_json::{Value, json};
 
+use super::moments::moments;
 use super::{FlakyStage, Times};
 use crate::failure::Failure;
 use crate::output::without_secrets;
@@ -73,11 +76,14 @@ fn document(plan: &Resolved, outcome: &RunOutcome, flaky: &[FlakyStage], parent:
         trace: parent.map_or_else(|| outcome.run.replace('-', ""), |parent| parent.trace.clone()),
         critical: times.critical.1.iter().copied().collect(),
         flaky: flaky.iter().map(|stage| stage.id).collect(),
+        moments: moments(plan, outcome),
     };
     let mut all = vec![spans.root(parent, &times)];
     for id in plan.graph.stages() {
         spans.stage(id, &mut all);
+        all.extend(spans.hit(id));
     }
+    all.extend(outcome.gates.iter().map(|gate| spans.gate(gate)));
     let resource = [
         attribute("service.name", "orgo"),
         attribute("service.version", env!("CARGO_PKG_VERSION")),
@@ -97,6 +103,8 @@ struct Spans<'o> {
     trace: String,
     critical: BTreeSet<StageId>,
     flaky: BTreeSet<StageId>,
+    /// When what every stage waits for was over.
+    moments: Vec<i64>,
 }
 
 impl Spans<'_> {
@@ -108,6 +116,20 @@ impl Spans<'_> {
     fn ran(&self, id: StageId) -> Option<(&Attempt, &Attempt, &StageOutcome)> {
         let stage = self.outcome.stages.get(id.index())?;
         Some((stage.attempts.first()?, stage.attempts.last()?, stage))
+    }
+
+    fn moment(&self, id: StageId) -> i64 {
+        self.moments.get(id.index()).copied().unwrap_or(self.outcome.started_ms)
+    }
+
+    /// Links to the stages that one waited for, if they have spans.
+    fn links(&self, id: StageId) -> Vec<Value> {
+        let has_span = |id: &&StageId| self.ran(**id).is_some() || self.is_hit(**id);
+        let link = |needed: &StageId| {
+            let of = self.plan.stage(*needed).name.as_str();
+            json!({ "traceId": self.trace, "spanId": self.id(of), "attributes": [attribute("orgo.link", "waited for")] })
+        };
+        self.plan.graph.dependencies(id).iter().filter(has_span).map(link).collect()
     }
 
     fn span(&self, of: &str, name: &str, [started_ms, ended_ms]: [i64; 2], kind: u8, attributes: Vec<Value>) -> Value {
@@ -150,6 +172,7 @@ impl Spans<'_> {
             attribute("cicd.pipeline.task.name", name),
             attribute("cicd.pipeline.task.run.id", &format!("{}/{name}", self.outcome.run)),
             attribute("cicd.pipeline.task.run.result", result(code)),
+            flag("orgo.hit", false),
             number("orgo.attempts", stage.attempts.len() as u64),
             list("orgo.why", why.iter().map(String::as_str)),
             flag("orgo.on_critical_path", self.critical.contains(&id)),
@@ -160,12 +183,7 @@ impl Spans<'_> {
         attributes.extend(code.map(|code| attribute("error.type", code.as_str())));
         let mut span = self.span(name, name, [first.started_ms, last.ended_ms], INTERNAL, attributes);
         span["parentSpanId"] = self.id("").into();
-        let link = |needed: &StageId| {
-            let of = self.plan.stage(*needed).name.as_str();
-            self.ran(*needed).map(|_| json!({ "traceId": self.trace, "spanId": self.id(of), "attributes": [attribute("orgo.link", "waited for")] }))
-        };
-        let links: Vec<Value> = self.plan.graph.dependencies(id).iter().filter_map(link).collect();
-        span["links"] = links.into();
+        span["links"] = self.links(id).into();
         // What was given up before it was tried again is told by its attempt.
         let ended_badly = code.filter(|_| !matches!(stage.state, State::Done { .. }));
         all.push(failed(span, ended_badly));
@@ -191,7 +209,11 @@ fn result(code: Option<ReasonCode>) -> &'static str {
         Some(ReasonCode::RunCancelled) => "cancellation",
         Some(ReasonCode::StageTimeout) => "timeout",
         Some(
-            ReasonCode::NoSpace | ReasonCode::ReadOnly | ReasonCode::InternalError | ReasonCode::IsolationUnavailable,
+            ReasonCode::NoSpace
+            | ReasonCode::ReadOnly
+            | ReasonCode::InternalError
+            | ReasonCode::IsolationUnavailable
+            | ReasonCode::TraceUnavailable,
         ) => "error",
         Some(_) => "failure",
     }

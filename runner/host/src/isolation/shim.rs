@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
+use rustix::io::Errno;
+use rustix::process::{WaitOptions, waitpid};
 use rustix::thread::CapabilitySet;
 
 use super::network::Untouched;
@@ -55,27 +57,60 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut runner = Connection::new(runner);
     let kept_back = kernel::keep_open_files().map_err(|e| format!("open files cannot be kept back ({e})"));
     let ended = kept_back.and_then(|()| match word.to_str() {
-        Some(CONFINED) => begin(&mut runner, confined),
+        Some(CONFINED) => guard(&mut runner),
         Some(HERMETIC) => enclose(false),
         Some(HERMETIC_NETWORK) => enclose(true),
         Some(INIT) => begin(&mut runner, init),
         Some(_) | None => Err("nobody asks for that".to_owned()),
     });
-    if let Err(missing) = ended {
-        let reply = Reply { end: End::Unavailable(missing), spent: true, seen: Vec::new() };
-        let _ = order::send(runner.socket(), &reply); // if nobody listens any more, everything has ended anyway
-    }
-    Some(ExitCode::SUCCESS)
+    Some(ended.unwrap_or_else(|missing| {
+        say(&runner, missing);
+        ExitCode::SUCCESS
+    }))
+}
+
+/// Tells the runner what is missing.
+fn say(runner: &Connection, missing: String) {
+    let reply = Reply { end: End::Unavailable(missing), spent: true, seen: Vec::new() };
+    let _ = order::send(runner.socket(), &reply); // if nobody listens any more, everything has ended anyway
+}
+
+/// Has a child do the work. If that is killed, what its stage started is given to this process, which ends it: there is
+/// no namespace that would. If this process is killed, nothing changes: the child ends everything as ever.
+fn guard(runner: &mut Connection) -> Result<ExitCode, String> {
+    let left = Processes::of_host().map_err(|e| unlisted(&e))?;
+    let work = || {
+        if let Err(missing) = begin(runner, confined) {
+            say(runner, missing);
+        }
+        0
+    };
+    let launcher = kernel::fork(work).map_err(|e| format!("a process cannot be made ({e})"))?;
+    let ended = loop {
+        match waitpid(Some(launcher), WaitOptions::empty()) {
+            Err(Errno::INTR) => {}
+            Ok(ended) => break ended,
+            Err(e) => return Err(format!("the process that starts stages is lost ({e})")),
+        }
+    };
+    left.end_all();
+    // The runner hears of it by the end of the socket: half of an answer may be on its way.
+    let is_well = ended.is_some_and(|(_, status)| status.exit_status() == Some(0));
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn unlisted(error: &Errno) -> String {
+    format!("processes cannot be listed ({error})")
 }
 
 /// Reads the setup, prepares, and starts stages until the runner wants no more.
-fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String>) -> Result<(), String> {
+fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String>) -> Result<ExitCode, String> {
     kernel::mind_closed_pipes();
-    let Ok(setup) = runner.receive() else { return Ok(()) };
+    let Ok(setup) = runner.receive() else { return Ok(ExitCode::SUCCESS) };
     let launcher = prepare(&setup)?;
     syscalls::refuse(&setup)?;
     supervise::serve(launcher, runner);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn confined(setup: &Setup) -> Result<Launcher, String> {
@@ -84,7 +119,7 @@ fn confined(setup: &Setup) -> Result<Launcher, String> {
     } else {
         restrict::give_up(restrict::KEPT)?;
     }
-    let processes = Processes::of_host().map_err(|e| format!("processes cannot be listed ({e})"))?;
+    let processes = Processes::of_host().map_err(|e| unlisted(&e))?;
     Launcher::new(setup, processes, None)
 }
 
@@ -98,11 +133,11 @@ fn init(setup: &Setup) -> Result<Launcher, String> {
 }
 
 /// Makes the namespaces and starts process 1 in them, which does the work.
-fn enclose(network: bool) -> Result<(), String> {
+fn enclose(network: bool) -> Result<ExitCode, String> {
     namespaces::enter(network)?;
     let ended = Command::new("/proc/self/exe").arg0("orgo").args([ARGUMENT, INIT]).status();
     match ended {
-        Ok(status) if status.success() => Ok(()),
+        Ok(status) if status.success() => Ok(ExitCode::SUCCESS),
         Ok(status) => Err(format!("process 1 of a namespace ended without a word ({status})")),
         Err(e) => Err(format!("process 1 of a namespace cannot be started ({e})")),
     }

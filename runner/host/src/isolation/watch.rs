@@ -5,6 +5,7 @@
 //! thread of the stage, however it is linked. Names are read from the memory of the process that calls; what has changed there
 //! when the kernel reads them itself may escape: this finds what is missing in declarations, and keeps nobody out.
 
+mod begin;
 mod given;
 
 use std::collections::{BTreeMap, HashSet};
@@ -18,6 +19,8 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(super) use self::begin::begin;
+pub use self::begin::{Unwatchable, watchable};
 use self::given::Given;
 use super::{hand, kernel};
 
@@ -105,17 +108,6 @@ const IN_FOLDER: [(libc::c_long, How); 8] = [
     (libc::SYS_faccessat2, How::LOOKED_AT),
     (libc::SYS_readlinkat, How::LOOKED_AT),
 ];
-
-/// Begins to watch this process, and what it starts: the end that is listened at goes over a socket.
-///
-/// # Errors
-/// What this kernel refuses.
-pub(super) fn begin(to: &UnixStream) -> Result<(), String> {
-    let calls: Vec<libc::c_long> = BY_NAME.iter().chain(&IN_FOLDER).map(|(call, _)| *call).collect();
-    let listener = kernel::listen(&calls);
-    let listener = listener.map_err(|e| format!("calls cannot be watched, which Linux can from 5.5 on ({e})"))?;
-    hand::give(to, &[listener.as_fd()]).map_err(|e| format!("calls cannot be watched ({e})"))
-}
 
 /// Listens to one stage after the other.
 #[derive(Debug)]

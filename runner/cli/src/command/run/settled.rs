@@ -70,7 +70,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         && args.told.parameters.is_empty()
         && args.against.base.is_none();
     let files = args.events.is_none() && args.trace.is_none() && args.trace_otlp.is_none() && args.junit.is_none();
-    let plain = files && args.log == LogForm::Text && !context.output.json && !context.output.verbose;
+    let plain = files && args.log != LogForm::Json && !context.output.json && !context.output.verbose;
     // What a store did not get when the record was made is pushed by the run that confirms it.
     let mirrors = repository.project.evidence.stores.iter().any(|s| s.push == Push::Auto);
     if !all || !plain || mirrors || repository.workspace.has_varied()? {

@@ -98,15 +98,13 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
 
 /// Refuses where reads cannot be watched with everything else kept away.
 fn obtainable() -> Result<(), Failure> {
-    orgo_host::isolation::obtainable(Isolation::Confined).map_err(|missing| {
-        let message = format!("stages cannot be watched on this machine: {missing}");
-        Failure::message(
-            Class::Environment,
-            Some(ReasonCode::IsolationUnavailable),
-            message,
-            "trace them where that is there",
-        )
-    })
+    let refused = |missing: &dyn std::fmt::Display, help: &str| {
+        let message = format!("stages cannot be watched here: {missing}");
+        Failure::message(Class::Environment, Some(ReasonCode::TraceUnavailable), message, help)
+    };
+    orgo_host::isolation::obtainable(Isolation::Confined)
+        .map_err(|missing| refused(&missing, "trace them where that is there"))?;
+    orgo_host::isolation::watchable().map_err(|why| refused(&why, why.help()))
 }
 
 fn tell(context: &Context, plan: &Resolved, store: &Store, notice: &Notice<'_>) {
