@@ -67,7 +67,7 @@ fn github_folds_what_stages_print_and_obeys_none_of_it() {
     assert_eq!(shown.iter().filter(|l| l.ends_with("::error::forged")).count(), 2, "all of it is shown: {shown:?}");
     assert_eq!(shown.iter().filter(|l| l.ends_with("| 40")).count(), 2, "the end of a failure without unfolding");
     assert!(shown.iter().any(|l| l.starts_with("ran   silent ")), "what printed nothing has nothing to fold");
-    assert_eq!(done.stdout.lines().count(), 1, "{}", done.stdout);
+    assert!(!done.stdout.contains("::"), "one stream has all commands, so that they stay in order: {}", done.stdout);
 }
 
 #[test]

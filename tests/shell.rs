@@ -47,13 +47,86 @@ fn the_sandbox_that_a_failed_stage_left_is_entered_at_its_level() {
         let done = enter(&repo, &script).ok();
         let lines: Vec<&str> = done.stdout.lines().collect();
         assert_eq!(lines[..3], ["left", "bad", "t"], "{level}: {done:?}");
-        assert!(lines[3].ends_with(if level == "hermetic" { "/orgo" } else { ".orgo/kept/p/s/folder" }), "{lines:?}");
+        assert!(lines[3].ends_with(if level == "hermetic" { "/orgo" } else { ".orgo/work/0" }), "{lines:?}");
         let said = &done.stderr;
         assert!(said.contains(&format!("stage `s` of `p` at `{level}`, as it failed")), "{said}");
         assert!(said.contains("exit code 7") && said.contains("it runs   sh -c 'echo left"), "{said}");
         let undeclared = format!("cat '{}' 2>/dev/null || echo no", repo.root().join("undeclared.txt").display());
         let answer = enter(&repo, &undeclared).ok().stdout;
         assert_eq!(answer, if level == "open" { "secret\n" } else { "no\n" }, "{level}");
+    }
+}
+
+/// A stage that writes down where it is, and in `TMPDIR`, as build systems do.
+fn writes_paths(level: &str) -> Repo {
+    let script = "echo made > made; ln -s $PWD/made link; printf '#!/bin/sh\necho from $0\n' > tool; chmod +x tool; \
+        echo $PWD/tool > configured; test -z \"$TMPDIR\" || { echo t > $TMPDIR/t; echo $TMPDIR/t > where; }; exit 1";
+    Repo::with_pipeline(&format!(
+        "pipeline \"p\" {{ stage \"s\" {{ isolation \"{level}\"; run \"sh\" \"-c\" {script:?}; tool \"ln\" \"chmod\" }} }}"
+    ))
+}
+
+#[test]
+fn absolute_paths_that_a_stage_wrote_down_lead_to_what_it_left() {
+    for level in ["open", "confined"] {
+        let repo = writes_paths(level);
+        repo.orgo(&["run"]).exits(1);
+        let look = "cat link; $(cat configured) | sed 's,/.*/.orgo,.orgo,'; test ! -e where || cat $(cat where); id -u; echo mine > new";
+        let done = enter(&repo, look).ok();
+        let lines: Vec<&str> = done.stdout.lines().collect();
+        let user = std::process::Command::new("id").arg("-u").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap();
+        assert_eq!(lines[..2], ["made", "from .orgo/work/0/tool"], "{level}: {done:?}");
+        let rest = if level == "open" { vec![user.trim()] } else { vec!["t", user.trim()] };
+        assert_eq!(lines[2..], rest, "{level}: {done:?}");
+        assert!(!done.stderr.contains("was moved"), "{}", done.stderr);
+        // Nobody else sees it there, and what is done stays where it was kept.
+        assert!(!repo.exists(".orgo/work/0") && kept(&repo).join("folder/new").exists(), "{level}");
+        assert!(!std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(".orgo/work"));
+        // A run has its folders meanwhile.
+        let mut inside = repo.command(&["shell", "s", "--", "sh", "-c", "touch in; read line; cat $PWD/made; pwd"]);
+        let mut inside =
+            inside.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        crate::support::wait_for(|| kept(&repo).join("folder/in").exists());
+        repo.orgo(&["run"]).exits(1);
+        use std::io::Write as _;
+        inside.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let seen = String::from_utf8(inside.wait_with_output().unwrap().stdout).unwrap();
+        assert!(seen.starts_with("made\n") && seen.ends_with(".orgo/work/0\n"), "{level}: {seen}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_mounted_the_folder_is_entered_where_it_was_moved_to() {
+    for level in ["open", "confined"] {
+        let repo = writes_paths(level);
+        repo.orgo(&["run"]).exits(1);
+        // The folder of the workers is gone, so there is nothing to mount on.
+        std::fs::remove_dir_all(repo.root().join(".orgo/work")).unwrap();
+        let done = enter(&repo, "pwd; cat made").ok();
+        assert!(done.stdout.ends_with(".orgo/kept/p/s/folder\nmade\n"), "{level}: {done:?}");
+        assert!(done.stderr.contains("was moved here"), "{level}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn who_has_no_privilege_sees_it_where_it_lay_too() {
+    let without = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "--"];
+    let mut trial = std::process::Command::new(without[0]);
+    if !trial.args(&without[1..]).args(["unshare", "-Urm", "true"]).status().is_ok_and(|status| status.success()) {
+        return; // users may not make namespaces here
+    }
+    for level in ["open", "confined"] {
+        let repo = writes_paths(level);
+        repo.orgo(&["run"]).exits(1);
+        let mut command = std::process::Command::new(without[0]);
+        command.args(&without[1..]).arg(crate::support::ORGO).arg("--home").arg(repo.home());
+        command.args(["shell", "s", "--", "sh", "-c", "cat link; id -u; pwd"]).current_dir(repo.root()).env_clear();
+        let done = Done::from(command.env("PATH", "/usr/bin:/bin").output().unwrap()).ok();
+        let user = std::process::Command::new("id").arg("-u").output().unwrap().stdout;
+        let user = String::from_utf8(user).unwrap();
+        assert!(done.stdout.starts_with(&format!("made\n{user}")), "{level}: {done:?}");
+        assert!(done.stdout.ends_with(".orgo/work/0\n"), "{level}: {done:?}");
     }
 }
 

@@ -204,6 +204,12 @@ fn what_the_cache_answered_and_what_gates_decided_have_spans() {
     let refused = named(&first, "gate accept");
     let of = attributes(&refused);
     assert_eq!((&of["orgo.gate.decision"], &of["error.type"]), (&"FAIL".into(), &"VALIDATION_FAILED".into()));
+    assert!(
+        of["orgo.gate.reason_codes"]["values"]
+            .as_array()
+            .unwrap()
+            .contains(&serde_json::json!({ "stringValue": "VALIDATION_FAILED" }))
+    );
     assert_eq!((&of["orgo.gate.stage"], &refused["status"]["code"]), (&"canon".into(), &2.into()));
     assert_eq!(
         refused["startTimeUnixNano"],

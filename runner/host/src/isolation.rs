@@ -24,6 +24,7 @@ mod memory;
 mod namespaces;
 mod network;
 mod order;
+pub(crate) mod place;
 mod processes;
 mod restrict;
 mod root;
@@ -41,10 +42,13 @@ use serde::{Deserialize, Serialize};
 pub(crate) use hint::hint;
 pub(crate) use kernel::with_output_of_groups_ignored;
 pub use launch::Launchers;
+pub use place::{Shown, can_show};
 pub use roots::{DEVICES, NETWORK_ROOTS, ROOTS, is_host_root, unpinned};
 pub use shim::{ARGUMENT, shim};
 pub use watch::{How, Seen, Unwatchable, watchable};
 
+/// This program, also when its file was replaced.
+const SELF: &str = "/proc/self/exe";
 /// Where the working folder of a stage lies at [`Isolation::Hermetic`].
 pub const FOLDER: &str = "/orgo";
 /// Where it has its temporary files there.

@@ -79,6 +79,9 @@ pub struct Story {
     pub message: Option<String>,
     /// How it was started.
     pub scene: Scene,
+    /// Where what was kept lay then, by its name here.
+    #[serde(default)]
+    pub lay_at: Vec<(String, PathBuf)>,
 }
 
 impl Story {
@@ -90,7 +93,7 @@ impl Story {
         exit_code: Option<i32>,
         message: Option<String>,
     ) -> Self {
-        Self { schema: SCHEMA, ended_ms, code, exit_code, message, scene }
+        Self { schema: SCHEMA, ended_ms, code, exit_code, message, scene, lay_at: Vec::new() }
     }
 }
 
@@ -139,12 +142,12 @@ impl Keeper {
         remove_all(&new);
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&new).at("create the folder", &new)?;
         let moved = sandbox.leave(&new, story.scene.confinement.is_some());
-        let text = serde_json::to_vec_pretty(story).map_err(std::io::Error::other);
-        let written = moved.and_then(|()| {
+        let written = moved.and_then(|lay_at| {
             let mount_point = new.join(MOUNT_POINT);
             fs::create_dir(&mount_point).at("create the folder", &mount_point)?;
             File::create(new.join(LOCK)).at("create", &new)?;
-            write_atomic(&new.join(STORY), &text.at("write", &new)?)
+            let text = serde_json::to_vec_pretty(&Story { lay_at, ..story.clone() });
+            write_atomic(&new.join(STORY), &text.map_err(std::io::Error::other).at("write", &new)?)
         });
         if written.is_err() || size_over(&new, MOST_BYTES) || !remove(&kept) {
             remove_all(&new);

@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::file::{At, PathError};
-use crate::isolation::{Confined, launch};
+use crate::isolation::{Confined, Shown, launch, place};
 
 /// How long a stage may take to end by itself after it was told to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -57,6 +57,8 @@ pub enum Streams<'i> {
     Own {
         /// Whether it is a shell that somebody types to.
         shell: bool,
+        /// What is shown to it where it lay before; the first is its working folder.
+        shown: &'i [Shown],
     },
 }
 
@@ -186,13 +188,19 @@ pub fn run(mut invocation: Invocation<'_>, waker: &Waker) -> Result<Exit, StartE
 
 fn run_open(invocation: &Invocation<'_>, waker: &Waker) -> Result<Exit, PathError> {
     let share = |file: &File| file.try_clone().at("share a file with", invocation.program);
-    let mut command = Command::new(invocation.program);
-    command
-        .arg0(&invocation.argv[0])
-        .args(&invocation.argv[1..])
-        .env_clear()
-        .envs(invocation.env.iter().map(|(n, v)| (n, v)))
-        .current_dir(invocation.folder);
+    let mut command = match invocation.streams {
+        Streams::Own { shown, .. } if !shown.is_empty() => {
+            let mut command = place::command(shown, invocation.program);
+            command.args(invocation.argv).current_dir("/");
+            command
+        }
+        Streams::Own { .. } | Streams::Files { .. } => {
+            let mut command = Command::new(invocation.program);
+            command.arg0(&invocation.argv[0]).args(&invocation.argv[1..]).current_dir(invocation.folder);
+            command
+        }
+    };
+    command.env_clear().envs(invocation.env.iter().map(|(n, v)| (n, v)));
     if let Streams::Files { input, log } = invocation.streams {
         command.stdin(share(input)?).stdout(share(log)?).stderr(share(log)?).process_group(0);
     }

@@ -187,16 +187,19 @@ impl Sandbox {
     }
 
     /// Gives away what an attempt left: moves the working folder to `to`, and with `temporary` the one for temporary
-    /// files. The next attempt gets new ones.
+    /// files. The next attempt gets new ones. Comes back with where they lay, by their new names.
     ///
     /// # Errors
     /// [`PathError`] if they cannot be moved.
-    pub(crate) fn leave(&self, to: &Path, temporary: bool) -> Result<(), PathError> {
-        let target = to.join(kept::FOLDER);
-        fs::rename(self.root.path(), &target).at("move to", &target)?;
-        let Some(beside) = self.annex.as_ref().filter(|_| temporary) else { return Ok(()) };
-        let target = to.join(kept::TEMPORARY);
-        fs::rename(beside.temporary.path(), &target).at("move to", &target)
+    pub(crate) fn leave(&self, to: &Path, temporary: bool) -> Result<Vec<(String, PathBuf)>, PathError> {
+        let mut lay_at = vec![(kept::FOLDER.to_owned(), self.root.path().to_owned())];
+        let beside = self.annex.as_ref().filter(|_| temporary);
+        lay_at.extend(beside.map(|beside| (kept::TEMPORARY.to_owned(), beside.temporary.path())));
+        for (name, from) in &lay_at {
+            let target = to.join(name);
+            fs::rename(from, &target).at("move to", &target)?;
+        }
+        Ok(lay_at)
     }
 
     /// Moves the declared outputs to `to`, replacing what is there.

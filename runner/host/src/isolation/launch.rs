@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::order::{self, Connection, End, Message, Order, Reply, Setup};
 use super::watch::{Seen, Watched};
-use super::{Confined, Confinement, Watch, hand, shim};
+use super::{Confined, Confinement, SELF, Watch, hand, shim};
 use crate::file::{At, PathError};
 use crate::process::{Exit, Invocation, StartError, Streams, Waited, Waker, ends_within, signal, wait};
 
@@ -25,8 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIAL: Duration = Duration::from_secs(20);
 /// How many launchers a worker keeps. One is enough unless its stages are of several kinds.
 const MOST: usize = 4;
-/// This program, also when its file was replaced.
-const SELF: &str = "/proc/self/exe";
 
 /// The launchers of one worker, started when they are needed and ended when this is dropped. All its stages print
 /// to the same file.
@@ -52,10 +50,13 @@ pub(crate) fn run(invocation: &Invocation<'_>, confined: Confined<'_>, waker: &W
     }
     let mut order = order(&confined, Some(program), invocation.argv.to_vec(), env, invocation.folder);
     order.leads =
-        hermetic && matches!(invocation.streams, Streams::Own { shell: true }) && std::io::stdin().is_terminal();
+        hermetic && matches!(invocation.streams, Streams::Own { shell: true, .. }) && std::io::stdin().is_terminal();
     let deadline = Instant::now() + invocation.timeout;
-    let handed = matches!(invocation.streams, Streams::Own { .. });
-    let setup = Setup { handed, ..Setup::of(&confined, invocation.folder) };
+    let mut setup = Setup::of(&confined, invocation.folder);
+    if let Streams::Own { shown, .. } = &invocation.streams {
+        setup.handed = true;
+        setup.shown = shown.to_vec();
+    }
     let launcher = confined.launchers.take(setup, &invocation.streams)?;
     launcher.say(&Message::Start(order));
     let reason = match wait(&launcher.connection, waker, deadline).at("wait for", program)? {
@@ -134,6 +135,7 @@ impl Setup {
             // At `confined` they are in the rules of each stage, at `hermetic` in the root of all.
             programs: if hermetic { confinement.programs.clone() } else { Vec::new() },
             handed: false,
+            shown: Vec::new(),
             watched: confinement
                 .watch
                 .map(|watch| Watched { project: confinement.hidden.clone(), is_open: watch == Watch::Everything }),

@@ -29,17 +29,41 @@ pub(super) fn enter(network: bool) -> Result<(), String> {
     if !network {
         wanted |= UnshareFlags::NEWNET;
     }
-    kernel::unshare(wanted).map_err(|e| {
-        format!("this machine does not let its users make namespaces (user namespaces are off or restricted: {e})")
-    })?;
-    let told = |what: &str, e: &dyn std::fmt::Display| format!("a user namespace without {what} ({e})");
-    fs::write("/proc/self/setgroups", "deny").map_err(|e| told("groups of its own", &e))?;
-    fs::write("/proc/self/uid_map", format!("{USER} {user} 1")).map_err(|e| told("a user of its own", &e))?;
-    fs::write("/proc/self/gid_map", format!("{USER} {group} 1")).map_err(|e| told("a group of its own", &e))?;
+    kernel::unshare(wanted).map_err(|e| refused(&e))?;
+    map((USER, user), (USER, group))?;
     if !network {
         raise_loopback().map_err(|e| format!("the loopback of a network namespace cannot be used ({e})"))?;
     }
-    keep_rights().map_err(|e| told("the right to mount", &e))
+    keep_rights().map_err(|e| without("the right to mount", &e))
+}
+
+/// Moves this process into a namespace of mounts of its own: as it is, if it may do that, and otherwise in a namespace of
+/// users, in which it is who it was.
+///
+/// # Errors
+/// What this machine refuses.
+pub(super) fn own_mounts() -> Result<(), String> {
+    if kernel::unshare(UnshareFlags::NEWNS).is_ok() {
+        return Ok(());
+    }
+    let (user, group) = (getuid().as_raw(), getgid().as_raw());
+    kernel::unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(|e| refused(&e))?;
+    map((user, user), (group, group))
+}
+
+fn refused(error: &dyn std::fmt::Display) -> String {
+    format!("this machine does not let its users make namespaces (user namespaces are off or restricted: {error})")
+}
+
+fn without(what: &str, error: &dyn std::fmt::Display) -> String {
+    format!("a user namespace without {what} ({error})")
+}
+
+/// Says who the user and the group are within, and without.
+fn map((user, real_user): (u32, u32), (group, real_group): (u32, u32)) -> Result<(), String> {
+    fs::write("/proc/self/setgroups", "deny").map_err(|e| without("groups of its own", &e))?;
+    fs::write("/proc/self/uid_map", format!("{user} {real_user} 1")).map_err(|e| without("a user of its own", &e))?;
+    fs::write("/proc/self/gid_map", format!("{group} {real_group} 1")).map_err(|e| without("a group of its own", &e))
 }
 
 /// Keeps the rights to mount and to make networks over the start of a program by a user who is not the superuser of

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::place::Shown;
 use super::watch::{Seen, Watched};
 use super::{FOLDER, SHARED_MEMORY, TEMPORARY};
 
@@ -43,6 +44,8 @@ pub(super) struct Setup {
     /// Whether its only stage gets the runner's own input and outputs, which the runner hands over on the socket that is
     /// the launcher's standard output.
     pub(super) handed: bool,
+    /// At `confined`, what is shown to that stage where it lay before.
+    pub(super) shown: Vec<Shown>,
     /// Whether what its stages touch is told.
     pub(super) watched: Option<Watched>,
 }

@@ -14,7 +14,7 @@ use super::network::Untouched;
 use super::order::{self, Connection, End, Reply, Setup};
 use super::processes::Processes;
 use super::supervise::{self, Launcher};
-use super::{kernel, namespaces, restrict, root, syscalls};
+use super::{kernel, namespaces, place, restrict, root, syscalls};
 
 /// The argument that makes this binary a launcher.
 pub const ARGUMENT: &str = "__stage";
@@ -24,6 +24,8 @@ const CONFINED: &str = "confined";
 const HERMETIC: &str = "hermetic";
 const HERMETIC_NETWORK: &str = "hermetic-network";
 const INIT: &str = "init";
+/// What is no launcher: a program that somebody's folders are shown to.
+pub(super) const PLACE: &str = "place";
 /// The word behind it, if the launcher is in the group that a terminal belongs to.
 pub(super) const AT_TERMINAL: &str = "terminal";
 
@@ -48,6 +50,9 @@ pub fn shim(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         return None;
     }
     let word = arguments.next().unwrap_or_default();
+    if word == PLACE {
+        return Some(place::become_program(arguments));
+    }
     if arguments.next().is_some_and(|word| word == AT_TERMINAL) {
         kernel::leave_keys_to_others();
     }
@@ -114,6 +119,7 @@ fn begin(runner: &mut Connection, prepare: fn(&Setup) -> Result<Launcher, String
 }
 
 fn confined(setup: &Setup) -> Result<Launcher, String> {
+    place::show(&setup.shown)?;
     if setup.is_open() {
         restrict::bring_no_new_ones()?;
     } else {

@@ -10,7 +10,7 @@ use orgo_kernel::graph::StageId;
 use orgo_spec::pipeline::Isolation;
 
 use crate::file::{At, PathError};
-use crate::isolation::{Confined, Launchers, is_host_root};
+use crate::isolation::{Confined, Launchers, Shown, can_show, is_host_root};
 use crate::kept::{self, FOLDER, Kept, MOUNT_POINT, Scene, Story, TEMPORARY};
 use crate::process::{Ending, Exit, Invocation, StartError, Streams, Waker, run};
 use crate::sandbox::Sandbox;
@@ -37,6 +37,8 @@ pub struct Visit {
     temporary: PathBuf,
     mount_point: PathBuf,
     kept: Option<Kept>,
+    /// Folders that are shown where they lay when the stage ran; none where that is not needed, or cannot be done.
+    shown: Vec<Shown>,
     /// A new one, and what it lies in; removed in this order.
     _new: Option<(Sandbox, Aside)>,
 }
@@ -48,13 +50,27 @@ impl Visit {
     /// [`PathError`] if it is there and cannot be read.
     pub fn kept(workspace: &Workspace, pipeline: &str, stage: &str) -> Result<Option<Self>, PathError> {
         let found = kept::enter(&workspace.kept().join(pipeline).join(stage))?;
-        Ok(found.map(|kept| Self {
-            scene: kept.story.scene.clone(),
-            folder: kept.place.join(FOLDER),
-            temporary: kept.place.join(TEMPORARY),
-            mount_point: kept.place.join(MOUNT_POINT),
-            kept: Some(kept),
-            _new: None,
+        Ok(found.map(|kept| {
+            let now = |name: &str| kept.place.join(name);
+            let lay_at = kept.story.lay_at.iter().map(|(name, at)| Shown { from: now(name), at: at.clone() });
+            let mut shown: Vec<Shown> = lay_at.collect();
+            // At `hermetic` it is where it was in any case.
+            if kept.story.scene.isolation == Isolation::Hermetic || !can_show(&shown) {
+                shown.clear();
+            }
+            let seen = |name: &str| {
+                let now = now(name);
+                shown.iter().find(|shown| shown.from == now).map_or(now, |shown| shown.at.clone())
+            };
+            Self {
+                scene: kept.story.scene.clone(),
+                folder: seen(FOLDER),
+                temporary: seen(TEMPORARY),
+                mount_point: now(MOUNT_POINT),
+                shown,
+                kept: Some(kept),
+                _new: None,
+            }
         }))
     }
 
@@ -79,6 +95,7 @@ impl Visit {
             temporary: annex.temporary,
             mount_point: annex.mount_point,
             kept: None,
+            shown: Vec::new(),
             _new: Some((sandbox, aside)),
         })
     }
@@ -93,6 +110,12 @@ impl Visit {
     #[must_use]
     pub fn story(&self) -> Option<&Story> {
         self.kept.as_ref().map(|kept| &kept.story)
+    }
+
+    /// Whether the folder is seen at another path than when the stage ran.
+    #[must_use]
+    pub fn was_moved(&self) -> bool {
+        self.kept.is_some() && self.shown.is_empty() && self.scene.isolation != Isolation::Hermetic
     }
 
     /// Adds the secrets of the stage to its environment, as they are now.
@@ -158,7 +181,7 @@ impl Visit {
             argv,
             env: &env,
             folder: &self.folder,
-            streams: Streams::Own { shell },
+            streams: Streams::Own { shell, shown: &self.shown },
             timeout: LONGEST,
             ending: Ending::default(),
             confined,

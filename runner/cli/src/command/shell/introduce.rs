@@ -36,6 +36,9 @@ pub(super) fn introduce(
                 .to_owned(),
         );
     }
+    if visit.was_moved() {
+        note("  folder    was moved here: absolute paths that the stage wrote down lead to where it was".to_owned());
+    }
     for secret in stage.secrets().iter().filter(|_| !args.secrets) {
         note(format!("  secret    `{}` is not set; `--secrets` sets it", secret.name));
     }

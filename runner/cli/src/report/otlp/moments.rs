@@ -40,7 +40,13 @@ impl Spans<'_> {
     pub(super) fn gate(&self, gate: &GateOutcome) -> Value {
         let record = &gate.record;
         let codes = record.reason_codes.iter().map(|code| code.as_str());
-        let refusing = record.reason_codes.first().copied().filter(|_| record.decision == Decision::Fail);
+        let behind = self.plan.find(&record.stage);
+        let state = behind.and_then(|id| self.outcome.stages.get(id.index())).map(|stage| stage.state);
+        let refusing = match state {
+            Some(State::Refused(code)) => Some(code),
+            Some(_) | None => record.reason_codes.first().copied(),
+        };
+        let refusing = refusing.filter(|_| record.decision == Decision::Fail);
         let mut attributes = vec![
             attribute("orgo.gate.name", &record.gate),
             attribute("orgo.gate.stage", &record.stage),
@@ -50,7 +56,6 @@ impl Spans<'_> {
         ];
         attributes.extend(record.override_ref.map(|id| attribute("orgo.gate.override", &id.to_string())));
         attributes.extend(refusing.map(|code| attribute("error.type", code.as_str())));
-        let behind = self.plan.find(&record.stage);
         let at = behind.map_or(self.outcome.ended_ms, |id| self.moment(id));
         // No stage is called so: names have no blanks.
         let of = format!("gate {}/{}", record.gate, record.stage);
