@@ -147,6 +147,37 @@ fn what_only_stages_read_that_are_not_asked_for_is_not_watched() {
 }
 
 #[test]
+fn a_program_of_the_host_that_becomes_another_one_begins_a_round() {
+    let repo = Repo::with_pipeline("");
+    let tool = repo.beside("bin/tool");
+    let install = |text: &str| {
+        std::fs::create_dir_all(tool.parent().unwrap()).unwrap();
+        let new = repo.beside("bin/new");
+        std::fs::write(&new, format!("#!/bin/sh\necho {text} > o\n")).unwrap();
+        std::fs::set_permissions(&new, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::fs::rename(new, &tool).unwrap();
+    };
+    install("one");
+    let path = format!("{}:/usr/bin:/bin", tool.parent().unwrap().display());
+    repo.write(
+        "pipelines/p.kdl",
+        &format!("pipeline \"p\" {{ stage \"s\" {{ run \"tool\"; env \"PATH\" \"{path}\"; out \"o\" }} }}"),
+    );
+    repo.commit("a stage");
+    let watch = Watch::start(&repo, &[]);
+    assert_eq!(states(&watch.round(1)), ["s:ran"]);
+    std::fs::write(repo.beside("bin/other"), "no stage starts this").unwrap();
+    install("one");
+    watch.stays_at(1);
+    install("two");
+    let round = watch.round(2);
+    assert_eq!(states(&round), ["s:ran"]);
+    assert_eq!(Watch::changed(&round), [tool.display().to_string()]);
+    assert_eq!(repo.read("out/p/s/o"), "two\n");
+    assert_eq!(watch.interrupt().0, Some(0));
+}
+
+#[test]
 fn files_that_editors_replace_and_folders_that_come_again_are_followed() {
     let repo = two();
     let watch = Watch::start(&repo, &["--watch"]);

@@ -88,6 +88,19 @@ impl Tools {
         self.digests.iter().map(|(asked, digest)| (asked.as_slice(), *digest))
     }
 
+    /// Every program that was asked for, and every file that one of them loads: where it was found, where it lies with
+    /// links resolved, and its content.
+    #[must_use]
+    pub fn used(&self) -> BTreeMap<PathBuf, Digest> {
+        let mut used = BTreeMap::new();
+        for (found, closure) in &self.closures {
+            let own =
+                closure.iter().filter(|(asked, ..)| asked.is_empty()).map(|(_, _, digest)| (found.clone(), *digest));
+            used.extend(own.chain(closure.iter().map(|(_, file, digest)| (file.clone(), *digest))));
+        }
+        used
+    }
+
     /// Writes what was learned for the next run.
     ///
     /// # Errors

@@ -215,7 +215,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     let outcome = ended?;
     let plan = plans.latest();
     if let Some(round) = &mut round {
-        round.ran(plan, &outcome, reads);
+        round.ran(repository.workspace.root(), plan, &outcome, reads);
     }
     let cut = round.as_ref().is_some_and(|round| round.is_cut(&outcome));
     let variance = variances(plan, &outcome, &store)?;

@@ -162,6 +162,7 @@ fn recall(
         approvals: Vec::new(),
         cancelled: false,
         changed_sources: Vec::new(),
+        programs: planner.tools.used(),
         wanted: options.wanted.to_vec(),
     };
     journal.flush()?;
@@ -305,6 +306,7 @@ impl Engine<'_, '_> {
             approvals: self.approvals,
             cancelled: self.cancelled,
             changed_sources: self.planner.sources().changed()?,
+            programs: self.planner.tools.used(),
             wanted: self.wanted,
         };
         self.journal.flush()?;

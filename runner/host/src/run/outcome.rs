@@ -1,5 +1,7 @@
 //! What came of a run.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
@@ -39,6 +41,8 @@ pub struct RunOutcome {
     pub cancelled: bool,
     /// Source files that changed while the run was under way.
     pub changed_sources: Vec<String>,
+    /// Host programs of its stages and what these load: where they were found, where they lie, and their content.
+    pub programs: BTreeMap<PathBuf, Digest>,
     /// Which stages were part of the run.
     pub wanted: Vec<bool>,
 }

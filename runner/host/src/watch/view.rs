@@ -11,13 +11,15 @@ use crate::folder::Folder;
 use crate::sources::pattern::{is_literal, walk};
 use crate::sources::{RACY_NS, now_ns, remembered};
 
-/// What is looked at: paths, and patterns as stages declare them, relative to the repository.
+/// What is looked at: paths, and patterns as stages declare them, relative to the repository; and programs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// What stages read: files that git ignores are not matched.
     pub files: BTreeSet<String>,
     /// Documents: matched whether git ignores them or not, and read through links.
     pub documents: BTreeSet<String>,
+    /// Files of the host, by absolute paths.
+    pub programs: BTreeSet<String>,
 }
 
 /// What they were.
@@ -126,6 +128,10 @@ impl Looker {
                 }
             }
         }
+        for program in &inputs.programs {
+            folders.extend(Path::new(program).parent().filter(|folder| folder.is_dir()).map(Path::to_owned));
+            self.add(program, false, &mut view);
+        }
         view
     }
 
@@ -197,7 +203,7 @@ mod tests {
     use super::*;
 
     fn inputs(files: &[&str]) -> Inputs {
-        Inputs { files: files.iter().map(|f| (*f).to_owned()).collect(), documents: BTreeSet::new() }
+        Inputs { files: files.iter().map(|f| (*f).to_owned()).collect(), ..Inputs::default() }
     }
 
     fn write(root: &Path, path: &str, text: &str) {

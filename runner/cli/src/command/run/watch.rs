@@ -3,12 +3,14 @@
 //! Every round is a run of its own, in the local lane. A change while one is under way ends it, as an interrupt does,
 //! but nothing is put on record of it; what it finished is in the cache, so the next round goes on from there.
 
+use std::path::Path;
 use std::time::Duration;
 
 use orgo_host::git::Git;
 use orgo_host::run::{RunOutcome, Stop};
 use orgo_host::watch::{Inputs, View, Watcher, Way};
 use orgo_kernel::plan::Resolved;
+use orgo_spec::Digest;
 use orgo_spec::document::Syntax;
 use serde_json::{Value, json};
 
@@ -169,7 +171,7 @@ impl<'w> Round<'w> {
     }
 
     fn reads(&mut self, plan: &Resolved, Reads { wanted, withheld, by_base }: Reads<'_>) {
-        let Inputs { files, documents } = &mut self.inputs;
+        let Inputs { files, documents, .. } = &mut self.inputs;
         let parts = plan.graph.stages().filter(|id| wanted.get(id.index()).copied().unwrap_or(true));
         for id in parts {
             let stage = plan.stage(id);
@@ -208,9 +210,14 @@ impl<'w> Round<'w> {
     }
 
     /// Takes in what a run used: the plan may have grown, and files may have changed before they were read.
-    pub(super) fn ran(&mut self, plan: &Resolved, outcome: &RunOutcome, reads: Reads<'_>) {
+    pub(super) fn ran(&mut self, root: &Path, plan: &Resolved, outcome: &RunOutcome, reads: Reads<'_>) {
         let known = self.inputs.clone();
         self.reads(plan, Reads { wanted: &outcome.wanted, ..reads });
+        // What runs write is never watched, also where it is a program.
+        let written = ["out", ".orgo"].map(|folder| root.join(folder));
+        let programs = outcome.programs.iter().filter(|(path, _)| !written.iter().any(|w| path.starts_with(w)));
+        let programs: Vec<(&str, Digest)> = programs.filter_map(|(path, d)| Some((path.to_str()?, *d))).collect();
+        self.inputs.programs.extend(programs.iter().map(|(path, _)| (*path).to_owned()));
         // What stages of a list may read and did not come to read is taken as it is now.
         if known != self.inputs {
             let (then, now) = (self.watcher.look(&known), self.watcher.look(&self.inputs));
@@ -220,6 +227,9 @@ impl<'w> Round<'w> {
             self.cut.clear();
         }
         self.again = !outcome.changed_sources.is_empty();
+        for (path, digest) in programs {
+            self.before.read(path, digest);
+        }
         for file in outcome.stages.iter().flat_map(|stage| stage.repository_files()) {
             self.before.used(&file.path, file.blob.digest, file.executable);
         }
