@@ -78,7 +78,7 @@ impl Folds {
     /// A line of ours with words from elsewhere in it: none of them is a command.
     pub(super) fn tame(&self, line: &str) -> String {
         match self.host {
-            Host::Github => line.replace("##[", "## ["),
+            Host::Github => line.split('\n').map(tame).collect::<Vec<_>>().join("\n"),
             Host::Gitlab => line.to_owned(),
         }
     }
@@ -129,4 +129,22 @@ impl Folds {
 fn why(stage: &StageOutcome, code: ReasonCode) -> String {
     let how = stage.attempts.last().map(how).filter(|how| !how.is_empty());
     how.unwrap_or_else(|| code.meaning().to_owned())
+}
+
+/// A line that GitHub takes for no command.
+fn tame(line: &str) -> String {
+    let line = line.replace("##[", "## [");
+    if line.trim_start().starts_with("::") { line.replacen("::", ": :", 1) } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tame;
+
+    #[test]
+    fn no_line_of_ours_is_a_command() {
+        assert_eq!(tame("  ::add-mask::x"), "  : :add-mask::x");
+        assert_eq!(tame("FAIL  s ##[error]x"), "FAIL  s ## [error]x");
+        assert_eq!(tame("critical  a::b"), "critical  a::b");
+    }
 }

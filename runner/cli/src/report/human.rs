@@ -262,11 +262,11 @@ impl<'p> Human<'p> {
         self.output.line(summary(&word, &self.plan.name, counts, waiting, outcome.ended_ms - outcome.started_ms));
         if !self.output.quiet {
             for line in super::summary::lines(self.plan, outcome, flaky) {
-                self.output.note(line);
+                self.say(&line);
             }
         }
         for path in &outcome.changed_sources {
-            self.output.note(format!("{YELLOW}INPUT_CHANGED{RESET} `{}` changed while the run was under way; the run used it as it was before", plain(path)));
+            self.say(&format!("{YELLOW}INPUT_CHANGED{RESET} `{}` changed while the run was under way; the run used it as it was before", plain(path)));
         }
         if failed > 0 && !self.output.quiet {
             for (stage, outcome) in self
@@ -277,9 +277,9 @@ impl<'p> Human<'p> {
                 .filter(|(_, o)| matches!(o.state, State::Failed(_)) && !o.attempts.is_empty())
             {
                 let (name, pipeline) = (&stage.name, &self.plan.name);
-                self.output.note(format!("see what it printed: orgo log {name} --pipeline {pipeline}"));
+                self.say(&format!("see what it printed: orgo log {name} --pipeline {pipeline}"));
                 if outcome.attempts.last().is_some_and(|attempt| attempt.kept) {
-                    self.output.note(format!("look around where it failed: orgo shell {pipeline} {name}"));
+                    self.say(&format!("look around where it failed: orgo shell {pipeline} {name}"));
                 }
             }
         }
