@@ -164,7 +164,7 @@ fn a_program_of_the_host_that_becomes_another_one_begins_a_round() {
         &format!("pipeline \"p\" {{ stage \"s\" {{ run \"tool\"; env \"PATH\" \"{path}\"; out \"o\" }} }}"),
     );
     repo.commit("a stage");
-    let watch = Watch::start(&repo, &[]);
+    let watch = Watch::start(&repo, &["--watch"]);
     assert_eq!(states(&watch.round(1)), ["s:ran"]);
     std::fs::write(repo.beside("bin/other"), "no stage starts this").unwrap();
     install("one");
