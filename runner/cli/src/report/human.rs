@@ -1,5 +1,7 @@
 //! Lines for people, and a bar on terminals.
 
+mod logs;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -7,7 +9,6 @@ use orgo_host::process::Exit;
 use orgo_host::run::{ApprovalOutcome, Attempt, Notice, RunOutcome, ServiceNews};
 use orgo_host::store::Store;
 use orgo_kernel::graph::StageId;
-use orgo_kernel::key::Blob;
 use orgo_kernel::plan::Resolved;
 use orgo_kernel::scheduler::State;
 use orgo_spec::record::{ApprovalDecision, Decision};
@@ -19,8 +20,6 @@ use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW, plain};
 
 /// How many of the last lines of a failed stage's log are shown.
 const LINES: usize = 30;
-/// How many are shown folded.
-const FOLDED: usize = 5000;
 
 /// Reports to people on standard error; the summary is the result and goes to standard output.
 pub(super) struct Human<'p> {
@@ -199,45 +198,6 @@ impl<'p> Human<'p> {
         }
         if !self.stream && !again {
             self.show_log(end.log, if self.output.verbose && !folded { usize::MAX } else { LINES });
-        }
-    }
-
-    /// Shows the end of a log, in one piece.
-    fn show_log(&self, log: Option<Blob>, most: usize) {
-        let lines = self.lines(log, most);
-        if !lines.is_empty() {
-            self.foreign(|| lines.iter().for_each(|line| self.print("     ", line)));
-        }
-    }
-
-    /// Shows a log folded, if that is asked for and it has more than so many lines; says whether it did.
-    fn fold(&self, title: &str, end: &Attempt, more_than: usize) -> bool {
-        let Some(folds) = self.folds.as_ref().filter(|_| !self.stream) else { return false };
-        let lines = self.lines(end.log, FOLDED);
-        if lines.len() <= more_than {
-            return false;
-        }
-        let show = || lines.iter().for_each(|line| self.print("     ", line));
-        folds.group(title, [end.started_ms, end.ended_ms], show);
-        true
-    }
-
-    /// The last lines of a log.
-    fn lines(&self, log: Option<Blob>, most: usize) -> Vec<String> {
-        let bytes = log.and_then(|log| self.store.get(log.digest).ok());
-        bytes.map_or_else(Vec::new, |bytes| last_lines(&bytes, most))
-    }
-
-    /// Prints a line of somebody's.
-    fn print(&self, whose: &str, line: &str) {
-        self.progress.aside(|| self.output.warn(format!("{DIM}{whose} |{RESET} {}", plain(line))));
-    }
-
-    /// Shows what comes from elsewhere, so that no code host takes it for a command.
-    fn foreign(&self, show: impl FnOnce()) {
-        match &self.folds {
-            Some(folds) => folds.foreign(show),
-            None => show(),
         }
     }
 
