@@ -86,6 +86,12 @@ impl View {
         self.files.len()
     }
 
+    /// How many of them are files of the host: programs, and what they load.
+    #[must_use]
+    pub fn of_host(&self) -> usize {
+        self.files.keys().filter(|path| path.starts_with('/')).count()
+    }
+
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

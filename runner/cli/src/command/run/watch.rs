@@ -92,7 +92,10 @@ pub(super) fn run(context: &Context, args: &Run, how: WatchArg) -> Result<(), Fa
         if let Some(because) = watcher.polls_because().filter(|_| !std::mem::replace(&mut said, true)) {
             context.output.note(format!("files are looked at every second: {because}"));
         }
-        context.output.note(format!("{DIM}watching {} files; Ctrl-C ends it{RESET}", before.len()));
+        let host = before.of_host();
+        let programs = if host > 0 { format!(" and {host} of the host") } else { String::new() };
+        let files = before.len() - host;
+        context.output.note(format!("{DIM}watching {files} files{programs}; Ctrl-C ends it{RESET}"));
         match watcher.changed(&inputs, &before, None) {
             Some(differing) => changed = differing,
             None => return Ok(()),
