@@ -64,6 +64,7 @@ fn stage(stage: &str, status: StageStatus) -> StageFacts {
         key: None,
         optional: false,
         origin: None,
+        services: vec![],
         stage: stage.into(),
         status,
         unpinned: vec![],
