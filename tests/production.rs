@@ -42,7 +42,7 @@ fn facts(repo: &Repo) -> Value {
 
 const AT_OPEN: &str = "    stage \"before\" { run \"sh\" \"-c\" \"echo > o\"; out \"o\" }
     stage \"s\" {
-        run \"sh\" \"-c\" \"echo > o\"
+        run \"sh\" \"-c\" \"echo s > o\"
         out \"o\"
         isolation \"open\"
     }";
@@ -65,7 +65,7 @@ fn what_runs_at_open_is_refused_before_anything_runs_under_production_trust() {
         assert_eq!(problem["file"], "pipelines/p.kdl");
         assert!(problem["help"].as_str().unwrap().contains("`confined`"), "{refused}");
     }
-    assert!(!repo.exists("out"), "nothing ran");
+    assert!(!repo.exists("out/p"), "nothing ran");
     assert_eq!(std::fs::read_dir(repo.beside("spool")).unwrap().count(), 0);
     assert_eq!(repo.git(&["rev-parse", "orgo/audit"]), before, "nothing is on record, no start either");
     // What is not of the run does not matter, and other lanes are under a development trust of their own.
@@ -128,10 +128,7 @@ fn a_record_with_pages_says_at_which_isolation_everything_was_made() {
 fn service(repo: &Repo, isolation: &str) -> String {
     let secret = repo.beside("secret");
     std::fs::write(&secret, "secret\n").unwrap();
-    let script = format!(
-        "cat {} > seen 2>&1 || echo closed > seen; cat seen; echo $TMPDIR > $TMPDIR/own; sleep 60",
-        secret.display()
-    );
+    let script = format!("cat {} > seen 2>&1 || echo closed > seen; cat seen; sleep 60", secret.display());
     let serve = format!(
         "service \"db\" {{ run \"sh\" \"-c\" {script:?}; tool \"cat\" \"sleep\"; ready \"sh\" \"-c\" \"[ -s seen ]\""
     );

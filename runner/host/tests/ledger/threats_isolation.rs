@@ -152,23 +152,3 @@ fn under_development_trust_everything_is_signed() {
         assert_eq!(world.verify().findings, []);
     }
 }
-
-/// The level of the run is not said otherwise than that of its stages.
-#[test]
-fn the_level_of_a_run_is_that_of_its_weakest_stage() {
-    let world = World::new();
-    let says = |isolation, stages: Vec<StageFacts>, pages: bool| {
-        let append = of(|facts| {
-            facts.isolation = Some(isolation);
-            facts.stage_counts = StageCounts::of(&stages);
-            facts.stages = stages;
-            facts.pages = if pages { vec![StagePage { digest: Digest::EMPTY, stages: 1 }] } else { vec![] };
-        });
-        world.ledger.append(&append, &world.keys.signers()).map_err(|e| e.code())
-    };
-    let open = || vec![stage(Some(Open), &[])];
-    assert_eq!(says(Confined, open(), false).expect_err("another level"), Some(ReasonCode::SchemaInvalid));
-    assert_eq!(says(Confined, open(), true).expect_err("a weaker one is listed"), Some(ReasonCode::SchemaInvalid));
-    assert_eq!(says(Confined, vec![], false).expect_err("no stage"), Some(ReasonCode::SchemaInvalid));
-    says(Open, vec![stage(Some(Confined), &[Open])], false).expect("a service beside it");
-}
