@@ -62,13 +62,9 @@ fn stock(args: &[&str], input: Option<&Path>) -> String {
 
 /// A protected repository whose trust names alice and bob as approvers.
 fn world() -> (Repo, Person, Person) {
-    let repo = Repo::empty();
-    repo.write("orgo.kdl", "project \"test\"\n");
-    repo.write("pipelines/p.kdl", PIPELINE);
+    let repo = Repo::with_pipeline(PIPELINE);
     repo.write("input", "1\n");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("first");
+    repo.begin_ledger();
     let people = [Person::new(&repo, "alice"), Person::new(&repo, "bob")];
     for (person, name) in people.iter().zip(["alice", "bob"]) {
         repo.orgo(&["trust", "change", "--add", &format!("approver={}", person.public)]).ok();

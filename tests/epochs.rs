@@ -9,18 +9,8 @@ use crate::support::{Repo, git};
 
 /// A repository with a remote, whose ledger has 601 records.
 fn grown() -> (Repo, std::path::PathBuf) {
-    let repo = Repo::empty();
-    repo.write("orgo.kdl", "project \"test\"\n");
-    repo.write("pipelines/p.kdl", r#"pipeline "p" { record "always"; stage "s" { files "input"; run "sh" "-c" "cat input > o"; tool "cat"; out "o" } }"#);
-    repo.write("input", "1\n");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("first");
-    let bare = repo.beside("remote.git");
-    git(&repo.root(), &["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]);
-    repo.git(&["remote", "add", "origin", bare.to_str().unwrap()]);
-    repo.git(&["push", "-q", "origin", "main"]);
-    repo.orgo(&["record", "submit"]).ok();
+    let repo = Repo::recorded();
+    let bare = repo.push_to_remote();
     let user = UserDir::at(repo.home());
     let key = |role| user.key(role).unwrap();
     let (runner, git, log) = (key(Role::Runner), key(Role::Git), key(Role::Log));

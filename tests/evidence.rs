@@ -21,9 +21,7 @@ fn with(pipeline: &str, body: &str) -> Repo {
     repo.write("orgo.kdl", &format!("project \"test\" {{\n{body}\n}}\n"));
     repo.write("pipelines/p.kdl", pipeline);
     repo.write("input", "the content of the output\n");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("first");
+    repo.begin_ledger();
     repo
 }
 

@@ -174,6 +174,23 @@ fn a_source_that_changes_during_the_run_is_noticed() {
     assert_eq!(repo.read("out/p/s/o"), "before\n", "the run worked on what it had hashed");
 }
 
+#[test]
+fn what_a_stage_writes_to_the_source_of_a_later_one_does_not_reach_it() {
+    let repo = Repo::empty();
+    repo.write("orgo.kdl", "project \"test\"\n");
+    let input = repo.root().join("later.txt");
+    let script = format!("echo changed > {}; : > o", input.display());
+    repo.write("later.txt", "before\n");
+    repo.write("pipelines/p.kdl", &format!("pipeline \"p\" {{ stage \"first\" {{ isolation \"open\"; run \"sh\" \"-c\" {script:?}; out \"o\" }}\n stage \"later\" {{ from \"first\"; files \"later.txt\"; run \"cp\" \"later.txt\" \"o\"; out \"o\" }} }}"));
+    repo.commit("first");
+    let run = repo.orgo(&["run", "--json"]).exits(1).json();
+    assert_eq!(run["code"], "INPUT_CHANGED");
+    assert_eq!(repo.read("out/p/later/o"), "before\n", "a run works on what was there when it began");
+    let again = repo.orgo(&["run", "--json"]).exits(0).json();
+    assert_eq!(again["ran"], 1, "{again}");
+    assert_eq!(repo.read("out/p/later/o"), "changed\n");
+}
+
 fn signal(pid: u32, name: &str) {
     let status =
         std::process::Command::new("kill").args(["-s", name, &pid.to_string()]).status().expect("kill is installed");

@@ -93,9 +93,7 @@ fn what_records_within_their_retention_name_stays_and_so_does_what_is_held() {
         r#"pipeline "p" { record "always"; stage "s" { files "input"; run "sh" "-c" "cat input input > o"; tool "cat"; out "o" } }"#,
     );
     repo.write("input", "one\n");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("first");
+    repo.begin_ledger();
     repo.orgo(&["run"]).ok();
     repo.write("input", "two\n");
     repo.commit("second");

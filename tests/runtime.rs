@@ -347,13 +347,8 @@ fn a_declaration_that_nobody_enforces_is_said_once() {
 #[test]
 fn the_example_of_a_release_holds() {
     let repo = Repo::example("release");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("ready");
-    repo.orgo(&["key", "new", "approver"]).ok();
-    let shown = repo.orgo(&["key", "show", "approver", "--json"]).ok().json();
-    let public = shown["public"].as_str().unwrap();
-    repo.orgo(&["trust", "change", "--add", &format!("approver={public}")]).ok();
+    repo.begin_ledger();
+    repo.trust_approver();
     let run =
         |more: &[&str]| repo.orgo_with(&[&["run", "--json"], more].concat(), &[("RELEASE_TOKEN", "not-a-real-one")]);
     let told = run(&[]).exits(5).json();

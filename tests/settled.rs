@@ -43,6 +43,24 @@ fn says(repo: &Repo) -> String {
 }
 
 #[test]
+fn a_plan_where_nothing_changed_is_told_without_the_plan_and_any_change_is_planned() {
+    let repo = settled();
+    let plan = |args: &[&str]| repo.orgo(&[&["plan", "p"], args].concat()).ok().stdout;
+    let ordinary = plan(&["all", "copy"]);
+    assert_eq!(ordinary.trim_end(), "p: 0 to run, 2 hits, 0 known later");
+    let _ = std::fs::remove_file(repo.root().join(".orgo/state/p.plan"));
+    assert_eq!(plan(&[]), ordinary);
+    assert!(!repo.exists(".orgo/state/p.plan"), "the plan was made again");
+    repo.write("in/b.txt", "two\n");
+    let changed = plan(&[]);
+    assert!(changed.contains("run   all") && changed.contains("p: 1 to run, 0 hits, 1 known later"), "{changed}");
+    std::fs::remove_file(repo.root().join("in/b.txt")).expect("removed");
+    assert_eq!(plan(&[]), ordinary);
+    program(&repo, "first", "cat in/*.txt > all; echo >> all");
+    assert!(plan(&[]).contains("p: 1 to run"), "another program is found first");
+}
+
+#[test]
 fn where_nothing_changed_neither_plan_nor_memory_is_read() {
     let repo = settled();
     for file in ["p.plan", "p.state", "p.ingredients", "files"] {

@@ -15,23 +15,10 @@ use orgo_spec::{Digest, Name, ReasonCode};
 
 use crate::support::{ORGO, Repo, git};
 
-const PIPELINE: &str = r#"pipeline "p" { record "always"; stage "s" { files "input"; run "sh" "-c" "cat input > o"; tool "cat"; out "o" } }"#;
-
 /// A bare remote that has the code and the ledger, and the repository that began them.
 fn with_remote() -> (Repo, PathBuf) {
-    let repo = Repo::empty();
-    repo.write("orgo.kdl", "project \"test\"\n");
-    repo.write("pipelines/p.kdl", PIPELINE);
-    repo.write("input", "1\n");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("first");
-    let bare = repo.beside("remote.git");
-    git(&repo.root(), &["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]);
-    repo.git(&["remote", "add", "origin", bare.to_str().unwrap()]);
-    repo.git(&["push", "-q", "origin", "main"]);
-    let told = repo.orgo(&["record", "submit", "--json"]).ok().json();
-    assert_eq!(told["records"], serde_json::json!([]));
+    let repo = Repo::recorded();
+    let bare = repo.push_to_remote();
     (repo, bare)
 }
 

@@ -1,5 +1,7 @@
 //! A real repository in a temporary folder, and the real binary run in it with an empty environment.
 
+mod ledger;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 

@@ -296,13 +296,8 @@ fn what_is_watched_is_local() {
 #[test]
 fn an_approval_that_was_missing_begins_a_round() {
     let repo = Repo::example("release");
-    repo.write(".gitignore", "/out/\n/.orgo/\n");
-    repo.orgo(&["init"]).ok();
-    repo.commit("ready");
-    repo.orgo(&["key", "new", "approver"]).ok();
-    let shown = repo.orgo(&["key", "show", "approver", "--json"]).ok().json();
-    let approver = format!("approver={}", shown["public"].as_str().unwrap());
-    repo.orgo(&["trust", "change", "--add", &approver]).ok();
+    repo.begin_ledger();
+    repo.trust_approver();
     let mut command = repo.command(&["run", "--json", "--watch"]);
     command.env("RELEASE_TOKEN", "not-a-real-one");
     let watch = Watch::of(&repo, command);

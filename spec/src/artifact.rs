@@ -99,7 +99,7 @@ pub fn read<T: serde::de::DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<
 /// Never for the types of this module: they hold no float and no integer beyond 2^53−1.
 #[must_use]
 pub fn pretty<T: serde::Serialize>(document: &T) -> Vec<u8> {
-    crate::canonical::to_pretty(&tree(document))
+    crate::canonical::pretty_of(document).expect("artifact types hold no float and no large integer")
 }
 
 /// The canonical bytes of a document, without a line feed.
@@ -108,11 +108,7 @@ pub fn pretty<T: serde::Serialize>(document: &T) -> Vec<u8> {
 /// As [`pretty`].
 #[must_use]
 pub fn canonical<T: serde::Serialize>(document: &T) -> Vec<u8> {
-    crate::canonical::to_bytes(&tree(document))
-}
-
-fn tree<T: serde::Serialize>(document: &T) -> crate::canonical::Value {
-    crate::canonical::Value::of(document).expect("artifact types hold no float and no large integer")
+    crate::canonical::bytes_of(document).expect("artifact types hold no float and no large integer")
 }
 
 /// The JSON Schemas of all artifacts: file stem and schema.

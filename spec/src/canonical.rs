@@ -7,21 +7,36 @@
 //! * [`to_pretty`] writes the reviewer's form of the same value: the same order of members, two
 //!   spaces of indentation, one array element a line, a final line feed.
 //!
-//! INVARIANT: what [`to_bytes`] writes, [`parse`] reads back to the same value; nothing here depends on the order in which members were inserted or on the map type
-//! of `serde_json`; canonical order is restored when bytes are written.
+//! INVARIANT: what [`to_bytes`] writes, [`parse`] reads back to the same value; nothing here depends on the order in
+//! which members were inserted or on the map type of `serde_json`; canonical order is restored when bytes are written.
+//!
+//! One value has one spelling, whoever wrote it:
+//!
+//! ```
+//! use orgo_spec::Digest;
+//! use orgo_spec::canonical::{Profile, digest_of, parse, to_bytes};
+//!
+//! let value = parse(br#"{ "b": [2, 1.5], "a": null }"#, Profile::DATA)?;
+//! assert_eq!(to_bytes(&value), br#"{"a":null,"b":[2,1.5]}"#);
+//! assert_eq!(digest_of(&(2, 1.5))?, Digest::of(b"[2,1.5]"));
+//! assert!(parse(br#"{ "a": 1, "a": 2 }"#, Profile::DATA).is_err(), "readers differ about it");
+//! assert!(parse(b"1.5", Profile::RECORD).is_err(), "what we sign has no fractions");
+//! # Ok::<(), orgo_spec::canonical::JsonError>(())
+//! ```
 
 mod direct;
+mod error;
 mod number;
 mod parse;
 mod spelled;
 mod text;
-mod tree;
 mod value;
 mod write;
 
+pub use error::{JsonError, JsonErrorKind};
 pub use number::format_number;
 pub(crate) use parse::typed;
-pub use parse::{JsonError, JsonErrorKind, Profile, from_slice, parse};
+pub use parse::{Profile, from_slice, parse};
 pub(crate) use spelled::is_spelled;
 pub use text::{is_plain, plain};
 pub use value::{Object, Value};

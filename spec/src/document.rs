@@ -7,6 +7,7 @@
 //! One rule for all documents: a field with one value may be written as a property (`timeout="10m"`)
 //! or as a child (`timeout "10m"`); a field with several values, or with fields of its own, is a child.
 
+mod closest;
 mod comment;
 mod convert;
 mod fields;
@@ -14,15 +15,18 @@ mod format;
 mod kdl;
 mod problem;
 mod scalar;
+mod source;
 mod syntax;
 mod tree;
 mod wording;
 mod yaml;
 
+pub use closest::closest;
 pub use convert::{Converted, convert, kdl_text};
 pub use fields::Fields;
 pub use format::format_kdl;
-pub use problem::{Document, DocumentError, NotRead, Problem, Problems, ReadText, closest};
+pub use problem::{DocumentError, Problem, Problems};
 pub use scalar::{ByteSize, DurationMs, FromScalar, Literal, RelativePath};
+pub use source::{Document, NotRead, ReadText};
 pub use syntax::{Syntax, parse};
 pub use tree::{Node, Scalar, Span, Spanned};

@@ -1,12 +1,18 @@
 //! Orgo's language and documents: bytes in, values out.
 //!
+//! Begin with [`canonical`] (a value becomes bytes), [`record`] (bytes that say what happened) and [`signature`] (who
+//! says so): each begins with an example. What a gate decides about them is `orgo_kernel::gate`.
+//!
 //! * [`canonical`]: strict JSON in, canonical bytes out.
-//! * [`document`]: KDL text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`document`]: KDL and YAML text to a tree with spans, and the toolkit that decodes trees into types.
+//! * [`approval`]: what people sign to let a stage run.
 //! * [`artifact`]: the documents of the knowledge spine, from Claim-IR to Runtime Pack, and their ids.
+//! * [`blueprint`]: what a pipeline is pinned to.
 //! * [`evidence`]: where evidence is mirrored, how long it is kept, what is sealed.
 //! * [`knowledge`]: extraction maps, rules and stewards' decisions as people write them.
 //! * [`lock`]: `orgo.lock`, what floats resolved to digests.
 //! * [`log`]: the Merkle log of the ledger: tree, tiles, proofs, checkpoints.
+//! * [`mandate`]: what a pipeline is governed by, and the tests of its policies.
 //! * [`Decimal`]: exact numbers.
 //! * [`overriding`]: what people sign to lift a policy once.
 //! * [`project`], [`pipeline`]: what engineers write.

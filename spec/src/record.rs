@@ -7,6 +7,35 @@
 //! Adding a kind is one file: a type that implements [`Predicate`].
 //!
 //! What other programs ask for in their own words is derived from records: [`Provenance`] and [`Vsa`].
+//!
+//! A record that contradicts itself can neither be written nor read:
+//!
+//! ```
+//! use orgo_spec::record::{Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, Statement};
+//! use orgo_spec::{Digest, Name};
+//!
+//! let facts = AdminFacts {
+//!     action: AdminAction::Hold,
+//!     after: Some("held".to_owned()),
+//!     before: None,
+//!     object: Name::new(AdminRecord::HOLD_RECORDS)?,
+//!     reason: "incident 12".to_owned(),
+//!     schema_version: AdminRecord::SCHEMA_VERSION.to_owned(),
+//!     tenant_id: Name::new("acme")?,
+//! };
+//! let actor = Actor { id: "alice".to_owned(), kind: "person".to_owned() };
+//! let run = AdminRun { actor, created_at: "2026-01-01T00:00:00Z".to_owned() };
+//! let hold = Statement::new(AdminRecord { facts, run });
+//!
+//! let bytes = hold.to_bytes()?;
+//! assert_eq!(Statement::parse(&bytes)?, hold);
+//! println!("the record {} would be signed", Digest::of(&bytes));
+//!
+//! let mut nothing = hold;
+//! nothing.predicate.facts.after = None;
+//! assert_eq!(nothing.to_bytes().unwrap_err().to_string(), "the change changes nothing");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod admin;
 mod approval;

@@ -10,6 +10,22 @@
 //! verify, and thresholds count distinct keys, never key ids or signatures (supply-chain T-05, T-06).
 //! The one exception to "before" is a trust document that names the keys it is signed with; its bytes are
 //! pinned by digest from outside, and its type is [`Unverified::verify_self_signed`].
+//!
+//! ```
+//! use ed25519_dalek::{Signer, SigningKey};
+//! use orgo_spec::signature::{Envelope, PAYLOAD_TYPE, PublicKey, Quorum, Unverified, pae};
+//!
+//! let secret = SigningKey::from_bytes(&[7; 32]);
+//! let key = PublicKey::from_bytes(secret.verifying_key().as_bytes())?;
+//! let payload = b"{}\n".to_vec();
+//! let envelope = Envelope::new([(key, secret.sign(&pae(PAYLOAD_TYPE, &payload)).to_bytes())]).to_bytes();
+//!
+//! let one_of_one = [Quorum::new(1, [key])?];
+//! let verified = Unverified::<()>::new(payload.clone(), envelope.clone()).verify(&one_of_one)?;
+//! assert_eq!(verified.bytes(), payload);
+//! assert!(Unverified::<()>::new(b"{ }\n".to_vec(), envelope).verify(&one_of_one).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod bundle;
 mod dsse;

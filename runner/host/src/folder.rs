@@ -7,9 +7,13 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
 use crate::file::{At, PathError, Status, stat};
+
+/// From so many names on, their statuses are asked for by all processors.
+const MANY: usize = 2048;
 
 /// An open folder.
 #[derive(Debug)]
@@ -46,6 +50,17 @@ impl Folder {
     /// [`PathError`] for everything but absence.
     pub fn status(&self, name: &str) -> Result<Option<Status>, PathError> {
         stat(self.as_fd(), name, AtFlags::SYMLINK_NOFOLLOW).at_name("read the status of", self, name)
+    }
+
+    /// The statuses of many names, in their order, as [`Folder::status`] gives them.
+    ///
+    /// # Errors
+    /// [`PathError`] for everything but absence.
+    pub fn statuses(&self, names: &[impl AsRef<str> + Sync]) -> Result<Vec<Option<Status>>, PathError> {
+        if names.len() < MANY {
+            return names.iter().map(|name| self.status(name.as_ref())).collect();
+        }
+        names.par_iter().with_min_len(MANY / 4).map(|name| self.status(name.as_ref())).collect()
     }
 
     /// Opens a file for reading; `None` if there is none.

@@ -11,6 +11,7 @@ mod base;
 mod commit;
 mod export;
 mod filtered;
+mod look;
 mod loose;
 mod name;
 mod pack;
@@ -32,6 +33,7 @@ use orgo_spec::ReasonCode;
 
 pub use commit::{Commit, CommitShape};
 pub use git2::Oid as ObjectId;
+pub use look::Looked;
 pub use pack::Packs;
 pub use remote::{Remote, RemoteError};
 pub use source::Source;

@@ -47,6 +47,6 @@ pub use planner::{Fault, Planner, Product};
 pub use prepare::Prepared;
 pub use problem::Problem;
 pub use secrets::SecretValues;
-pub use settled::{Settled, keys};
+pub use settled::{Settled, Settlement, keys};
 pub use stop::Stop;
 pub use visit::Visit;

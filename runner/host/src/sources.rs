@@ -5,27 +5,35 @@
 //! are not clearly older than the moment of hashing may change again without changing its stamp, so
 //! its digest is used in this run and not remembered for the next.
 //!
-//! Because a file enters the store when it is hashed and stages see only store objects, what a run
-//! works on is frozen from here on.
+//! A run takes in all files that its stages read before it begins ([`Sources::freeze`]), by all processors. A file enters
+//! the store when it is hashed and stages see only store objects, so what a run works on is frozen from there on.
+//! Where git looked at the files before, what it found is what counts: a file that is not as it was then any more
+//! when it is read is refused.
 
+mod error;
 pub(crate) mod pattern;
+#[cfg(test)]
+mod tests;
 
-pub use pattern::Matcher;
+pub use error::SourceError;
+pub use pattern::{Matcher, matches_any};
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use orgo_kernel::key::{Blob, SourceFile};
-use orgo_spec::{Digest, ReasonCode};
+use orgo_spec::Digest;
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use serde::{Deserialize, Serialize};
 
 use crate::file::{At, PathError, Stamp, Status, read_if_there, replace, status};
 use crate::folder::Folder;
+use crate::git::Looked;
 use crate::store::Store;
 use pattern::is_literal;
-pub use pattern::matches_any;
 
 /// Times closer to the moment of hashing than this are not trusted: coarser than any file system's tick.
 pub(crate) const RACY_NS: i64 = 20_000_000;
@@ -33,71 +41,18 @@ pub(crate) const RACY_NS: i64 = 20_000_000;
 /// The first bytes of a Git LFS pointer.
 const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
-/// Why a source cannot be used.
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-pub enum SourceError {
-    /// A literal path does not exist.
-    #[error("the input `{path}` does not exist")]
-    #[diagnostic(code(INPUT_MISSING), help("create it, or correct the path in the pipeline"))]
-    Missing {
-        /// The path.
-        path: String,
-    },
-    /// Something that is not a regular file, or lies outside.
-    #[error("the input `{path}` is not a regular file of the repository")]
-    #[diagnostic(code(INPUT_MISSING), help("inputs are regular files; name the files of a folder with `{path}/**`"))]
-    NotAFile {
-        /// The path.
-        path: String,
-    },
-    /// A pattern that cannot be read.
-    #[error("`{pattern}` is not a pattern: {why}")]
-    #[diagnostic(code(DOCUMENT_INVALID), help("patterns are paths with `*`, `?`, `[ab]`, `{{a,b}}` and `**`"))]
-    Pattern {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// A Git LFS pointer instead of the content.
-    #[error("the input `{path}` is a Git LFS pointer, not the content")]
-    #[diagnostic(code(INPUT_LFS_POINTER), help("run `git lfs pull` first"))]
-    LfsPointer {
-        /// The path.
-        path: String,
-    },
-    /// The file changed while it was read.
-    #[error("the input `{path}` changed while it was read")]
-    #[diagnostic(code(INPUT_CHANGED), help("run again when nothing writes to it; nothing was recorded"))]
-    Changed {
-        /// The path.
-        path: String,
-    },
-    /// The system refused.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Path(#[from] PathError),
-}
-
-impl SourceError {
-    /// The reason code, if it is not the environment's fault.
-    #[must_use]
-    pub fn reason(&self) -> Option<ReasonCode> {
-        match self {
-            Self::Missing { .. } | Self::NotAFile { .. } => Some(ReasonCode::InputMissing),
-            Self::Pattern { .. } => Some(ReasonCode::DocumentInvalid),
-            Self::LfsPointer { .. } => Some(ReasonCode::InputLfsPointer),
-            Self::Changed { .. } => Some(ReasonCode::InputChanged),
-            Self::Path(e) => e.reason(),
-        }
-    }
-}
-
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Known {
     stamp: Stamp,
     blob: Blob,
     executable: bool,
+}
+
+/// A file that was read.
+struct Taken {
+    known: Known,
+    /// When reading began, nanoseconds since the epoch.
+    hashed_ns: i64,
 }
 
 /// A file that this run uses.
@@ -125,6 +80,8 @@ pub struct Sources {
     known: HashMap<String, Known>,
     seen: HashMap<String, Seen>,
     patterns: HashMap<String, Vec<String>>,
+    /// What was found at files that git tracks, when it said whether they differ from the commit.
+    looked: Option<Arc<Looked>>,
     learned: bool,
 }
 
@@ -141,8 +98,50 @@ impl Sources {
             known,
             seen: HashMap::new(),
             patterns: HashMap::new(),
+            looked: None,
             learned: false,
         })
+    }
+
+    /// Says what was found when git looked at the files that it tracks; they are used as they were then.
+    pub fn set_looked(&mut self, looked: Option<Arc<Looked>>) {
+        self.looked = looked;
+    }
+
+    /// Takes in all files that the patterns match: new ones are hashed and stored by all processors. What is wrong
+    /// with one is told when it is selected.
+    pub fn freeze<'a>(&mut self, patterns: impl Iterator<Item = &'a String>, store: &Store) {
+        let mut new = BTreeMap::new();
+        for pattern in patterns {
+            let matched = if is_literal(pattern) { Ok(Vec::new()) } else { self.matches(pattern) };
+            let Ok(matched) = matched else { continue };
+            let literal = is_literal(pattern).then_some(pattern);
+            for path in literal.into_iter().chain(&matched) {
+                if self.seen.contains_key(path) || new.contains_key(path) {
+                    continue;
+                }
+                let Ok(Some(found)) = self.status(path) else { continue };
+                match self.known.get(path).filter(|known| known.stamp == found.stamp && found.is_file) {
+                    Some(known) => {
+                        self.seen.insert(path.clone(), Seen { known: known.clone(), is_stored: false });
+                    }
+                    None if found.is_file => drop(new.insert(path.clone(), found)),
+                    None => {}
+                }
+            }
+        }
+        let read = |(path, found): (&String, &Status)| Some((path.clone(), self.read(path, *found, store).ok()?));
+        let taken: Vec<(String, Taken)> = new.par_iter().filter_map(read).collect();
+        for (path, taken) in taken {
+            let known = self.learn(&path, taken);
+            self.seen.insert(path, Seen { known, is_stored: true });
+        }
+    }
+
+    /// What is at a path: as git found it, if it looked.
+    fn status(&self, path: &str) -> Result<Option<Status>, PathError> {
+        let looked = self.looked.as_ref().and_then(|looked| looked.get(path));
+        looked.map_or_else(|| self.root.status(path), Ok)
     }
 
     /// The files that a stage's patterns match, sorted by path, each once, in the store.
@@ -176,7 +175,7 @@ impl Sources {
             for path in matched.as_deref().unwrap_or(std::slice::from_ref(pattern)) {
                 if !self.seen.contains_key(path) {
                     let Some(known) = self.known.get(path) else { return Ok(None) };
-                    if self.root.status(path)?.is_none_or(|s| !s.is_file || s.stamp != known.stamp) {
+                    if self.status(path)?.is_none_or(|s| !s.is_file || s.stamp != known.stamp) {
                         return Ok(None);
                     }
                     self.seen.insert(path.clone(), Seen { known: known.clone(), is_stored: false });
@@ -196,13 +195,16 @@ impl Sources {
             }
         }
         let missing = || SourceError::Missing { path: path.to_owned() };
-        let found = self.root.status(path)?.ok_or_else(missing)?;
+        let found = self.status(path)?.ok_or_else(missing)?;
         if !found.is_file {
             return Err(SourceError::NotAFile { path: path.to_owned() });
         }
         let known = match self.known.get(path) {
             Some(known) if known.stamp == found.stamp && store.stamp(known.blob.digest)?.is_some() => known.clone(),
-            _ => self.read(path, &self.root.path().join(path), found, store)?,
+            _ => {
+                let read = self.read(path, found, store)?;
+                self.learn(path, read)
+            }
         };
         let file = source(path, &known);
         let seen = self.seen.insert(path.to_owned(), Seen { known, is_stored: true });
@@ -213,7 +215,9 @@ impl Sources {
         Ok(file)
     }
 
-    fn read(&mut self, path: &str, full: &Path, before: Status, store: &Store) -> Result<Known, SourceError> {
+    /// Reads a file into the store; `before` is what was found there.
+    fn read(&self, path: &str, before: Status, store: &Store) -> Result<Taken, SourceError> {
+        let full = &self.root.path().join(path);
         let hashed_ns = now_ns();
         let mut file = File::open(full).at("open", full)?;
         let mut start = [0; LFS_POINTER.len()];
@@ -226,18 +230,18 @@ impl Sources {
         if after.stamp != before.stamp || blob.size_bytes != before.stamp.size_bytes {
             return Err(SourceError::Changed { path: path.to_owned() });
         }
-        let known = Known { stamp: after.stamp, blob, executable: after.executable };
-        self.learn(path, &known, hashed_ns);
-        Ok(known)
+        Ok(Taken { known: Known { stamp: after.stamp, blob, executable: after.executable }, hashed_ns })
     }
 
-    fn learn(&mut self, path: &str, known: &Known, hashed_ns: i64) {
+    /// Remembers what was read for the next run, if its times tell it from what may be written next.
+    fn learn(&mut self, path: &str, Taken { known, hashed_ns }: Taken) -> Known {
         self.learned = true;
         if known.stamp.mtime_ns.max(known.stamp.ctime_ns) + RACY_NS < hashed_ns {
             self.known.insert(path.to_owned(), known.clone());
         } else {
             self.known.remove(path);
         }
+        known
     }
 
     /// As [`pattern::matches`], each pattern once a run.
@@ -278,15 +282,14 @@ impl Sources {
     /// # Errors
     /// [`PathError`] if a status cannot be read.
     pub fn changed(&self) -> Result<Vec<String>, PathError> {
-        let mut changed = Vec::new();
-        self.seen.iter().try_for_each(|(path, seen)| {
-            if self.root.status(path)?.map(|s| s.stamp) != Some(seen.known.stamp) {
-                changed.push(path.clone());
-            }
-            Ok(())
-        })?;
-        changed.sort_unstable();
-        Ok(changed)
+        let mut used: Vec<(&String, Stamp)> = self.seen.iter().map(|(path, seen)| (path, seen.known.stamp)).collect();
+        used.sort_unstable_by_key(|(path, _)| *path);
+        let paths: Vec<&String> = used.iter().map(|(path, _)| *path).collect();
+        let now = self.root.statuses(&paths)?;
+        let as_before =
+            |((_, stamp), now): (&(&String, Stamp), &Option<Status>)| now.is_some_and(|s| s.stamp == *stamp);
+        let changed = used.iter().zip(&now).filter(|pair| !as_before(*pair));
+        Ok(changed.map(|((path, _), _)| (*path).clone()).collect())
     }
 
     /// Writes what was learned for the next run.
@@ -314,57 +317,4 @@ fn in_order(files: &mut Vec<SourceFile>) {
 pub(crate) fn now_ns() -> i64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     now.tv_sec * 1_000_000_000 + now.tv_nsec
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn setup() -> (tempfile::TempDir, Store) {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let store = Store::open(&folder.path().join("store")).expect("a store");
-        (folder, store)
-    }
-
-    fn digest_of(folder: &Path, store: &Store) -> Blob {
-        let mut sources = Sources::open(folder, &folder.join("memory")).expect("opened");
-        let files = sources.select(&["a.txt".to_owned()], store).expect("selected");
-        sources.save().expect("saved");
-        files[0].blob
-    }
-
-    #[test]
-    fn a_change_within_the_same_tick_is_seen() {
-        let (folder, store) = setup();
-        let file = folder.path().join("a.txt");
-        for i in 0..30 {
-            let text = format!("content {i:02}");
-            std::fs::write(&file, &text).expect("writable");
-            assert_eq!(digest_of(folder.path(), &store), Blob::of(text.as_bytes()), "after write {i}");
-        }
-    }
-
-    #[test]
-    fn an_old_file_is_hashed_once() {
-        let (folder, store) = setup();
-        let file = folder.path().join("a.txt");
-        std::fs::write(&file, "content").expect("writable");
-        std::thread::sleep(std::time::Duration::from_millis(60));
-        let blob = digest_of(folder.path(), &store);
-        let sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
-        assert_eq!(sources.known.get("a.txt").map(|k| k.blob), Some(blob));
-    }
-
-    #[test]
-    fn pointers_and_folders_are_named_errors() {
-        let (folder, store) = setup();
-        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
-        std::fs::write(folder.path().join("a.txt"), pointer).expect("writable");
-        let mut sources = Sources::open(folder.path(), &folder.path().join("memory")).expect("opened");
-        let code = |r: Result<Vec<SourceFile>, SourceError>| r.expect_err("refused").reason();
-        assert_eq!(code(sources.select(&["a.txt".into()], &store)), Some(ReasonCode::InputLfsPointer));
-        assert_eq!(code(sources.select(&["store".into()], &store)), Some(ReasonCode::InputMissing));
-        assert_eq!(code(sources.select(&["none".into()], &store)), Some(ReasonCode::InputMissing));
-        assert_eq!(code(sources.select(&["a[".into()], &store)), Some(ReasonCode::DocumentInvalid));
-    }
 }

@@ -8,8 +8,10 @@
 //! A list that a stage writes is not known before the run. Until it is, the stage that is repeated for it has one child
 //! in place of all items ([`crate::plan::PendingList`]); when it is, the pipeline is expanded again with it ([`grow`]).
 
+mod check;
 mod fan;
 mod given;
+mod index;
 mod items;
 mod parameters;
 mod paths;
@@ -19,15 +21,17 @@ mod spine;
 mod stage;
 mod text;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use orgo_spec::document::{Document, DocumentError, NotRead, Problem, Problems, RelativePath, Spanned};
-use orgo_spec::pipeline::{Approval, Isolation, Pipeline, Work};
+use orgo_spec::pipeline::{Approval, Isolation, Pipeline};
 use orgo_spec::{Name, ReasonCode};
 
 pub use self::given::{Given, Growth, KnownList};
 
+use self::check::{check_gates, check_labels, check_name};
 use self::fan::{Fan, Join};
+use self::index::Index;
 use self::places::Places;
 use self::runtime::Shared;
 use self::stage::Compiled;
@@ -44,8 +48,6 @@ pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 const MAX_STAGES: usize = 4_000_000;
 /// The most edges that they may have.
 const MAX_EDGES: usize = 64_000_000;
-/// The longest name that a stage or a gate may expand to, in bytes.
-const MAX_NAME: usize = 100;
 
 /// Expands and binds one pipeline that needs no parameters and no files.
 ///
@@ -205,20 +207,6 @@ pub fn grow(pipeline: &Pipeline, given: &Given<'_>) -> Result<Growth, DocumentEr
     problems.check(Some(Growth { plan, origins: places.origins() }))
 }
 
-/// Names that the expanded form could not say are refused.
-fn check_name(what: &str, name: &str, declared: &Spanned<Name>, problems: &mut Problems) {
-    if name.len() > MAX_NAME {
-        problems.push(
-            Problem::new(
-                ReasonCode::DocumentInvalid,
-                format!("a {what} would be called `{name}`, which is longer than {MAX_NAME} characters"),
-                declared.span,
-            )
-            .help("shorten its name, or the values of its axes"),
-        );
-    }
-}
-
 fn approval(declared: &Approval) -> ResolvedApproval {
     ResolvedApproval {
         name: declared.name.to_string(),
@@ -276,82 +264,6 @@ fn nobody(stage: &Spanned<Name>, needed: &Spanned<Name>) -> Problem {
     )
     .also(stage.span, "this stage")
     .help("give both the same values of the axes that they share")
-}
-
-/// A gate reads one report: its stage has no axes of its own.
-fn check_gates(pipeline: &Pipeline, index: &Index<'_>, fans: &[Fan<'_>], problems: &mut Problems) {
-    for gate in &pipeline.gates {
-        if let Some(on) = index.stage(&gate.on)
-            && fans[on].is_fanned()
-        {
-            problems.push(
-                Problem::new(
-                    ReasonCode::DocumentInvalid,
-                    format!("the gate `{}` would have many reports to read", *gate.name),
-                    gate.on.span,
-                )
-                .also(pipeline.stages[on].name.span, "this stage has axes or items of its own")
-                .help("gather them in one stage that writes one report, and put the gate on that"),
-            );
-        }
-    }
-}
-
-/// Reports stages that get one name: they would share their results.
-fn check_labels(pipeline: &Pipeline, places: &Places, stages: &[ResolvedStage], problems: &mut Problems) {
-    let mut seen: HashSet<&str> = HashSet::with_capacity(stages.len());
-    for (at, stage) in stages.iter().enumerate() {
-        if seen.insert(&stage.name) {
-            continue;
-        }
-        let declared = |at: usize| &pipeline.stages[places.owner(at)].name;
-        let earlier = stages.iter().position(|s| s.name == stage.name).unwrap_or(at);
-        problems.push(
-            Problem::new(
-                ReasonCode::FieldDuplicate,
-                format!("two stages would be called `{}`", stage.name),
-                declared(at).span,
-            )
-            .also(declared(earlier).span, "the other one")
-            .help("rename one of the stages, or a value of an axis"),
-        );
-        return;
-    }
-}
-
-/// Names to positions, for binary search.
-struct Index<'p> {
-    stages: Vec<(&'p str, usize)>,
-    gates: Vec<(&'p str, usize)>,
-}
-
-impl<'p> Index<'p> {
-    fn new(pipeline: &'p Pipeline) -> Self {
-        fn sorted<'n>(names: impl Iterator<Item = &'n Spanned<Name>>) -> Vec<(&'n str, usize)> {
-            let mut list: Vec<_> = names.enumerate().map(|(i, n)| (n.as_str(), i)).collect();
-            list.sort_unstable();
-            list
-        }
-        Self {
-            stages: sorted(pipeline.stages.iter().map(|s| &s.name)),
-            gates: sorted(pipeline.gates.iter().map(|g| &g.name)),
-        }
-    }
-
-    fn look(list: &[(&str, usize)], name: &Name) -> Option<usize> {
-        list.binary_search_by(|(n, _)| (*n).cmp(name.as_str())).ok().map(|i| list[i].1)
-    }
-
-    fn stage(&self, name: &Name) -> Option<usize> {
-        Self::look(&self.stages, name)
-    }
-
-    fn gate(&self, work: &Work) -> Option<usize> {
-        match work {
-            Work::Gated { gate, .. } => Self::look(&self.gates, gate),
-            Work::Run(_) | Work::Tool(_) => None,
-        }
-    }
 }
 
 #[cfg(test)]

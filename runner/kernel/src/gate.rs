@@ -10,19 +10,47 @@
 //! mandate says so; what the floor refuses nobody may.
 //!
 //! Everything that cannot be read, is missing, or contradicts itself refuses.
+//!
+//! ```
+//! use orgo_kernel::gate::{FACTS_VERSION, decide};
+//! use orgo_spec::record::{GateFacts, ValidatorFacts};
+//! use orgo_spec::{Digest, ReasonCode};
+//!
+//! let facts = GateFacts {
+//!     accepts: None,
+//!     gate: "accept".to_owned(),
+//!     mandate: None,
+//!     mandate_required: false,
+//!     overriding: None,
+//!     report: None,
+//!     report_digest: None,
+//!     request: None,
+//!     schema_version: FACTS_VERSION.to_owned(),
+//!     stage: "pack".to_owned(),
+//!     subject: Some(Digest::of(b"what would be compiled")),
+//!     validator: ValidatorFacts { builtin: true, digest: Digest::EMPTY },
+//! };
+//! let (verdict, pass) = decide(facts, None, None, "run");
+//! assert_eq!(verdict.record.reason_codes, [ReasonCode::ReportMissing]);
+//! assert!(pass.is_none(), "so nothing is compiled");
+//! ```
 
 mod excerpt;
 mod overriding;
+mod pass;
 mod report;
+mod rules;
 
 pub use excerpt::{MAX_REPORT_BYTES, excerpt};
 pub use overriding::{Signer, count as count_signers, terms as override_terms};
+pub use pass::{Admission, Pass};
 pub use report::read_report;
 
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::record::{Decision, Engine, GateFacts, GateRecord, OverrideFacts};
 use orgo_spec::{Digest, ReasonCode};
 
+use self::rules::{Assessed, assess, floor};
 use crate::policy::{self, Policies};
 
 /// The rules that decide where no mandate governs, as they stand in records.
@@ -33,45 +61,6 @@ pub const ENGINE_VERSION: &str = "1";
 pub const FACTS_VERSION: &str = "1.0.0";
 /// Largest facts document, in bytes.
 pub const MAX_FACTS_BYTES: usize = 64 * 1024;
-
-/// A gate passed, for one stage, about one input, in one run. Consumed by [`Pass::admit`].
-#[derive(Debug)]
-pub struct Pass {
-    gate: String,
-    subject: Digest,
-    report: Digest,
-    policy: Option<Digest>,
-    run: String,
-}
-
-/// A gated stage may be looked up and started.
-#[derive(Debug)]
-pub struct Admission {
-    pass: Pass,
-}
-
-impl Pass {
-    /// Admits a stage whose input is really the one that was decided about, in the run in which it was.
-    #[must_use]
-    pub fn admit(self, input: Digest, run: &str) -> Option<Admission> {
-        (self.subject == input && self.run == run).then_some(Admission { pass: self })
-    }
-
-    /// A pass from a report that passes, for tests of those who need one.
-    #[cfg(test)]
-    pub(crate) fn for_test(subject: Digest, run: &str) -> Self {
-        let report = tests::report("passed", 0, subject);
-        decide(tests::facts(&report, subject), Some(&report), None, run).1.expect("the report passes")
-    }
-}
-
-impl Admission {
-    /// What was decided about, by which report, under which policy, at which gate.
-    #[must_use]
-    pub fn basis(&self) -> (&str, Digest, Digest, Option<Digest>) {
-        (&self.pass.gate, self.pass.subject, self.pass.report, self.pass.policy)
-    }
-}
 
 /// The verdict of a gate decided again from its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -255,108 +244,6 @@ pub fn replay(
         policies_absent,
         confirmed: same && !report_absent && !policies_absent,
     })
-}
-
-/// What rules and policies say: every reason to refuse, sorted (none is a pass), which policies determined it, and which
-/// an override lifted.
-#[derive(Default)]
-struct Assessed {
-    codes: Vec<ReasonCode>,
-    by: Vec<String>,
-    lifted: Vec<String>,
-}
-
-impl Assessed {
-    /// Takes from the record what only absent policies could say.
-    fn rest_on(&mut self, record: &GateRecord, facts: &GateFacts) {
-        let says = |code| record.reason_codes.contains(&code);
-        let was_asked = !record.lifted.is_empty() || says(ReasonCode::PolicyRefused) && !says(ReasonCode::PolicyError);
-        // What an override is worth is known without them.
-        match facts.overriding.as_ref().filter(|_| self.codes.is_empty() && was_asked) {
-            Some(over) => self.codes.extend(overriding::objections(facts, over)),
-            None if !record.lifted.is_empty() => self.codes.push(ReasonCode::PolicyRefused),
-            None => {}
-        }
-        let of_policies = [ReasonCode::PolicyError, ReasonCode::PolicyRefused];
-        self.codes.extend(of_policies.into_iter().filter(|code| says(*code)));
-        self.by.clone_from(&record.policies);
-        self.lifted.clone_from(&record.lifted);
-        sort(&mut self.codes);
-    }
-}
-
-fn sort(codes: &mut Vec<ReasonCode>) {
-    codes.sort_unstable_by_key(|c| c.as_str());
-    codes.dedup();
-}
-
-/// The floor, and where a mandate governs, its policies.
-fn assess(facts: &GateFacts, policies: Option<&Policies>) -> Assessed {
-    let mut codes = floor(facts);
-    let Some(mandate) = facts.mandate else { return Assessed { codes, ..Assessed::default() } };
-    let (mut by, mut lifted) = (Vec::new(), Vec::new());
-    match policies.filter(|p| p.mandate() == mandate) {
-        None => codes.push(ReasonCode::PolicyError),
-        // Without a report there is nothing that policies could be asked about; the floor refuses.
-        Some(_) if facts.report.is_none() || facts.subject.is_none() => {}
-        Some(policies) => {
-            let mut answer = policies.ask(facts);
-            // What the floor refuses is never lifted, nor what could not be evaluated.
-            if let Some(over) = facts.overriding.as_ref().filter(|_| codes.is_empty() && answer.is_forbidden()) {
-                let objections = overriding::objections(facts, over);
-                codes.extend(objections);
-                if codes.is_empty() {
-                    let named = &over.signed.document.scope.policies;
-                    let again = policies.without(named).ask(facts);
-                    lifted = if again.permits() { answer.by } else { Vec::new() };
-                    answer = again;
-                }
-            }
-            codes.extend(answer.codes);
-            by = answer.by;
-        }
-    }
-    sort(&mut codes);
-    Assessed { codes, by, lifted }
-}
-
-/// Every reason of the built-in rules to refuse, sorted.
-fn floor(facts: &GateFacts) -> Vec<ReasonCode> {
-    let mut codes = Vec::new();
-    if facts.schema_version != FACTS_VERSION {
-        codes.push(ReasonCode::SchemaInvalid);
-    }
-    if facts.mandate.is_some() != facts.accepts.is_some() {
-        codes.push(ReasonCode::PolicyError);
-    }
-    if facts.mandate_required && facts.mandate.is_none() {
-        codes.push(ReasonCode::MandateMissing);
-    }
-    match (&facts.report_digest, &facts.report) {
-        (None, None) => codes.push(ReasonCode::ReportMissing),
-        (None, Some(_)) => codes.push(ReasonCode::PolicyError),
-        (Some(_), None) => codes.push(ReasonCode::ReportUnreadable),
-        (Some(_), Some(report)) => {
-            if report.status != "passed" || report.errors > 0 {
-                codes.push(ReasonCode::ValidationFailed);
-            }
-            if facts.subject != Some(report.subject) {
-                codes.push(ReasonCode::SubjectMismatch);
-            }
-            if let Some(accepts) = &facts.accepts {
-                let validator = &facts.validator;
-                let accepted = validator.builtin && accepts.builtin || accepts.validators.contains(&validator.digest);
-                if !accepted {
-                    codes.push(ReasonCode::ValidatorNotAccepted);
-                }
-                if !accepts.rulesets.contains(&report.ruleset) {
-                    codes.push(ReasonCode::RulesetNotAccepted);
-                }
-            }
-        }
-    }
-    sort(&mut codes);
-    codes
 }
 
 #[cfg(test)]

@@ -12,20 +12,22 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod frame;
 mod manifest;
 mod read;
+mod value;
 mod write;
 
 pub use manifest::{BuildRef, ExchangeManifest, ManifestExtensions, ManifestInputs};
 pub use read::{ExchangePart, read_exchange};
+pub use value::{DataValue, Datatype, DateValue, EntityValue, QuantityValue, TextValue};
 pub use write::{ExchangeWriter, Written};
 
-use super::claim::TimePrecision;
 use super::evidence::Locator;
 use super::resolved::Rank;
-use super::{ArtifactError, ClaimId, EntityId, HexDigest, Pid, Qid, SchemaVersion};
-use crate::canonical::{self, CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION};
-use crate::{Amount, Digest};
+use super::{ArtifactError, ClaimId, EntityId, HexDigest, Pid, SchemaVersion};
+use crate::Digest;
+use crate::canonical;
 
 /// The whole payload, for its schema; readers use [`read_exchange`] instead of materializing it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -219,81 +221,6 @@ impl Reference {
     }
 }
 
-/// Wikibase's datatypes, as far as maps make them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Datatype {
-    /// Text.
-    String,
-    /// A number.
-    Quantity,
-    /// An entity.
-    WikibaseItem,
-    /// A date.
-    Time,
-    /// Text in a language.
-    Monolingualtext,
-    /// An address.
-    Url,
-}
-
-/// A value in Wikibase's shape.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "type", content = "value", rename_all = "lowercase", deny_unknown_fields)]
-pub enum DataValue {
-    /// An entity.
-    #[serde(rename = "wikibase-entityid")]
-    Entity(EntityValue),
-    /// A number.
-    Quantity(QuantityValue),
-    /// Text or an address.
-    String(String),
-    /// A date.
-    Time(DateValue),
-    /// Text in a language.
-    Monolingualtext(TextValue),
-}
-
-/// An entity as a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct EntityValue {
-    /// Always `item`.
-    pub entity_type: ItemType,
-    /// The id.
-    pub id: Qid,
-}
-
-/// A number with its unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct QuantityValue {
-    /// Exact, signed, canonical.
-    pub amount: Amount,
-    /// Unit's id, or `1` for a pure number.
-    pub unit: String,
-}
-
-/// A date.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DateValue {
-    /// What of it counts.
-    pub precision: TimePrecision,
-    /// `YYYY-MM-DD`, Gregorian.
-    pub time: String,
-}
-
-/// Text in a language.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextValue {
-    /// BCP 47 tag.
-    pub language: String,
-    /// The text.
-    pub text: String,
-}
-
 #[derive(Serialize)]
 struct StatementTarget<'a> {
     subject: &'a EntityId,
@@ -361,20 +288,6 @@ fn same_id(what: &str, declared: Digest, computed: Digest) -> Result<(), Artifac
 fn digest<T: Serialize>(target: &T) -> Digest {
     canonical::digest_of(target).expect("hash targets hold texts only")
 }
-
-/// The canonical bytes before the first evidence entry.
-fn head() -> String {
-    format!(
-        r#"{{"artifact_type":"exchange","canonicalization_profile":"{CANONICALIZATION_PROFILE}","canonicalization_version":"{CANONICALIZATION_VERSION}","evidence_index":["#
-    )
-}
-
-/// Between evidence and items.
-const MIDDLE: &str = r#"],"exchange":{"items":["#;
-/// After the items, up to the id.
-const BEFORE_ID: &str = r#"]},"exchange_version":"3.0","#;
-/// After the id.
-const AFTER_ID: &str = r#""schema_version":"3.0"}"#;
 
 #[cfg(test)]
 mod tests;

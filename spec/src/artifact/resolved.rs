@@ -3,6 +3,10 @@
 //! A resolution that is not `resolved` keeps the surface and every candidate; validation refuses it.
 //! `rank` is ours: only a steward's decision sets it.
 
+mod decided;
+
+pub use decided::{Action, Adjudication, DecisionFile, DecisionsRef};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +14,6 @@ use super::claim::{MonolingualText, TimeValue};
 use super::evidence::Evidence;
 use super::snapshot::SourceRef;
 use super::{ClaimId, EntityId, FileRef, HexDigest, Pid, Qid, SchemaVersion, Tool, Utc};
-use crate::document::RelativePath;
 use crate::{Amount, Decimal, Digest};
 
 /// One resolved document: one line of `documents.jsonl`.
@@ -285,74 +288,4 @@ pub struct ResolutionPolicies {
     pub tie_breakers: Vec<String>,
     /// Name and version of the folds.
     pub normalization_ruleset_id: String,
-}
-
-/// What `decide` applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionsRef {
-    /// Who applied them.
-    pub decider: Tool,
-    /// Digest over the sorted list of files: the `decisions` that a mandate may accept.
-    pub digest: Digest,
-    /// The files, sorted by path; each is a snapshot under `snapshots/<hex>`.
-    pub files: Vec<DecisionFile>,
-    /// How many decisions were applied.
-    pub applied: u64,
-    /// One line for each.
-    pub adjudication: FileRef,
-}
-
-/// One file of decisions.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DecisionFile {
-    /// Where it stands in the repository.
-    pub path: RelativePath,
-    /// Digest of its bytes.
-    pub snapshot_id: Digest,
-}
-
-/// One applied decision: one line of `adjudication.jsonl`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Adjudication {
-    /// What was done.
-    pub action: Action,
-    /// The subject.
-    pub subject: Qid,
-    /// The property.
-    pub property: Pid,
-    /// The source whose claim was changed.
-    pub source: String,
-    /// Its value as published.
-    pub value: String,
-    /// The value that it was decided against, as published.
-    pub against: String,
-    /// The qualifier that was added.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub qualifier: Option<Pid>,
-    /// Its value.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub qualifier_value: Option<String>,
-    /// Who decided.
-    pub by: String,
-    /// Why.
-    pub reason: String,
-    /// The line that says so.
-    pub evidence: Evidence,
-    /// The claims that were changed, sorted.
-    pub changed: Vec<ClaimId>,
-    /// The claims that they were decided against, sorted; they stay as they were.
-    pub against_claims: Vec<ClaimId>,
-}
-
-/// What a decision does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// One source is preferred; the other stays normal.
-    Prefer,
-    /// A missing qualifier is added.
-    Qualify,
 }

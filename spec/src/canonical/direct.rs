@@ -1,16 +1,19 @@
 //! Serializable values to canonical bytes, without a tree between them.
 //!
 //! Members are written as they come. Where they came in canonical order, as the fields of our own types do, that is
-//! all; otherwise what was written of the object is put in order when it ends. What is refused, and what is written, is
-//! what [`super::tree`] and [`super::write`] refuse and write: tests hold the two ways to each other.
+//! all; otherwise what was written of the object is put in order when it ends.
+//!
+//! `serde_json` would turn a number that is not finite into `null` and keep the last of two equal keys; here both are
+//! refused, as everywhere in this module.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::fmt;
 
 use serde::ser::{self, Serialize};
 
-use super::parse::{JsonError, JsonErrorKind};
-use super::tree::Tree;
+use super::error::{JsonError, JsonErrorKind};
+use super::parse::{Profile, parse};
 use super::value::Value;
 use super::write::{by_utf16, write_canonical, write_string};
 
@@ -56,11 +59,32 @@ fn name(out: &mut Vec<u8>, name: &str, depth: Option<usize>) {
     out.extend_from_slice(if depth.is_some() { b": " } else { b":" });
 }
 
+/// The tree of a value, by way of its bytes.
+pub(super) fn tree<T: Serialize + ?Sized>(value: &T) -> Result<Value, JsonError> {
+    const ANY: Profile = Profile { max_bytes: usize::MAX, max_depth: usize::MAX, floats: true, plain_text: false };
+    parse(&compact(value)?, ANY)
+}
+
+/// The text that a key of a map is.
+pub(super) fn key_text<T: Serialize + ?Sized>(key: &T) -> Result<String, JsonError> {
+    match tree(key)? {
+        Value::String(text) => Ok(text),
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Array(_) | Value::Object(_) => {
+            Err(ser::Error::custom("a key is not text"))
+        }
+    }
+}
+
 impl<'o> Direct<'o> {
-    /// A number, or anything else that is one token.
-    fn token<T: Serialize + ?Sized>(self, value: &T) -> Result<(), JsonError> {
-        write_canonical(&value.serialize(Tree)?, self.out).expect("writing to memory does not fail");
+    /// A number that was `told`, if it can be written.
+    fn number(self, number: Option<Value>, told: impl fmt::Display) -> Result<(), JsonError> {
+        let refused = || JsonError::new(JsonErrorKind::Number(told.to_string()), 0);
+        write_canonical(&number.ok_or_else(refused)?, self.out).expect("writing to memory does not fail");
         Ok(())
+    }
+
+    fn integer(self, i: impl TryInto<i64> + fmt::Display + Copy) -> Result<(), JsonError> {
+        self.number(i.try_into().ok().and_then(Value::integer), i)
     }
 
     /// Begins an object with one member, called `variant`; what follows is its value.
@@ -90,9 +114,9 @@ fn end_tag(out: &mut Vec<u8>, depth: Option<usize>, tagged: bool) {
     }
 }
 
-macro_rules! tokens {
+macro_rules! integers {
     ($($method:ident $type:ty),+) => {
-        $(fn $method(self, value: $type) -> Result<(), JsonError> { self.token(&value) })+
+        $(fn $method(self, i: $type) -> Result<(), JsonError> { self.integer(i) })+
     };
 }
 
@@ -107,11 +131,27 @@ impl<'o> ser::Serializer for Direct<'o> {
     type SerializeStruct = Members<'o>;
     type SerializeStructVariant = Members<'o>;
 
-    tokens!(
+    integers!(
         serialize_i8 i8, serialize_i16 i16, serialize_i32 i32, serialize_i64 i64, serialize_i128 i128,
-        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128,
-        serialize_bool bool, serialize_f32 f32, serialize_f64 f64, serialize_char char
+        serialize_u8 u8, serialize_u16 u16, serialize_u32 u32, serialize_u64 u64, serialize_u128 u128
     );
+
+    fn serialize_bool(self, b: bool) -> Result<(), JsonError> {
+        self.out.extend_from_slice(if b { b"true".as_slice() } else { b"false" });
+        Ok(())
+    }
+
+    fn serialize_f32(self, f: f32) -> Result<(), JsonError> {
+        self.serialize_f64(f64::from(f))
+    }
+
+    fn serialize_f64(self, f: f64) -> Result<(), JsonError> {
+        self.number(Value::float(f), f)
+    }
+
+    fn serialize_char(self, c: char) -> Result<(), JsonError> {
+        self.serialize_str(c.encode_utf8(&mut [0; 4]))
+    }
 
     fn serialize_str(self, value: &str) -> Result<(), JsonError> {
         text(self.out, value);
@@ -317,12 +357,7 @@ impl ser::SerializeMap for Members<'_> {
     type Error = JsonError;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), JsonError> {
-        match key.serialize(Tree)? {
-            Value::String(name) => self.name = Some(name),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Array(_) | Value::Object(_) => {
-                return Err(ser::Error::custom("a key is not text"));
-            }
-        }
+        self.name = Some(key_text(key)?);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::MAX_SAFE_INTEGER;
-use super::parse::JsonError;
+use super::error::JsonError;
 
 /// A JSON value as this project accepts it.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,16 +63,6 @@ impl Object {
         self.0.push((name, value));
     }
 
-    /// A name that stands twice, if there is one.
-    pub(super) fn duplicate(&self) -> Option<&str> {
-        if self.0.is_sorted_by(|a, b| a.0 < b.0) {
-            return None; // the usual case: nothing to allocate
-        }
-        let mut names: Vec<&str> = self.0.iter().map(|(n, _)| n.as_str()).collect();
-        names.sort_unstable();
-        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
-    }
-
     /// The member called `name`.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
@@ -130,7 +120,7 @@ impl Value {
     /// [`JsonError`] for a number that is not finite or an integer beyond ±(2^53−1), for keys that stand
     /// twice, and for keys that are not text.
     pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
-        value.serialize(super::tree::Tree)
+        super::direct::tree(value)
     }
 
     /// An integer, if it is within ±(2^53−1).

@@ -1,7 +1,8 @@
 //! From one syntax to the other, and proof that both say the same.
 
 use super::comment::Comments;
-use super::problem::{Document, DocumentError, Problem, Problems};
+use super::problem::{DocumentError, Problem, Problems};
+use super::source::Document;
 use super::syntax::{Syntax, parse};
 use super::tree::{Node, Span};
 use super::{format, yaml};

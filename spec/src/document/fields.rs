@@ -1,6 +1,7 @@
 //! Hands out the fields of a node by name and reports the rest.
 
-use super::problem::{Problem, Problems, closest};
+use super::closest::closest;
+use super::problem::{Problem, Problems};
 use super::scalar::FromScalar;
 use super::syntax::Syntax;
 use super::tree::{Node, Scalar, Span, Spanned};

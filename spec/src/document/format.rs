@@ -10,7 +10,8 @@ mod print;
 mod token;
 
 use super::comment::Comment;
-use super::problem::{Document, DocumentError, Problem, Problems};
+use super::problem::{DocumentError, Problem, Problems};
+use super::source::Document;
 use super::syntax::parse;
 use super::tree::{Node, Span};
 use crate::ReasonCode;

@@ -16,7 +16,8 @@ mod space;
 mod text;
 mod word;
 
-use super::problem::{Document, DocumentError, Problems};
+use super::problem::{DocumentError, Problems};
+use super::source::Document;
 use super::tree::Node;
 
 /// So many blocks may be open at a time.

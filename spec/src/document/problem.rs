@@ -1,86 +1,14 @@
 //! What is wrong with a document, with its place, its code and a way out.
 
-use std::cmp::Reverse;
 use std::fmt;
-use std::sync::Arc;
 
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, LabeledSpan, SourceCode};
 
+use super::source::Document;
 use super::syntax::Syntax;
 use super::tree::Span;
 use super::wording;
 use crate::ReasonCode;
-
-/// A text and the name that messages show for it (a path relative to the repository), with the documents that it
-/// includes: their places are counted behind its own, so that a [`Span`] alone tells in which of them it lies.
-#[derive(Debug, Clone)]
-pub struct Document {
-    source: Arc<NamedSource<String>>,
-    /// Where places of included documents begin, ascending.
-    included: Arc<[(u32, Self)]>,
-}
-
-/// Why a file that a document names cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotRead {
-    /// The reason.
-    pub code: ReasonCode,
-    /// What is wrong, as a fragment.
-    pub message: String,
-    /// The way out.
-    pub help: String,
-}
-
-/// Reads a text file of the repository for a decoder, which opens nothing itself.
-pub type ReadText<'r> = dyn Fn(&super::scalar::RelativePath) -> Result<String, NotRead> + 'r;
-
-impl Document {
-    /// Pairs a text with its name.
-    pub fn new(name: impl AsRef<str>, text: impl Into<String>) -> Self {
-        Self { source: Arc::new(NamedSource::new(name, text.into())), included: Arc::new([]) }
-    }
-
-    /// The same document with those that it includes; each with the offset at which its places begin, ascending.
-    #[must_use]
-    pub(crate) fn including(self, included: Vec<(u32, Self)>) -> Self {
-        Self { included: included.into(), ..self }
-    }
-
-    /// The document that a place lies in, and the place in that document.
-    fn locate(&self, span: Span) -> (usize, &Self, Span) {
-        let at = self.included.partition_point(|(base, _)| *base <= span.offset);
-        match at.checked_sub(1).map(|i| &self.included[i]) {
-            None => (0, self, span),
-            Some((base, document)) => (at, document, Span { offset: span.offset - base, len: span.len }),
-        }
-    }
-
-    /// The name that messages show.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.source.name()
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn text(&self) -> &str {
-        self.source.inner()
-    }
-
-    /// How it is written, as its name says; KDL if the name says nothing.
-    #[must_use]
-    pub fn syntax(&self) -> Syntax {
-        Syntax::of(self.name()).unwrap_or(Syntax::Kdl)
-    }
-
-    /// Line and column of a place, both from 1; the column counts characters.
-    #[must_use]
-    pub fn position(&self, span: Span) -> (usize, usize) {
-        let before = self.text().get(..span.offset as usize).unwrap_or_else(|| self.text());
-        let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
-    }
-}
 
 /// One problem, still without its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -313,65 +241,12 @@ impl Diagnostic for Located {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&*self.document.source)
+        Some(self.document.source_code())
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let first = LabeledSpan::new_primary_with_span(Some(self.problem.label.clone()), self.problem.span);
         let others = self.problem.others.iter().map(|(s, l)| LabeledSpan::new_with_span(Some(l.clone()), *s));
         Some(Box::new(std::iter::once(first).chain(others)))
-    }
-}
-
-/// The candidate that `text` was most likely meant to be, if one is near enough.
-pub fn closest<'c>(text: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = match text.chars().count() {
-        0..=4 => 1,
-        n => n / 3 + 1,
-    };
-    candidates
-        .into_iter()
-        .map(|c| (distance(text, c), c))
-        .filter(|(d, c)| *d <= limit && *d < c.chars().count())
-        .min_by_key(|(d, c)| (*d, Reverse(common(text, c)), *c))
-        .map(|(_, c)| c)
-}
-
-/// How many first characters two texts share: of two equally near names, people meant the one that begins alike.
-fn common(a: &str, b: &str) -> usize {
-    a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
-}
-
-/// Edit distance with transpositions (optimal string alignment).
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
-    let mut before = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let same = usize::from(a[i - 1] != b[j - 1]);
-            row[j] = (last[j] + 1).min(row[j - 1] + 1).min(last[j - 1] + same);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::closest;
-
-    #[test]
-    fn a_near_name_is_suggested_and_a_far_one_is_not() {
-        let names = ["timeout", "retries", "memory", "isolation"];
-        assert_eq!(closest("timeuot", names), Some("timeout"));
-        assert_eq!(closest("retires", names), Some("retries"));
-        assert_eq!(closest("isolatoin", names), Some("isolation"));
-        assert_eq!(closest("colour", names), None);
-        assert_eq!(closest("x", names), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The two syntaxes of documents, and the one door to both.
 
-use super::problem::{Document, DocumentError, Problem, Problems};
+use super::problem::{DocumentError, Problem, Problems};
+use super::source::Document;
 use super::tree::{Node, Span};
 use super::{kdl, yaml};
 use crate::ReasonCode;

@@ -10,7 +10,8 @@ mod nodes;
 mod value;
 pub(super) mod write;
 
-use super::problem::{Document, DocumentError, Problems};
+use super::problem::{DocumentError, Problems};
+use super::source::Document;
 use super::tree::Node;
 
 pub(super) use events::comments;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use orgo_host::run::{Foreseen, Planner, SecretValues};
 use orgo_kernel::graph::StageId;
 use orgo_kernel::plan::{Resolved, ResolvedApproval};
+use orgo_spec::Name;
 use orgo_spec::document::closest;
 use orgo_spec::record::Lane;
 use serde_json::json;
@@ -28,6 +29,10 @@ const TOGETHER: usize = 64 * 1024;
 /// Foresees every stage; changes nothing.
 pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let repository = Repository::open(&context.global.directory)?;
+    if let Some((pipeline, stages)) = unchanged(context, args, &repository)? {
+        context.output.line(format!("{pipeline}: 0 to run, {stages} hits, 0 known later"));
+        return Ok(());
+    }
     let plans = Plans::new(repository.resolve(args.pipeline.as_deref(), &args.told)?);
     let mut wanted = wanted(plans.first(), &args.stages)?;
     let mut conditions = super::conditions::decide(&repository, plans.first(), args.against.base.as_deref())?;
@@ -133,6 +138,25 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
             found.code.remedy(),
         )),
     }
+}
+
+/// The pipeline and how many stages it has, where all are known to be as the last run left them, and nothing but their
+/// number is told.
+fn unchanged<'a>(
+    context: &Context,
+    args: &'a Plan,
+    repository: &Repository,
+) -> Result<Option<(&'a str, usize)>, Failure> {
+    let all = args.stages.is_empty()
+        && args.told.parameters.is_empty()
+        && args.against.base.is_none()
+        && args.caches.is_empty()
+        && !context.output.json
+        && !context.output.verbose;
+    let Some(pipeline) = args.pipeline.as_deref().filter(|name| all && Name::new(name).is_ok()) else {
+        return Ok(None);
+    };
+    Ok(super::run::foreseen(repository, pipeline)?.map(|stages| (pipeline, stages)))
 }
 
 /// The parameters of a plan, by name.

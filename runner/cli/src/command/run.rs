@@ -20,6 +20,8 @@ use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::record::{Class as RecordClass, Lane, Pins};
 use serde_json::json;
 
+use self::settled::Confirmed;
+pub(super) use self::settled::foreseen;
 use self::told::{standing, tell};
 use self::watch::{Reads, Round};
 use super::Context;
@@ -51,10 +53,14 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
 /// Runs the pipeline once.
 fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Result<(), Failure> {
     let mut repository = Repository::open(&context.global.directory)?;
+    let mut opened = None;
     if let Some(round) = &round {
         round.turn(&repository)?;
-    } else if settled::confirm(context, args, &repository)? {
-        return Ok(());
+    } else {
+        match settled::confirm(context, args, &repository)? {
+            Confirmed::Yes => return Ok(()),
+            Confirmed::No(desk) => opened = desk,
+        }
     }
     let resolved = repository.resolve(args.pipeline.as_deref(), &args.told);
     if let Some(round) = &mut round {
@@ -98,7 +104,8 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     };
     let spool = args.spool.as_deref().map(Spool::open).transpose()?;
     let home = context.home()?;
-    let desk = open_desk(&repository.project, repository.workspace.root(), &home, &clock, demand, spool)?;
+    let open = || open_desk(&repository.project, repository.workspace.root(), &home, &clock, demand, spool);
+    let desk = opened.map_or_else(open, |desk| Ok(Some(*desk)))?;
     let lane = desk.as_ref().map_or(Lane::Local, |desk| desk.lane);
     let base = base.filter(|_| lane != Lane::Protected);
     if let Some(base) = &base {
@@ -171,6 +178,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
         }),
         traces: None,
         others: others(&args.caches.folders, args.caches.unpacked, &home, lane)?,
+        looked: desk.as_ref().and_then(|desk| desk.source.looked.clone()),
         clock: clock.clone(),
         stop: round.as_ref().map(|round| round.stop()),
         before_work: &before_work,

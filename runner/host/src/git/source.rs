@@ -1,14 +1,17 @@
 //! Which source a run reads: commit, tree, reference, and whether the files differ from it.
 
-use git2::{ErrorCode, StatusOptions};
+use std::sync::Arc;
 
+use git2::{ErrorCode, StatusOptions, Tree};
+
+use super::look::{Looked, look};
 use super::{Git, GitError, ObjectId};
 
 /// At most this many differing paths are named.
 const MAX_NAMED: usize = 20;
 
 /// The state of a work tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// The commit that is checked out.
     pub commit: ObjectId,
@@ -16,8 +19,12 @@ pub struct Source {
     pub tree: ObjectId,
     /// The full name of the branch that is checked out; none when `HEAD` is detached.
     pub reference: Option<String>,
-    /// Up to 20 paths that differ from the commit, untracked files included, ignored ones not.
+    /// Up to 20 paths that differ from the commit, untracked files included, ignored ones not (libgit2 also takes those for
+    /// ignored that a file in a folder excepts from a rule outside of it; what a protected run reads is held to the tree
+    /// in any case).
     pub changed: Vec<String>,
+    /// What was found at the tracked files when that was said; unknown in a bare repository, or where it could not be said.
+    pub looked: Option<Arc<Looked>>,
 }
 
 impl Source {
@@ -44,11 +51,15 @@ impl Git {
         head.target().map_or(Ok(()), |id| self.sound(id))?;
         let commit = head.peel_to_commit().map_err(GitError::of)?;
         let reference = head.is_branch().then(|| head.name().ok().map(str::to_owned)).flatten();
-        let changed = if self.inner.is_bare() { Vec::new() } else { self.changed()? };
-        Ok(Source { commit: commit.id(), tree: commit.tree_id(), reference, changed })
+        let (changed, looked) = if self.inner.is_bare() {
+            (Vec::new(), None)
+        } else {
+            self.changed(&commit.tree().map_err(GitError::of)?)?
+        };
+        Ok(Source { commit: commit.id(), tree: commit.tree_id(), reference, changed, looked })
     }
 
-    fn changed(&self) -> Result<Vec<String>, GitError> {
+    fn changed(&self, tree: &Tree<'_>) -> Result<(Vec<String>, Option<Arc<Looked>>), GitError> {
         /// Index flags by which a user tells git not to look at a file (assume-unchanged, skip-worktree).
         const ASSUME_UNCHANGED: u16 = 0x8000;
         const SKIP_WORKTREE: u16 = 0x4000;
@@ -67,6 +78,11 @@ impl Git {
                 changed.push(path());
             }
         }
+        let (looked, is_clean) = look(&self.inner, tree).unzip();
+        let looked = looked.map(Arc::new);
+        if is_clean == Some(true) && changed.is_empty() {
+            return Ok((changed, looked));
+        }
         let mut options = StatusOptions::new();
         options.include_untracked(true).recurse_untracked_dirs(false).include_ignored(false).exclude_submodules(true);
         options.update_index(false);
@@ -75,7 +91,7 @@ impl Git {
         changed.sort_unstable();
         changed.dedup();
         changed.truncate(MAX_NAMED);
-        Ok(changed)
+        Ok((changed, looked))
     }
 
     /// The protected reference that `source` was checked out from, if there is one.

@@ -60,6 +60,7 @@ pub fn run<'p>(
     let digest = planner.binary_digest().map_err(|problem| RunError::Binary { message: problem.message })?;
     let executor = Executor { name: "orgo".to_owned(), version: options.version.clone(), digest };
     let journal = Journal::create(&workspace.runs(), &plan.name, &options.run)?;
+    planner.set_looked(options.looked.clone());
     planner.set_secrets(SecretValues::new(&options.secret_key));
     planner.set_others(options.others.clone());
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
@@ -160,7 +161,7 @@ fn recall(
         gates: Vec::new(),
         approvals: Vec::new(),
         cancelled: false,
-        changed_sources: planner.sources().changed()?,
+        changed_sources: Vec::new(),
         wanted: options.wanted.to_vec(),
     };
     journal.flush()?;

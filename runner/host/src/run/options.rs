@@ -10,6 +10,7 @@ use orgo_spec::record::{Bringer, Origin};
 
 use crate::clock::Clock;
 use crate::file::PathError;
+use crate::git::Looked;
 use crate::trace::Traces;
 use crate::workspace::WorkspaceError;
 
@@ -53,6 +54,9 @@ pub struct RunOptions<'r> {
     pub traces: Option<Arc<Traces>>,
     /// Which results of others count.
     pub others: Others,
+    /// What was found at the tracked files when git said whether they differ from the commit: they are used as they were
+    /// then.
+    pub looked: Option<Arc<Looked>>,
     /// The clock.
     pub clock: Clock,
     /// What stands for the plan and the program that made it, if a run that changes nothing may be answered without

@@ -13,6 +13,7 @@ use orgo_spec::record::Origin;
 
 use crate::cache::Shared;
 use crate::file::PathError;
+use crate::git::Looked;
 use crate::memory::{Memory, Remembered};
 use crate::sandbox::Upstream;
 use crate::sources::Sources;
@@ -120,6 +121,11 @@ impl<'p> Planner<'p> {
             shared: Vec::new(),
             faults: Vec::new(),
         })
+    }
+
+    /// Says what was found when git looked at the files that it tracks.
+    pub fn set_looked(&mut self, looked: Option<Arc<Looked>>) {
+        self.sources.set_looked(looked);
     }
 
     /// Says where secrets come from, for stages whose keys have keyed digests of them.

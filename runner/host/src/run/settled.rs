@@ -9,6 +9,7 @@
 //! The list is written only for pipelines whose stages are all plain `run` stages: gates are decided, and what comes
 //! last is run, on every run. Any difference, and the run takes the ordinary way, which looks at every stage.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use orgo_kernel::key::StageKey;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::file::{PathError, Stamp, read_if_there, replace};
 use crate::folder::Folder;
+use crate::git::Looked;
 use crate::sources::pattern;
 use crate::tools::Tools;
 use crate::workspace::{Lock, Workspace};
@@ -25,7 +27,7 @@ use super::options::RunError;
 use super::planner::{Planner, programs};
 
 /// The version of the file; others are ignored.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A run that changed nothing, while it holds the workspace.
 #[derive(Debug)]
@@ -50,8 +52,9 @@ struct List<'l> {
     patterns: Vec<(&'l str, Digest)>,
     #[serde(borrow)]
     sources: Vec<(&'l str, Stamp)>,
+    /// Below `out/` and the pipeline's name.
     #[serde(borrow)]
-    results: Vec<(&'l str, &'l str, Stamp)>,
+    results: Vec<(Cow<'l, str>, Stamp)>,
 }
 
 /// Digest over the names and keys of all stages, in the order of the plan; a stage without a key has the digest of
@@ -70,40 +73,87 @@ fn path(workspace: &Workspace, pipeline: &str) -> PathBuf {
     workspace.state().join(format!("{pipeline}.settled"))
 }
 
-impl Settled {
-    /// Takes the workspace and looks whether everything is as the last run of `pipeline` left it; `plan` stands for
-    /// the declarations and the program that read them. `None` if it is not, or if that is not known.
+/// What the last run left, if it may still hold.
+#[derive(Debug)]
+pub struct Settlement(Vec<u8>);
+
+impl Settlement {
+    /// Reads what the last run of `pipeline` left; `plan` stands for the declarations and the program that read them. `None`
+    /// if it left nothing, or the plan is another one.
+    ///
+    /// # Errors
+    /// [`PathError`] if it is there and cannot be read.
+    pub fn read(workspace: &Workspace, pipeline: &str, plan: Digest) -> Result<Option<Self>, PathError> {
+        let Some(bytes) = read_if_there(&path(workspace, pipeline))? else { return Ok(None) };
+        let begins = postcard::take_from_bytes::<(u32, Digest)>(&bytes).ok().map(|(begin, _)| begin);
+        Ok((begins == Some((FORMAT, plan)) && !workspace.was_cut_off()?).then_some(Self(bytes)))
+    }
+
+    /// How many stages there are, if everything is as the last run left it; `looked` is what was found when git looked at
+    /// the tracked files. `None` if it is not, or if that is not known.
+    ///
+    /// # Errors
+    /// [`PathError`] if a status cannot be read.
+    pub fn holds(
+        &self,
+        workspace: &Workspace,
+        pipeline: &str,
+        looked: Option<&Looked>,
+    ) -> Result<Option<usize>, PathError> {
+        let list = self.list();
+        let holds = match &list {
+            Some(list) => list.holds(workspace, pipeline, &mut Tools::open(&programs(workspace))?, looked)?,
+            None => false,
+        };
+        Ok(list.filter(|_| holds).map(|list| list.stages))
+    }
+
+    /// As [`Settlement::holds`], and keeps the workspace.
     ///
     /// # Errors
     /// [`RunError`] if another run is under way, or the system refuses.
-    pub fn look(workspace: &Workspace, pipeline: &str, plan: Digest, binary: &Path) -> Result<Option<Self>, RunError> {
-        let Some(bytes) = read_if_there(&path(workspace, pipeline))? else { return Ok(None) };
-        let Ok(list) = postcard::from_bytes::<List<'_>>(&bytes) else { return Ok(None) };
-        if list.format != FORMAT || list.plan != plan || workspace.was_cut_off()? {
-            return Ok(None);
-        }
+    pub fn take(
+        &self,
+        workspace: &Workspace,
+        pipeline: &str,
+        binary: &Path,
+        looked: Option<&Looked>,
+    ) -> Result<Option<Settled>, RunError> {
+        let Some(list) = self.list() else { return Ok(None) };
         let lock = workspace.lock()?;
         let mut tools = Tools::open(&programs(workspace))?;
-        for (asked, digest) in &list.programs {
-            let Some((path, names)) = asked.split_last() else { return Ok(None) };
-            // What is wrong with a program is told when a stage is planned.
-            if tools.digest(names, path).ok() != Some(*digest) {
-                return Ok(None);
-            }
-        }
-        if !list.files_are_as_they_were(workspace, pipeline)? {
+        if !list.holds(workspace, pipeline, &mut tools, looked)? {
             return Ok(None);
         }
         let Ok(program) = tools.content(binary) else { return Ok(None) };
-        Ok(Some(Self { stages: list.stages, keys: list.keys, executor: program.digest, _lock: lock }))
+        Ok(Some(Settled { stages: list.stages, keys: list.keys, executor: program.digest, _lock: lock }))
+    }
+
+    fn list(&self) -> Option<List<'_>> {
+        postcard::from_bytes(&self.0).ok()
     }
 }
 
 impl List<'_> {
-    fn files_are_as_they_were(&self, workspace: &Workspace, pipeline: &str) -> Result<bool, PathError> {
+    fn holds(
+        &self,
+        workspace: &Workspace,
+        pipeline: &str,
+        tools: &mut Tools,
+        looked: Option<&Looked>,
+    ) -> Result<bool, PathError> {
+        for (asked, digest) in &self.programs {
+            let Some((path, names)) = asked.split_last() else { return Ok(false) };
+            // What is wrong with a program is told when a stage is planned.
+            if tools.digest(names, path).ok() != Some(*digest) {
+                return Ok(false);
+            }
+        }
         let root = Folder::open(workspace.root())?;
+        let mut hint = 0;
         for (path, stamp) in &self.sources {
-            if root.status(path)?.is_none_or(|s| !s.is_file || s.stamp != *stamp) {
+            let found = looked.and_then(|looked| looked.next(&mut hint, path));
+            if found.map_or_else(|| root.status(path), Ok)?.is_none_or(|s| !s.is_file || s.stamp != *stamp) {
                 return Ok(false);
             }
         }
@@ -113,21 +163,15 @@ impl List<'_> {
             }
         }
         let Ok(out) = Folder::open(&workspace.out(pipeline, "")) else { return Ok(false) };
-        let mut name = String::new();
-        for (stage, output, stamp) in &self.results {
-            name.clear();
-            name.extend([*stage, "/", *output]);
-            if out.status(&name)?.is_none_or(|s| s.stamp != *stamp) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let names: Vec<&str> = self.results.iter().map(|(name, _)| &**name).collect();
+        let found = out.statuses(&names)?;
+        Ok(found.iter().zip(&self.results).all(|(found, (_, stamp))| found.is_some_and(|s| s.stamp == *stamp)))
     }
 }
 
 impl Planner<'_> {
     /// Leaves the list for the next run, if every stage is of the plain kind and remembered; takes away an older one
-    /// otherwise. Called only after a run in which every stage ended well; `plan` is as in [`Settled::look`].
+    /// otherwise. Called only after a run in which every stage ended well; `plan` is as in [`Settlement::read`].
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
@@ -153,7 +197,8 @@ impl Planner<'_> {
             }
             of_stages.push((stage.name.as_str(), Some(remembered.keyed.key)));
             let outputs = remembered.outputs.iter().zip(&remembered.stamps);
-            results.extend(outputs.map(|(output, stamp)| (stage.name.as_str(), output.path.as_str(), *stamp)));
+            let name = |path: &str| Cow::Owned([&*stage.name, "/", path].concat());
+            results.extend(outputs.map(|(output, stamp)| (name(&output.path), *stamp)));
         }
         let list = List {
             format: FORMAT,

@@ -1,27 +1,13 @@
 //! Who counts, who does not and for which reason; and that a decision can be reached again.
 
-use ed25519_dalek::{Signer, SigningKey};
-use orgo_spec::Name;
 use orgo_spec::approval::{ApprovalAction, ApprovalDocument, ApprovalSubject, SCHEMA, SignedApproval, moment_plus};
-use orgo_spec::record::Class;
-use orgo_spec::signature::{Namespace, SshSignature};
+use orgo_spec::signature::Namespace;
 
 use super::*;
+use crate::people::{name, public, signature, trusted};
 
 const NOW: &str = "2026-01-02T00:00:00Z";
 const DAY: u64 = 86_400;
-
-fn name(text: &str) -> Name {
-    Name::new(text).expect("a plain name")
-}
-
-fn public(seed: u8) -> PublicKey {
-    PublicKey::from_bytes(SigningKey::from_bytes(&[seed; 32]).verifying_key().as_bytes()).expect("a usable key")
-}
-
-fn trusted(seed: u8, who: &str) -> TrustedKey {
-    TrustedKey { name: Some(name(who)), ..TrustedKey::new(public(seed), Class::Production) }
-}
 
 fn subject() -> ApprovalSubject {
     ApprovalSubject {
@@ -46,9 +32,8 @@ fn document(at: &str, lasts: u64) -> ApprovalDocument {
 }
 
 fn signed(seed: u8, document: ApprovalDocument) -> SignedApproval {
-    let data = SshSignature::signed_data(Namespace::Approval, &document.to_bytes());
-    let bytes = SigningKey::from_bytes(&[seed; 32]).sign(&data).to_bytes();
-    SignedApproval { document, signature: SshSignature::new(public(seed), Namespace::Approval, bytes).armor() }
+    let signature = signature(seed, Namespace::Approval, &document.to_bytes());
+    SignedApproval { document, signature }
 }
 
 fn approves(seed: u8) -> SignedApproval {

@@ -5,7 +5,8 @@ use std::io::{self, BufRead};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{AFTER_ID, BEFORE_ID, EvidenceEntry, Item, MIDDLE, Written, head};
+use super::frame::{AFTER_ID, BEFORE_ID, MIDDLE, head};
+use super::{EvidenceEntry, Item, Written};
 use crate::artifact::{ArtifactError, EntityId};
 use crate::{Digest, Hasher};
 

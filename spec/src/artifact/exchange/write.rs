@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::{AFTER_ID, BEFORE_ID, EvidenceEntry, Item, MIDDLE, head};
+use super::frame::{AFTER_ID, BEFORE_ID, MIDDLE, head};
+use super::{EvidenceEntry, Item};
 use crate::artifact::EntityId;
 use crate::{Digest, Hasher};
 

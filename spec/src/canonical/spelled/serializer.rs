@@ -3,6 +3,7 @@
 use serde::ser::{self, Serialize};
 
 use super::{Items, Members, Spelled, Unsure};
+use crate::canonical::direct::key_text;
 
 macro_rules! integers {
     ($($method:ident $type:ty),+) => {
@@ -154,8 +155,7 @@ impl ser::SerializeMap for Members<'_, '_> {
     type Error = Unsure;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Unsure> {
-        let key = key.serialize(crate::canonical::tree::Tree).map_err(|_| Unsure)?;
-        self.name(key.as_str().ok_or(Unsure)?)
+        self.name(&key_text(key).map_err(|_| Unsure)?)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Unsure> {

@@ -129,6 +129,7 @@ impl Scratch {
             approvals: None,
             traces: None,
             others: Others::default(),
+            looked: None,
             clock: Clock::system(),
             stop: None,
             before_work: &|| true,

@@ -2,8 +2,9 @@
 
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{Entry, Journal};
-use orgo_host::run::Settled;
+use orgo_host::run::Settlement;
 use orgo_kernel::plan::Resolved;
+use orgo_spec::Name;
 use orgo_spec::evidence::Push;
 use orgo_spec::record::Pins;
 
@@ -12,7 +13,7 @@ use super::told::tell;
 use crate::args::{LogForm, Run};
 use crate::command::Context;
 use crate::failure::Failure;
-use crate::ledger::{Governance, Recorded, Repetition, config_hash, open_desk};
+use crate::ledger::{Desk, Governance, Recorded, Repetition, config_hash, open_desk};
 use crate::pins;
 use crate::project::{Repository, own_path};
 use crate::report::unchanged;
@@ -27,14 +28,38 @@ pub(super) fn may_settle(repository: &Repository, plan: &Resolved, governance: &
     !args.unlocked && !governed && !told && repository.reads().is_empty() && !governance.always_records(plan)
 }
 
-/// Whether the run is over: everything is as it was, and a record was confirmed. Otherwise nothing was done, and the
-/// run takes its ordinary way.
+/// What the last run of a pipeline left, with the pins that it held to.
+fn left(repository: &Repository, pipeline: &str) -> Result<Option<(Settlement, Pins)>, Failure> {
+    // A list is left only by a run that held to the lock, under a key that the lock is part of.
+    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
+    let left = Settlement::read(&repository.workspace, pipeline, pins::settle_key(repository, pins)?)?;
+    Ok(left.map(|left| (left, pins)))
+}
+
+/// How many stages a pipeline has, if a run would find all of them as the last one left them.
+///
+/// # Errors
+/// [`Failure`] if the lock file or the workspace cannot be read.
+pub(in crate::command) fn foreseen(repository: &Repository, pipeline: &str) -> Result<Option<usize>, Failure> {
+    let Some((left, _)) = left(repository, pipeline)? else { return Ok(None) };
+    Ok(left.holds(&repository.workspace, pipeline, None)?)
+}
+
+/// Whether a run is over before it began.
+pub(super) enum Confirmed {
+    /// Everything is as it was, and a record was confirmed.
+    Yes,
+    /// Nothing was done, and the run takes its ordinary way; with the desk, if it was opened.
+    No(Option<Box<Desk>>),
+}
+
+/// Looks whether everything is as the last run left it.
 ///
 /// # Errors
 /// [`Failure`] if another run is under way, or a ledger or key cannot be used.
-pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) -> Result<bool, Failure> {
-    let Some(pipeline) = args.pipeline.as_deref().filter(|name| orgo_spec::Name::new(name).is_ok()) else {
-        return Ok(false);
+pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) -> Result<Confirmed, Failure> {
+    let Some(pipeline) = args.pipeline.as_deref().filter(|name| Name::new(name).is_ok()) else {
+        return Ok(Confirmed::No(None));
     };
     let all = args.stages.is_empty()
         && !args.force
@@ -49,19 +74,18 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     // What a store did not get when the record was made is pushed by the run that confirms it.
     let mirrors = repository.project.evidence.stores.iter().any(|s| s.push == Push::Auto);
     if !all || !plain || mirrors || repository.workspace.has_varied()? {
-        return Ok(false);
+        return Ok(Confirmed::No(None));
     }
     let clock = Clock::system();
     let started_ms = clock.now_ms();
     let workspace = &repository.workspace;
-    // A list is left only by a run that held to the lock, under a key that the lock is part of.
-    let pins = pins::of_run(repository, false, false)?.map_or(Pins::UNPINNED, |lock| Pins::locked(lock.digest));
-    let Some(settled) = Settled::look(workspace, pipeline, pins::settle_key(repository, pins)?, &own_path()?)? else {
-        return Ok(false);
-    };
+    let Some((settlement, pins)) = left(repository, pipeline)? else { return Ok(Confirmed::No(None)) };
     let home = context.home()?;
     let Some(desk) = open_desk(&repository.project, workspace.root(), &home, &clock, demand(args), None)? else {
-        return Ok(false);
+        return Ok(Confirmed::No(None));
+    };
+    let Some(settled) = settlement.take(workspace, pipeline, &own_path()?, desk.source.looked.as_deref())? else {
+        return Ok(Confirmed::No(Some(Box::new(desk))));
     };
     let state = workspace.state();
     let repetition = Repetition {
@@ -80,7 +104,7 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
         variance: &[],
         elsewhere: Vec::new(), // no list is left of a run that used such results
     };
-    let Some((number, id)) = repetition.confirmed()? else { return Ok(false) };
+    let Some((number, id)) = repetition.confirmed()? else { return Ok(Confirmed::No(None)) };
     let ended_ms = clock.now_ms();
     let run = random_uuid();
     let mut journal = Journal::create(&workspace.runs(), pipeline, &run)?;
@@ -89,5 +113,5 @@ pub(super) fn confirm(context: &Context, args: &Run, repository: &Repository) ->
     journal.flush()?;
     context.output.line(unchanged(pipeline, settled.stages, ended_ms - started_ms));
     tell(context, &Recorded::new(&desk, Some(number), id, true));
-    Ok(true)
+    Ok(Confirmed::Yes)
 }

@@ -67,6 +67,7 @@ pub(super) fn run(context: &Context, args: &Run) -> Result<(), Failure> {
         gates: governance.policy_in(Lane::Local, None),
         approvals: None,
         traces: Some(Arc::clone(&traces)),
+        looked: None,
         clock: Clock::system(),
         before_work: &|| true,
         settle: None,

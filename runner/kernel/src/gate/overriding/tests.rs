@@ -1,15 +1,15 @@
 //! An override lifts a prohibition that its mandate names, once, for one input; whatever is wrong with it lifts nothing.
 
-use ed25519_dalek::{Signer as _, SigningKey};
+use orgo_spec::Digest;
 use orgo_spec::document::Document;
 use orgo_spec::overriding::{OverrideDocument, SCHEMA};
-use orgo_spec::record::{Class, Decision, GateRecord};
-use orgo_spec::signature::{Namespace, SshSignature};
-use orgo_spec::{Digest, Name};
+use orgo_spec::record::{Decision, GateRecord};
+use orgo_spec::signature::Namespace;
 
 use super::super::tests::{governed, report};
 use super::super::{Verdict, decide, replay};
 use super::*;
+use crate::people::{name, public, signature, trusted};
 use crate::policy::Policies;
 
 const POLICIES: &str = r#"
@@ -17,18 +17,6 @@ const POLICIES: &str = r#"
     @id("freeze") forbid(principal, action, resource) when { context.lane == "protected" };
     @id("never") forbid(principal, action == Action::"compile", resource) when { context.report.codes.contains("X") };
 "#;
-
-fn name(text: &str) -> Name {
-    Name::new(text).expect("a plain name")
-}
-
-fn public(seed: u8) -> PublicKey {
-    PublicKey::from_bytes(SigningKey::from_bytes(&[seed; 32]).verifying_key().as_bytes()).expect("a usable key")
-}
-
-fn trusted(seed: u8, who: &str) -> TrustedKey {
-    TrustedKey { name: Some(name(who)), ..TrustedKey::new(public(seed), Class::Production) }
-}
 
 fn document() -> OverrideDocument {
     OverrideDocument {
@@ -49,13 +37,9 @@ fn document() -> OverrideDocument {
 }
 
 fn signed(document: OverrideDocument, seeds: &[u8]) -> SignedOverride {
-    let data = SshSignature::signed_data(Namespace::Override, &document.to_bytes());
-    let one = |seed: &u8| {
-        let bytes = SigningKey::from_bytes(&[*seed; 32]).sign(&data).to_bytes();
-        let signature = SshSignature::new(public(*seed), Namespace::Override, bytes).armor();
-        Approval { key: public(*seed), signature }
-    };
-    let mut signatures: Vec<Approval> = seeds.iter().map(one).collect();
+    let data = document.to_bytes();
+    let one = |seed| Approval { key: public(seed), signature: signature(seed, Namespace::Override, &data) };
+    let mut signatures: Vec<Approval> = seeds.iter().copied().map(one).collect();
     signatures.sort_unstable_by_key(|s| s.key);
     SignedOverride { document, signatures }
 }

@@ -1,8 +1,9 @@
 //! Words, numbers, keywords, types, and `=`.
 
 use super::{char_at, shown, wrong};
+use crate::document::closest::closest;
 use crate::document::kdl::number::Fault;
-use crate::document::problem::{Problem, closest};
+use crate::document::problem::Problem;
 use crate::document::tree::Span;
 
 /// A word in quotes, as it is to be written.
