@@ -69,7 +69,18 @@ fn old_records_are_sealed_and_a_clone_that_begins_there_is_small_and_verifies() 
     let report = repo.orgo(&["verify", small, "--root", &root, "--json"]).ok().json();
     assert_eq!((&report["verdict"], &report["sealed"]["records"]), (&"verified".into(), &256.into()), "{report}");
     assert_eq!(report["sealed"]["archive"], told["epoch"]["archive"]);
-    assert!(repo.orgo(&["verify", small, "--full"]).ok().stdout.contains("sealed      256 records"));
+    // What it verified is told from what only the log has, in words and numbers, also when it looks again.
+    let covered =
+        |args: &[&str]| repo.orgo(&[&["verify", small, "--root", &root, "--json"], args].concat()).ok().json();
+    let told = |report: &serde_json::Value| {
+        ["sealed", "logged", "left_out", "verified"].map(|name| report["covered"][name].as_u64().unwrap())
+    };
+    assert_eq!(told(&report), [256, 346, 0, 0], "{report}");
+    assert_eq!(told(&covered(&["--full"])), [256, 346, 0, 0]);
+    let said = repo.orgo(&["verify", small, "--full", "--root", &root]).ok().stdout;
+    assert!(said.starts_with("development trust: not for release; verified, from record 602 on ("), "{said}");
+    assert!(said.contains("sealed      256 records") && said.contains("logged      346 records"), "{said}");
+    assert!(!said.contains("verified earlier"), "{said}");
     repo.orgo(&["verify", small, "--full", "--root", &format!("sha256:{}", "0".repeat(64))]).exits(3);
     repo.orgo(&["verify", small, "--leaves"]).ok();
     repo.orgo(&["verify", small, "--leaves=bytes"]).exits(3);
@@ -77,8 +88,13 @@ fn old_records_are_sealed_and_a_clone_that_begins_there_is_small_and_verifies() 
     let opened = git(std::path::Path::new(small), &["fetch", "-q", file, &format!("{reference}:{reference}")]);
     assert_eq!(opened.code, Some(0), "{}", opened.stderr);
     std::fs::remove_file(std::path::Path::new(small).join("shallow")).unwrap();
-    let report = repo.orgo(&["verify", small, "--full", "--json"]).ok().json();
+    // Nothing of that was verified earlier: it is looked at without being asked for.
+    let report = repo.orgo(&["verify", small, "--json"]).ok().json();
     assert_eq!((&report["findings"], &report["sealed"]), (&serde_json::json!([]), &serde_json::Value::Null));
+    assert_eq!(told(&report), [0, 0, 0, 602]);
+    assert_eq!(told(&covered(&[])), [0, 0, 602, 0], "from now on it was");
+    assert!(repo.orgo(&["verify", small]).ok().stdout.contains("before      602 records, verified earlier"));
+    assert!(repo.orgo(&["verify", small, "--since", "300"]).ok().stdout.contains("records, left out by `--since`"));
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod mandate;
 mod oracle;
 mod overriding;
 mod pins;
+mod production;
 mod random;
 mod replay;
 mod reports;

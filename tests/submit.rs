@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use orgo_host::key::{Role, UserDir};
-use orgo_host::ledger::{Append, Entry, Spool};
+use orgo_host::ledger::{AUDIT, Append, Entry, Ledger, Spool, Trust};
 use orgo_spec::record::{
     AbandonedFacts, AbandonedRecord, AbandonedRun, Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, BuildRecord,
     Statement,
@@ -402,7 +402,7 @@ fn the_record_of_a_local_run_is_never_submitted() {
     let runner = UserDir::at(repo.home()).key(Role::Runner).unwrap();
     let entries = vec![Entry::new::<BuildRecord>(statement, vec![])];
     let append = Append { entries, subject: "smuggled".to_owned(), trailers: vec![], seconds: 1_767_225_600 };
-    Spool::open(&repo.beside("spool")).unwrap().put(&append, &runner).unwrap();
+    Spool::open(&repo.beside("spool")).unwrap().put(&append, &runner, &trust(&repo)).unwrap();
     let before = at(&bare);
     let refused = orgo(&repo, &repo.root(), &["record", "submit", "--spool", "../spool"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
@@ -411,14 +411,19 @@ fn the_record_of_a_local_run_is_never_submitted() {
     assert_eq!(std::fs::read_dir(repo.beside("spool")).unwrap().count(), 1);
 }
 
+/// The trust in force.
+fn trust(repo: &Repo) -> Trust {
+    Ledger::open(&repo.root(), AUDIT).unwrap().head().unwrap().unwrap().trust
+}
+
 /// Puts records into a spool, one file each, signed by the repository's runner.
 fn spooled(repo: &Repo, spool: &str, entries: Vec<Entry>) {
     let runner = UserDir::at(repo.home()).key(Role::Runner).unwrap();
-    let spool = Spool::open(&repo.beside(spool)).unwrap();
+    let (spool, trust) = (Spool::open(&repo.beside(spool)).unwrap(), trust(repo));
     for (n, entry) in entries.into_iter().enumerate() {
         let seconds = 1_900_000_000 + i64::try_from(n).unwrap();
         let append = Append { entries: vec![entry], subject: "test".to_owned(), trailers: vec![], seconds };
-        spool.put(&append, &runner).unwrap();
+        spool.put(&append, &runner, &trust).unwrap();
     }
 }
 

@@ -177,7 +177,7 @@ registry! {
     OverrideSpent "OVERRIDE_SPENT" Security "an override was used before; it counts for one run" "have another one signed: `orgo override new`"
     OverrideStale "OVERRIDE_STALE" Security "an override has expired, is not in force yet, or lasts longer than its mandate allows" "have another one signed: `orgo override new`"
     ApprovalRepeated "APPROVAL_REPEATED" Security "a person approves the same thing twice; it counts once" "have another person approve"
-    IsolationTooWeak "ISOLATION_TOO_WEAK" Security "a stage runs at less isolation than the mandate demands" "declare more isolation, or change the mandate"
+    IsolationTooWeak "ISOLATION_TOO_WEAK" Security "a stage runs at less isolation than the mandate, or the trust that is to sign its results, demands" "declare more isolation, or change what demands it"
     // Knowledge.
     ProvenanceIncomplete "PROVENANCE_INCOMPLETE" Author "a source has no license, version or date of retrieval" "declare what is missing"
     SnapshotHashMismatch "SNAPSHOT_HASH_MISMATCH" Security "a source file is not the one that its declaration pins" "restore the file, or change the pin with a reason"

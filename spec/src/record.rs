@@ -43,6 +43,7 @@ mod attest;
 mod build;
 mod epoch;
 mod gate;
+mod level;
 mod mandate;
 mod named;
 mod origin;
@@ -64,6 +65,7 @@ pub use build::{
 };
 pub use epoch::Epoch;
 pub use gate::{Accepts, Decision, Engine, GateFacts, GateRecord, Produces, ReportFacts, RequestFacts, ValidatorFacts};
+pub use level::{ServiceFacts, Unenforced};
 pub use mandate::{Approval, MandateFacts, MandateRecord, MandateRun};
 pub use named::{Named, named_by};
 pub use origin::{Bringer, Origin};

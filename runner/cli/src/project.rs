@@ -143,6 +143,15 @@ impl Repository {
         Ok(found)
     }
 
+    /// The pipeline called `name` as it is declared, and the document with its places.
+    ///
+    /// # Errors
+    /// [`Failure`] with every problem of the documents, or if there is no such pipeline any more.
+    pub(crate) fn declaration(&self, name: &str) -> Result<(Document, Pipeline), Failure> {
+        let found = self.declared()?.into_iter().find(|(_, pipeline)| pipeline.name.as_str() == name);
+        found.ok_or_else(|| Failure::usage(format!("`{name}` is not declared any more"), "run it again"))
+    }
+
     /// What stands for what plans are made from: the documents, and the program that reads them; not parameters, and
     /// not what documents lead to.
     ///

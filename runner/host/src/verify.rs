@@ -33,7 +33,7 @@ pub use audit::{Leaves, LogAudit, audit};
 pub use epoch::SealedBase;
 pub use proof::{ProofRefused, Proved, RecordProof, Shown, prove};
 pub(crate) use record::judge;
-pub use report::{Anchor, Counts, Finding, Severity, Verdict, VerifyReport};
+pub use report::{Anchor, Counts, Covered, Finding, Severity, Verdict, VerifyReport};
 
 use crate::git::ObjectId;
 use crate::ledger::{Ledger, LedgerError, Seen};
@@ -56,6 +56,16 @@ pub struct VerifyOptions {
     pub tenant: Option<Name>,
 }
 
+/// What the clone begins with instead of the root, if its history begins with the sealing of an epoch.
+///
+/// # Errors
+/// [`LedgerError`] for a fault of the environment.
+pub fn begins_with(ledger: &Ledger) -> Result<Option<ObjectId>, LedgerError> {
+    let git = ledger.git();
+    let Some(tip) = git.tip(ledger.reference())? else { return Ok(None) };
+    Ok(epoch::base(git, tip)?.map(|(commit, _)| commit))
+}
+
 /// Verifies the ledger on `reference` of the repository at `path`.
 ///
 /// # Errors
@@ -66,15 +76,16 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
     let git = ledger.git();
     let tip = git.tip(reference)?.ok_or_else(|| ledger.gone(options.seen.as_ref()))?;
     let mut report = VerifyReport::new(reference, tip);
-    let base = if options.after.is_none() { epoch::base(git, tip)? } else { None };
-    let base = match base {
+    let found = epoch::base(git, tip)?;
+    if let Some((commit, epoch)) = &found {
+        report.sealed = Some(SealedBase { records: epoch.end, commit: commit.to_string(), archive: epoch.archive });
+        report.covered.sealed = epoch.end;
+        report.covered.logged = ledger.head_at(*commit).map_or(0, |head| head.count.saturating_sub(epoch.end));
+    }
+    let base = match found.filter(|_| options.after.is_none()) {
         None => None,
         Some((commit, epoch)) => match epoch::establish(&ledger, commit, &epoch)? {
-            Ok(head) => {
-                report.sealed =
-                    Some(SealedBase { records: epoch.end, commit: commit.to_string(), archive: epoch.archive });
-                Some(head)
-            }
+            Ok(head) => Some(head),
             Err(finding) => {
                 report.push(finding);
                 report.finish();
@@ -91,6 +102,7 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
         }
     };
     report.from = start.count();
+    report.covered.left_out = report.from.saturating_sub(report.covered.by_log());
     let known =
         options.after.map(|commit| ledger.head_at(commit)).transpose()?.map(|h| h.trust.facts().revoked.clone());
     let trust = chain::verify(git, tip, start, options, &mut report)?;
@@ -115,6 +127,7 @@ pub fn verify(path: &Path, reference: &str, options: &VerifyOptions) -> Result<V
         report.tenant = Some(trust.tenant().clone());
         report.development = trust.is_development();
     }
+    report.covered.verified = report.counts.all_records();
     open_runs(&ledger, tip, &mut report)?;
     if let (Some(wanted), Some(found)) = (&options.tenant, &report.tenant)
         && wanted != found

@@ -15,6 +15,7 @@ mod ledger {
     mod proofs;
     mod tampered;
     mod threats_envelope;
+    mod threats_isolation;
     mod threats_log;
     mod threats_mandate;
     mod threats_override;

@@ -40,6 +40,8 @@ use crate::plan::{PendingList, Resolved, ResolvedApproval, ResolvedGate, Resolve
 
 /// What a stage gets that does not say (`docs/decisions/0032-isolation-default-is-confined.md`).
 pub const DEFAULT_ISOLATION: Isolation = Isolation::Confined;
+/// The isolation of services that do not say which.
+const SERVICE_ISOLATION: Isolation = Isolation::Open;
 /// The search path that every stage sees unless it sets its own; it is part of the key.
 pub const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// The most stages that one pipeline may expand to.

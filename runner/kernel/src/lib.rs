@@ -3,6 +3,7 @@
 //! * [`approval`]: whether enough people approved.
 //! * [`declared`]: everything that a tree of files declares; [`review`]: what a change does to it.
 //! * [`blueprint`]: the plan of a blueprint beside the pipeline that names it.
+//! * [`enforced`]: what production trust asks of a plan.
 //! * [`expand`]: declared pipelines become resolved ones ([`plan`]), on a dense [`graph`].
 //! * [`collect`]: what may leave the object store, and why.
 //! * [`pick`]: what goes into a cache pack that is bounded.
@@ -17,6 +18,7 @@ pub mod approval;
 pub mod blueprint;
 pub mod collect;
 pub mod declared;
+pub mod enforced;
 pub mod expand;
 pub mod gate;
 pub mod grants;

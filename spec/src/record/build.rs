@@ -19,6 +19,7 @@ use super::gate::{Decision, GateRecord};
 use super::stage::{StageCounts, StageFacts, StagePage};
 use super::statement::{Predicate, Subject};
 use crate::canonical::{CANONICALIZATION_PROFILE, CANONICALIZATION_VERSION};
+use crate::pipeline::Isolation;
 use crate::{Digest, Name, ReasonCode};
 
 /// A run that ended.
@@ -60,6 +61,10 @@ pub struct BuildFacts {
     pub gates: Vec<GateRecord>,
     /// Content-addressed inputs: snapshots of the spine, otherwise repository files.
     pub input_snapshots: Vec<Snapshot>,
+    /// The weakest isolation that a result of the run rests on: of all stages that ended well, those on pages included, and of
+    /// the services beside them. Absent if no stage ended well, and in records of programs that did not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
     /// Digest over names and keys of all stages, in order: two runs of the same work agree in it.
     pub keys: Digest,
     /// The contract that artifacts of the spine follow.
@@ -165,6 +170,7 @@ impl BuildFacts {
             config_hash,
             gates: Vec::new(),
             input_snapshots: Vec::new(),
+            isolation: None,
             keys: Digest::EMPTY,
             kristal_pin: None,
             lane,
@@ -248,6 +254,7 @@ impl Predicate for BuildRecord {
     const KIND: &'static str = "build";
 
     fn check(&self) -> Result<(), (ReasonCode, String)> {
+        self.check_isolation()?;
         check::check(&self.facts)
     }
 

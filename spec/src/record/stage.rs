@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::build::Artifact;
+use super::level::ServiceFacts;
 use super::origin::Origin;
 use crate::pipeline::Isolation;
 use crate::{Digest, ReasonCode};
@@ -71,6 +72,9 @@ pub struct StageFacts {
     /// Where its result came from, if it was not made here and no run here made it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The services that were beside it when its result was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceFacts>,
     /// The stage's name.
     pub stage: String,
     /// How it ended.

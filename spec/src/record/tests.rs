@@ -64,6 +64,7 @@ fn stage(stage: &str, status: StageStatus) -> StageFacts {
         key: None,
         optional: false,
         origin: None,
+        services: vec![],
         stage: stage.into(),
         status,
         unpinned: vec![],
@@ -135,6 +136,35 @@ fn a_run_is_locked_by_a_lock_and_by_nothing_else() {
         assert_eq!(code(&good.replace(&state(from), &state(to))), Some(ReasonCode::SchemaInvalid));
     }
     assert_eq!(code(&text(passed())), None, "older records do not say");
+}
+
+#[test]
+fn the_level_of_a_run_is_that_of_its_weakest_stage() {
+    use crate::pipeline::Isolation::{Confined, Hermetic, Open};
+    let at = |own, services: &[_]| StageFacts {
+        isolation: Some(own),
+        services: services.iter().map(|level| ServiceFacts { isolation: *level, name: "db".into() }).collect(),
+        ..stage("s", StageStatus::Pass)
+    };
+    let page = StagePage { digest: Digest::EMPTY, stages: 1 };
+    let says = |level, stages: Vec<StageFacts>, pages: &[StagePage]| {
+        let mut facts = facts();
+        facts.stage_counts = StageCounts::of(&stages);
+        (facts.isolation, facts.stages, facts.pages) = (level, stages, pages.to_vec());
+        write(facts).map_err(|e| e.code())
+    };
+    let refused = Err(ReasonCode::SchemaInvalid);
+    assert_eq!(says(Some(Confined), vec![at(Open, &[])], &[]), refused);
+    assert_eq!(says(Some(Confined), vec![at(Hermetic, &[Open])], &[]), refused, "a service is weaker");
+    assert_eq!(says(Some(Confined), vec![], &[]), refused, "no stage ended well");
+    assert_eq!(
+        says(Some(Confined), vec![at(Open, &[])], std::slice::from_ref(&page)),
+        refused,
+        "a listed one is weaker"
+    );
+    assert!(says(Some(Open), vec![at(Confined, &[])], &[page]).is_ok(), "a weaker one is on a page");
+    assert!(says(Some(Confined), vec![at(Hermetic, &[Confined]), at(Hermetic, &[])], &[]).is_ok());
+    assert!(says(None, vec![at(Open, &[])], &[]).is_ok(), "older records do not say");
 }
 
 #[test]

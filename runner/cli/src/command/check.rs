@@ -3,6 +3,7 @@
 mod levels;
 mod named;
 mod resolved;
+mod vouched;
 
 use serde_json::json;
 
@@ -13,7 +14,10 @@ use crate::failure::Failure;
 use crate::here::Here;
 use crate::project::{Checked, Repository};
 
+use vouched::{Vouching, at_open_of};
+
 pub(crate) use levels::obtainable;
+pub(crate) use vouched::vouched;
 
 /// Checks the documents and says what they amount to.
 pub(super) fn run(context: &Context, args: &Check) -> Result<(), Failure> {
@@ -63,6 +67,8 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
     } else {
         context.output.note(levels::enforced(pipelines.iter().map(|c| &c.plan)));
     }
+    let vouching = Vouching::find(&repository);
+    vouching.warn(&pipelines, context.output);
     if !context.output.json {
         return Ok(());
     }
@@ -74,6 +80,7 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
                 "stages": plan.stages.iter().map(|s| &s.name).collect::<Vec<_>>(),
                 "gates": plan.gates.iter().map(|g| &g.name).collect::<Vec<_>>(),
                 "approvals": plan.approvals,
+                "at_open": at_open_of(plan),
                 "declared": pipeline,
             })
         })
@@ -82,6 +89,7 @@ fn documents(context: &Context, args: &Check) -> Result<(), Failure> {
         "schema": "orgo.check/1",
         "project": repository.project,
         "isolation": levels::given(),
+        "trust": vouching.trust(),
         "pipelines": list,
     }));
     Ok(())

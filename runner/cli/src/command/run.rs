@@ -26,7 +26,7 @@ use self::told::{standing, tell};
 use self::watch::{Reads, Round};
 use super::Context;
 use super::cache::others;
-use super::check::obtainable;
+use super::check::{obtainable, vouched};
 use super::conditions::{decide, secrets_allowed};
 use super::plan::{SECRET_KEY, wanted};
 use crate::annotate;
@@ -121,6 +121,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
         base.hold(plan, &wanted, &conditions.withheld)?;
     }
     secrets_allowed(plan, &wanted, lane)?;
+    vouched(&repository, plan, |id| wanted[id.index()] && !conditions.withheld[id.index()], desk.as_ref())?;
     let governance = Governance::read(repository.workspace.root(), &repository.project, plan, base.as_ref())?;
     if let Some(differs) = &governance.differs {
         context.output.note(differs);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use orgo_host::evidence::{Register, Scope, StoreReport, check};
-use orgo_host::verify::{Finding, Leaves, Severity, Verdict, VerifyOptions, VerifyReport, verify};
+use orgo_host::verify::{Finding, Leaves, Severity, Verdict, VerifyOptions, VerifyReport, begins_with, verify};
 use orgo_spec::{Digest, Name};
 use serde_json::json;
 
@@ -106,10 +106,11 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
         return proof::verify_leaves(context, &opened.ledger, from, file, root, tenant.as_ref(), args.ci);
     }
     let seen = opened.ledger.seen()?;
+    let begins_with = begins_with(&opened.ledger)?;
     let after = match (args.full, args.since) {
         (true, _) => None,
         (false, Some(number)) => opened.ledger.commit_before(number)?,
-        (false, None) => opened.ledger.verified()?.and_then(|v| v.commit.parse().ok()),
+        (false, None) => opened.ledger.verified(begins_with)?.and_then(|v| v.commit.parse().ok()),
     };
     let options = VerifyOptions { root, pin: pin.clone(), ci: args.ci, seen, after, tenant };
     let mut report = verify(git.path(), opened.ledger.reference(), &options)?;
@@ -118,14 +119,14 @@ pub(super) fn run(context: &Context, args: &Verify) -> Result<(), Failure> {
     let pinned = sound && (args.pin || pin.is_some());
     if sound && args.since.is_none() {
         let tip = report.tip.parse().expect("the id of a commit");
-        opened.ledger.remember_verified(tip)?;
+        opened.ledger.remember_verified(tip, begins_with)?;
     }
     if let Some(root) = report.root.filter(|_| pinned) {
         // Remembered as well: how far the ledger had come, so that it cannot be rewound unnoticed.
         opened.pins.set(opened.ledger.git(), &opened.branch, root, Some(report.tip.clone()))?;
     }
     let stores = if args.store { Some(stores(context, args, &opened, &mut report)?) } else { None };
-    print(context, &report, pinned, stores.as_ref());
+    print(context, &report, pinned, args.since.is_some(), stores.as_ref());
     let mut document = json!(report);
     if let Some(stores) = &stores {
         document["store"] = json!(stores);
@@ -175,7 +176,7 @@ fn root_of(text: &str) -> Result<Digest, Failure> {
     Ok(Digest::of(&bytes))
 }
 
-fn print(context: &Context, report: &VerifyReport, pinned: bool, stores: Option<&StoreReport>) {
+fn print(context: &Context, report: &VerifyReport, pinned: bool, since: bool, stores: Option<&StoreReport>) {
     let out = context.output;
     out.line(report.first_line());
     if let Some(root) = &report.root {
@@ -188,11 +189,16 @@ fn print(context: &Context, report: &VerifyReport, pinned: bool, stores: Option<
         out.line(format!("  log         {size} leaves, root {root}"));
     }
     if let Some(sealed) = &report.sealed {
-        let line = "records in the archive, not in this clone, whose history begins with their sealing";
+        let line = "records are in the archive, not in this clone: not verified here, the signed log has them";
         out.line(format!("  sealed      {} {line}", sealed.records));
         out.line(format!("  archive     {}", sealed.archive));
-    } else if report.from > 0 {
-        out.line(format!("  before      {} records, verified earlier (`--full` looks at them again)", report.from));
+        let line = "records came before this clone's history begins: not verified here, the signed log has them";
+        out.line(format!("  logged      {} {line}", report.covered.logged));
+    }
+    match (report.covered.left_out, since) {
+        (0, _) => {}
+        (n, false) => out.line(format!("  before      {n} records, verified earlier (`--full` looks at them again)")),
+        (n, true) => out.line(format!("  before      {n} records, left out by `--since`")),
     }
     let counts = &report.counts;
     let kinds: Vec<_> = counts.records.iter().map(|(kind, n)| format!("{n} {kind}")).collect();

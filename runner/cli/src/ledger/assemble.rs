@@ -90,7 +90,7 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
         .iter()
         .filter_map(|g| canonical::from_slice(&g.facts, canonical::Profile::DOCUMENT).ok())
         .collect();
-    let (stages, counts, pages) = stages(about, outcome, store)?;
+    let stages = stages(about, outcome, store)?;
     let refused = gates.iter().any(|g| g.decision == Decision::Fail);
     let validation_status = (!gates.is_empty()).then_some(if refused { Decision::Fail } else { Decision::Pass });
     let reports = gate_facts.iter().filter_map(|f| f.report.as_ref());
@@ -112,18 +112,19 @@ pub(crate) fn assemble(about: &About<'_>, outcome: &RunOutcome, store: &Store) -
     facts.blueprint_ref = blueprint_ref;
     facts.gates = gates;
     facts.input_snapshots = inputs(outcome, store)?;
+    facts.isolation = stages.isolation;
     facts.keys = keys(plan, outcome);
     facts.kristal_pin = kristal::pin(plan, about.governance.blueprint.as_ref());
     facts.mandate_ref = mandate_ref;
     let overrides: BTreeSet<Digest> = facts.gates.iter().filter_map(|g| g.override_ref).collect();
     facts.overrides = overrides.into_iter().collect();
-    facts.pages = pages;
+    facts.pages = stages.pages;
     facts.pins = Some(about.pins);
     if pinned {
         "pinned".clone_into(&mut facts.ruleset);
     }
-    facts.stage_counts = counts;
-    facts.stages = stages;
+    facts.stage_counts = stages.counts;
+    facts.stages = stages.listed;
     facts.validation_codes = validation_codes.into_iter().collect();
     facts.validation_report_ref = gate_facts.first().and_then(|f| f.report_digest);
     facts.validation_status = validation_status;

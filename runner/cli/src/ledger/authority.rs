@@ -11,10 +11,11 @@ use orgo_host::overrides::{self, Found};
 use orgo_host::run::{Overriding, Standing};
 use orgo_spec::approval::ApprovalSubject;
 use orgo_spec::canonical::{self, Profile};
-use orgo_spec::record::{BuildFacts, GateFacts, GateRecord, StageStatus, Status};
+use orgo_spec::record::{BuildFacts, Class, GateFacts, GateRecord, StageStatus, Status};
 use orgo_spec::signature::{PublicKey, Unverified};
 use orgo_spec::{Name, ReasonCode};
 
+use super::lane::class_of;
 use crate::failure::Failure;
 use crate::project::Repository;
 
@@ -55,6 +56,14 @@ impl Authority {
             }
         }
         Ok(Self { root, state, ledger })
+    }
+
+    /// The class of the trust in force; none if there is no ledger here.
+    ///
+    /// # Errors
+    /// [`Failure`] if the ledger cannot be read.
+    pub(crate) fn class(&self) -> Result<Option<Class>, Failure> {
+        Ok(self.head()?.map(|head| class_of(&head.trust)))
     }
 
     fn head(&self) -> Result<Option<Head>, Failure> {

@@ -51,7 +51,7 @@ impl Desk {
                 Ok(self.ledger.append(&append, &signers)?.records.last().map(|(number, _)| *number))
             }
             Target::Spool(spool) => {
-                spool.put(&append, &self.runner)?;
+                spool.put(&append, &self.runner, &self.trust)?;
                 Ok(None)
             }
         }
@@ -197,7 +197,8 @@ fn ambiguous(git: &Git, source: &Source) -> Option<String> {
     git.branch(branch).err().map(|e| e.to_string())
 }
 
-fn class_of(trust: &Trust) -> RecordClass {
+/// The class of what is signed under a trust.
+pub(super) fn class_of(trust: &Trust) -> RecordClass {
     if trust.is_development() { RecordClass::Development } else { RecordClass::Production }
 }
 

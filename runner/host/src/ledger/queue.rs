@@ -80,10 +80,10 @@ impl Queue {
     }
 
     /// Leaves records, signed; all of them appear at once.
-    fn leave(&self, append: &Append, signers: &Signers<'_>) -> Result<PathBuf, LedgerError> {
+    fn leave(&self, append: &Append, signers: &Signers<'_>, trust: &Trust) -> Result<PathBuf, LedgerError> {
         let name = format!("{:020}-{}", crate::sources::now_ns(), crate::clock::random_uuid());
         let making = self.folder.join(format!("{name}.new"));
-        Spool::open(&making)?.put(append, signers.runner)?;
+        Spool::open(&making)?.put(append, signers.runner, trust)?;
         let ticket = self.folder.join(format!("{name}.ticket"));
         std::fs::rename(&making, &ticket).map_err(|e| self.failed(&e))?;
         Ok(ticket)
@@ -116,7 +116,8 @@ impl Ledger {
         {
             return alone(&turn);
         }
-        let ticket = queue.leave(append, signers)?;
+        let head = self.head()?.ok_or_else(|| LedgerError::Empty(self.reference().to_owned()))?;
+        let ticket = queue.leave(append, signers, &head.trust)?;
         let turn = match queue.turn(true) {
             Ok(turn) => turn,
             Err(error) => {

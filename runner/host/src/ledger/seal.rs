@@ -2,7 +2,7 @@
 
 use orgo_spec::Digest;
 use orgo_spec::Name;
-use orgo_spec::record::Epoch;
+use orgo_spec::record::{Epoch, Unenforced};
 use orgo_spec::signature::{Envelope, Quorum, Unverified};
 
 use super::append::{Append, Entry, Files, Signers};
@@ -90,6 +90,7 @@ impl Sealed {
         // Nothing is signed unread.
         let record = Record::parse(kind.as_str(), &entry.statement)
             .map_err(|e| LedgerError::Refused { code: e.code(), message: e.to_string() })?;
+        trust.vouches_for(&record).map_err(|e| LedgerError::Refused { code: e.code(), message: unsigned(&e) })?;
         let quorums = trust.quorums_for(kind.as_str(), &entry.statement)?;
         let envelope = match &entry.envelope {
             Some(envelope) => {
@@ -143,6 +144,11 @@ impl Sealed {
         });
         Ok(())
     }
+}
+
+/// Why a record is not signed.
+pub(super) fn unsigned(why: &Unenforced) -> String {
+    format!("{why}: only a development key signs that, and the trust in force is for production")
 }
 
 fn limit(what: &str, size: usize, limit: usize) -> Result<(), LedgerError> {

@@ -20,6 +20,11 @@ const VERIFIED: &str = "verified";
 /// How many commits are walked before the Merkle tree is asked instead.
 const WALK: usize = 256;
 
+/// The memory of a clone that begins with this commit: with what came before it, it is another one.
+fn verified(begins_with: Option<ObjectId>) -> String {
+    begins_with.map_or_else(|| VERIFIED.to_owned(), |commit| format!("{VERIFIED}-{commit}"))
+}
+
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
@@ -57,12 +62,13 @@ impl Ledger {
         self.read_memory(&self.reference, SEEN)
     }
 
-    /// Up to where this clone's ledger was verified, every record of it, if it was.
+    /// Up to where this clone's ledger was verified, every record of it that its commits bring, if it was: from the root on, or
+    /// from the commit on that its history begins with.
     ///
     /// # Errors
     /// As [`Ledger::seen`].
-    pub fn verified(&self) -> Result<Option<Seen>, LedgerError> {
-        self.read_memory(&self.reference, VERIFIED)
+    pub fn verified(&self, begins_with: Option<ObjectId>) -> Result<Option<Seen>, LedgerError> {
+        self.read_memory(&self.reference, &verified(begins_with))
     }
 
     /// What was seen of a reference that follows a remote's branch.
@@ -89,18 +95,20 @@ impl Ledger {
         self.write_memory(git, &self.reference, commit, SEEN)
     }
 
-    /// Remembers that every record up to this commit was verified.
+    /// Remembers that every record up to this commit was verified, from the root on, or from the commit on that the clone's
+    /// history begins with.
     ///
     /// # Errors
     /// [`LedgerError::NotDurable`] if it cannot be written.
-    pub fn remember_verified(&self, commit: ObjectId) -> Result<(), LedgerError> {
+    pub fn remember_verified(&self, commit: ObjectId, begins_with: Option<ObjectId>) -> Result<(), LedgerError> {
         self.write_memory(&self.git, &self.reference, commit, SEEN)?;
-        self.write_memory(&self.git, &self.reference, commit, VERIFIED)
+        self.write_memory(&self.git, &self.reference, commit, &verified(begins_with))
     }
 
     /// Forgets up to where the ledger was verified.
     pub(super) fn forget_verified(&self) -> Result<(), LedgerError> {
-        match std::fs::remove_file(self.memory(&self.reference, VERIFIED)) {
+        let begins_with = crate::verify::begins_with(self)?;
+        match std::fs::remove_file(self.memory(&self.reference, &verified(begins_with))) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(LedgerError::NotDurable(e.to_string())),
             _ => Ok(()),
         }

@@ -12,8 +12,9 @@ use orgo_spec::signature::Envelope;
 use orgo_spec::{Digest, Name, ReasonCode};
 use serde::{Deserialize, Serialize};
 
+use super::seal::unsigned;
 use super::secret::refuse_secrets;
-use super::{Append, Entry, LedgerError, Trust};
+use super::{Append, Entry, LedgerError, Record, Trust};
 use crate::file::replace;
 use crate::key::PrivateKey;
 
@@ -66,15 +67,17 @@ impl Spool {
         Ok(Self { folder: folder.canonicalize().map_err(failed)? })
     }
 
-    /// Signs the records of an append with the runner's key and leaves them here, in order.
+    /// Signs the records of an append with the runner's key and leaves them here, in order; `trust` is the one in force.
     ///
     /// # Errors
-    /// [`LedgerError`] if a record is not one, changes the trust, or cannot be signed or stored.
-    pub fn put(&self, append: &Append, runner: &PrivateKey) -> Result<(), LedgerError> {
+    /// [`LedgerError`] if a record is not one, changes the trust, is one that no key of the trust vouches for, or cannot be
+    /// signed or stored.
+    pub fn put(&self, append: &Append, runner: &PrivateKey, trust: &Trust) -> Result<(), LedgerError> {
         for (n, entry) in append.entries.iter().enumerate() {
             let kind = entry.kind.as_str();
             let refused = |code, message| LedgerError::Refused { code, message };
-            super::Record::parse(kind, &entry.statement).map_err(|e| refused(e.code(), e.to_string()))?;
+            let record = Record::parse(kind, &entry.statement).map_err(|e| refused(e.code(), e.to_string()))?;
+            trust.vouches_for(&record).map_err(|e| refused(e.code(), unsigned(&e)))?;
             if Trust::is_changed_by(kind) {
                 let message = format!("a record of kind `{kind}` is appended where its keys are, not spooled");
                 return Err(refused(ReasonCode::SignerPolicy, message));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{self, Blob, Inputs, Keyed, Output, OutputKind, SourceFile};
 use orgo_kernel::plan::{Action, ResolvedStage};
-use orgo_spec::pipeline::Isolation;
+use orgo_spec::pipeline::{Isolation, Network};
 use orgo_spec::{Digest, ReasonCode};
 
 use crate::isolation::{Confinement, Watch, is_host_root};
@@ -177,24 +177,32 @@ impl<'p> Planner<'p> {
         if stage.isolation == Isolation::Open {
             return None;
         }
-        let mut programs = BTreeSet::new();
+        let (mut names, mut path) = (Vec::new(), "");
         if let Action::Run(argv) = &stage.action {
             let is_input = argv[0].contains('/') && !argv[0].starts_with('/');
             let own = argv.first().filter(|_| !is_input);
-            let names: Vec<String> = stage.tools.iter().chain(own).cloned().collect();
-            let path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
-            // They were found when the key was made; what is gone since then stays out of reach.
-            programs = self.tools.files(&names, path).unwrap_or_default();
+            names = stage.tools.iter().chain(own).cloned().collect();
+            path = stage.env.iter().find(|(n, _)| n == "PATH").map_or("", |(_, v)| v.as_str());
         }
+        let memory_bytes = stage.runtime.as_ref().and_then(|r| r.memory_bytes);
+        Some(self.confinement_of(stage.isolation, stage.network, &names, path, memory_bytes))
+    }
+
+    /// What is kept away at a level from what starts these programs.
+    pub(super) fn confinement_of(
+        &mut self,
+        level: Isolation,
+        network: Network,
+        names: &[String],
+        path: &str,
+        memory_bytes: Option<u64>,
+    ) -> Confinement {
+        // They were found when the key was made; what is gone since then stays out of reach.
+        let mut programs =
+            if names.is_empty() { BTreeSet::new() } else { self.tools.files(names, path).unwrap_or_default() };
         programs.retain(|file| !is_host_root(file));
-        Some(Confinement {
-            level: stage.isolation,
-            network: stage.network,
-            programs: programs.into_iter().collect(),
-            hidden: self.workspace.root().to_owned(),
-            memory_bytes: stage.runtime.as_ref().and_then(|r| r.memory_bytes),
-            watch: None,
-        })
+        let hidden = self.workspace.root().to_owned();
+        Confinement { level, network, programs: programs.into_iter().collect(), hidden, memory_bytes, watch: None }
     }
 
     fn own_binary(&mut self) -> Result<Blob, Problem> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use orgo_kernel::plan::Readiness;
 use orgo_kernel::scheduler::Event;
+use orgo_spec::pipeline::{Isolation, Network};
 use orgo_spec::{Digest, Hasher, ReasonCode};
 
 use crate::journal::Entry;
@@ -52,6 +53,12 @@ impl Planner<'_> {
         };
         let program = find(&declared.argv[0])?;
         let probe = probe.map(|p| find(p)).transpose()?;
+        let confinement = match declared.isolation {
+            Isolation::Open => None,
+            level @ (Isolation::Confined | Isolation::Hermetic) => {
+                Some(self.confinement_of(level, Network::Host, &names, path, None))
+            }
+        };
         let mut hasher = Hasher::new();
         let mut text = |text: &str| {
             hasher.update(&(text.len() as u64).to_le_bytes());
@@ -70,9 +77,13 @@ impl Planner<'_> {
             text(if file.executable { "x" } else { "-" });
         }
         text(&tools.to_string());
+        // Keys are what they were for services that say nothing.
+        if declared.isolation > Isolation::Open {
+            text(declared.isolation.as_str());
+        }
         let digest = hasher.finish();
         let contents = Arc::new(Contents { files, ..Contents::default() });
-        let prepared = PreparedService { digest, contents, program, probe };
+        let prepared = PreparedService { digest, contents, program, probe, confinement };
         self.services[at] = Some(prepared.clone());
         Ok(prepared)
     }

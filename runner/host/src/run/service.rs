@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use orgo_kernel::key::Blob;
 use orgo_kernel::plan::{Readiness, ResolvedService};
 use orgo_spec::Digest;
-use orgo_spec::pipeline::StopSignal;
+use orgo_spec::pipeline::{Isolation, StopSignal};
 
 use crate::clock::Clock;
 use crate::file::{At, PathError};
+use crate::isolation::{Confined, Confinement, Launchers};
 use crate::process::{Ending, Exit, Invocation, Streams, Waker, run};
-use crate::sandbox::{Contents, Sandbox};
+use crate::sandbox::{Annex, Contents, Sandbox};
 use crate::store::Store;
 
 use super::engine::Message;
@@ -38,6 +39,8 @@ pub(super) struct PreparedService {
     pub(super) program: PathBuf,
     /// The program that tells whether it is ready.
     pub(super) probe: Option<PathBuf>,
+    /// What is kept away from it, and from that program; nothing at `open`.
+    pub(super) confinement: Option<Confinement>,
 }
 
 /// How a service ended.
@@ -131,6 +134,12 @@ impl Attendant {
         let told = |e: &PathError| explain(e);
         let mut sandbox = Sandbox::new(&self.work, &format!("service-{}", self.declared.name)).map_err(|e| told(&e))?;
         sandbox.fill(&self.prepared.contents, &self.store).map_err(|e| e.to_string())?;
+        if self.declared.isolation == Isolation::Hermetic {
+            sandbox.fix_times().map_err(|e| told(&e))?;
+        }
+        // Who asks has a place for temporary files of its own: it is emptied for each question.
+        let mut beside = Sandbox::new(&self.work, &format!("probe-{}", self.declared.name)).map_err(|e| told(&e))?;
+        let (annex, launchers) = (self.annex(&mut sandbox)?, &mut Launchers::default());
         let temporary = || tempfile::tempfile_in(&self.work).at("create a file in", &self.work).map_err(|e| told(&e));
         let (mut log, quiet) = (temporary()?, temporary()?);
         let null = std::path::Path::new("/dev/null");
@@ -147,12 +156,12 @@ impl Attendant {
                 signal: self.declared.stop_signal,
                 grace: Duration::from_millis(self.declared.stop_timeout_ms),
             },
-            confined: None,
+            confined: self.confined(annex.as_ref(), launchers),
         };
         let (ended, late) = std::thread::scope(|scope| {
             let folder = sandbox.root();
             let (input, quiet) = (&input, &quiet);
-            let probe = scope.spawn(move || self.wait_until_ready(folder, input, quiet, stop));
+            let probe = scope.spawn(|| self.wait_until_ready(folder, &mut beside, (input, quiet), stop));
             let ended = run(invocation, &stop.service);
             let asked_to = stop.is_said();
             stop.say();
@@ -171,24 +180,37 @@ impl Attendant {
         Ok((fault, log))
     }
 
+    /// The folders that its level needs beside the working folder.
+    fn annex(&self, sandbox: &mut Sandbox) -> Result<Option<Annex>, String> {
+        let needed = self.prepared.confinement.is_some();
+        needed.then(|| sandbox.annex().map_err(|e| explain(&e))).transpose()
+    }
+
+    fn confined<'c>(&'c self, annex: Option<&'c Annex>, launchers: &'c mut Launchers) -> Option<Confined<'c>> {
+        let (confinement, annex) = self.prepared.confinement.as_ref().zip(annex)?;
+        let Annex { temporary, mount_point } = annex;
+        Some(Confined { confinement, temporary, mount_point, launchers })
+    }
+
     /// Asks until the service is ready; says whether that took too long.
     fn wait_until_ready(
         &self,
         folder: &std::path::Path,
-        input: &std::fs::File,
-        quiet: &std::fs::File,
+        beside: &mut Sandbox,
+        (input, quiet): (&std::fs::File, &std::fs::File),
         stop: &Stop,
     ) -> bool {
+        let mut launchers = Launchers::default();
         let deadline = Instant::now() + Duration::from_millis(self.declared.ready_timeout_ms);
         while !stop.is_said() {
-            let ready = match (&self.declared.ready, &self.prepared.probe) {
-                (Readiness::Started, _) => true,
-                (Readiness::Port(port), _) => {
+            let ready = match &self.declared.ready {
+                Readiness::Started => true,
+                Readiness::Port(port) => {
                     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
                     TcpStream::connect_timeout(&address, ANSWER).is_ok()
                 }
-                (Readiness::Program(argv), probe) => {
-                    let program = folder.join(probe.as_deref().unwrap_or(std::path::Path::new("")));
+                Readiness::Program(argv) => self.annex(beside).is_ok_and(|annex| {
+                    let program = folder.join(self.prepared.probe.as_deref().unwrap_or(std::path::Path::new("")));
                     let question = Invocation {
                         program: &program,
                         argv,
@@ -197,10 +219,10 @@ impl Attendant {
                         streams: Streams::Files { input, log: quiet },
                         timeout: ANSWER,
                         ending: Ending { signal: StopSignal::Kill, grace: Duration::ZERO },
-                        confined: None,
+                        confined: self.confined(annex.as_ref(), &mut launchers),
                     };
                     matches!(run(question, &stop.probe), Ok(Exit::Code(0)))
-                }
+                }),
             };
             if stop.is_said() {
                 return false;

@@ -128,8 +128,8 @@ pub(super) fn verify(
             }
         }
         if let Some(border) = border {
-            let message =
-                "this clone was filtered, and has not all that was appended from here on; nothing was fetched";
+            let message = "this clone was filtered, and has not all that was appended from here on: nothing of that was verified, and nothing \
+                 was fetched. What is appended here rests on the signed log alone; a clone without `--filter` can verify";
             report.push(Finding::new(ReasonCode::RecordMissing, Severity::Missing, message).at_commit(border));
             return Ok(trust);
         }
@@ -185,7 +185,8 @@ fn walk(
                 Err(shape) => Finding::invalid(shape.code(), shape.to_string()),
             },
             Err(GitError::Missing(_)) => {
-                let message = "the history ends here before its root: a shallow clone, or a lost commit";
+                let message = "the history ends here before its root (a shallow clone, or a lost commit): no record was verified. What is \
+                               appended here rests on the signed log alone; a whole clone can verify";
                 Finding::new(ReasonCode::RecordMissing, Severity::Missing, message)
             }
             Err(error @ GitError::Damaged { .. }) => Finding::invalid(ReasonCode::RecordAltered, error.to_string()),

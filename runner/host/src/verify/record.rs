@@ -6,7 +6,9 @@ use orgo_kernel::gate;
 use orgo_kernel::policy::{self, Policies};
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::mandate::Terms;
-use orgo_spec::record::{BuildRecord, Class, Decision, Epoch, GateFacts, GateRecord, MandateRecord, Statement};
+use orgo_spec::record::{
+    BuildRecord, Class, Decision, Epoch, GateFacts, GateRecord, MandateRecord, Statement, Unenforced,
+};
 use orgo_spec::signature::PublicKey;
 use orgo_spec::{Digest, ReasonCode};
 
@@ -69,6 +71,9 @@ pub(crate) fn judge(
     judged.environment = record.environment().map(str::to_owned);
     judged.epoch = record.epoch();
     judged.marks = record.marks().into_iter().map(|mark| (mark, record.start())).collect();
+    if let Err(why) = trust.vouches_for(&record) {
+        judged.unenforced(&why);
+    }
     match record {
         Record::Build(build) => judged.build(&build, trust, evidence)?,
         // The first trust record judges itself.
@@ -107,6 +112,19 @@ impl Judged {
     pub(super) fn missing(&mut self, digest: &Digest, what: &str) {
         let message = format!("{what} {digest} is not in this clone");
         self.findings.push(Finding::new(ReasonCode::EvidenceMissing, Severity::Missing, message));
+    }
+
+    /// What no key of a production trust vouches for. That pages are elsewhere, and nothing is said of them here, is no
+    /// contradiction.
+    fn unenforced(&mut self, why: &Unenforced) {
+        let severity = match why {
+            Unenforced::Stage(_) | Unenforced::Service { .. } | Unenforced::Page | Unenforced::Unsaid(_) => {
+                Severity::Invalid
+            }
+            Unenforced::UnsaidPages => Severity::Missing,
+        };
+        let message = format!("{why}, and the record is signed under production trust");
+        self.findings.push(Finding::new(why.code(), severity, message));
     }
 
     /// Whether a change of trust follows from the trust in force.

@@ -143,6 +143,28 @@ impl Counts {
     }
 }
 
+/// What vouches for the records of a ledger: each of them counts once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Covered {
+    /// Not in this clone: an epoch is sealed over them. But for changes of trust nothing of them was looked at; the signed
+    /// log has them.
+    pub sealed: u64,
+    /// In this clone, but not the commits that brought them: they were not looked at either, and the signed log has them.
+    pub logged: u64,
+    /// Left out of this verification, as it was asked for: verified by an earlier one, unless told.
+    pub left_out: u64,
+    /// Verified now.
+    pub verified: u64,
+}
+
+impl Covered {
+    /// Records that no verification of this clone ever looked at.
+    #[must_use]
+    pub const fn by_log(&self) -> u64 {
+        self.sealed + self.logged
+    }
+}
+
 /// The result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerifyReport {
@@ -158,6 +180,8 @@ pub struct VerifyReport {
     pub tenant: Option<Name>,
     /// The first record that was looked at: what lies before was verified earlier.
     pub from: u64,
+    /// What vouches for which records.
+    pub covered: Covered,
     /// What lies before in an archive and not in this clone, if its history begins with the sealing of an epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sealed: Option<SealedBase>,
@@ -184,6 +208,7 @@ impl VerifyReport {
             root: None,
             tenant: None,
             from: 0,
+            covered: Covered::default(),
             sealed: None,
             checkpoint: None,
             development: false,
@@ -248,6 +273,12 @@ impl VerifyReport {
             Verdict::Incomplete => "incomplete: what is there verifies, something is missing",
             Verdict::Refused => "refused",
             Verdict::Invalid => "INVALID",
+        };
+        let verdict = match (self.verdict, self.covered.by_log()) {
+            (Verdict::Verified | Verdict::NotAnchored, from @ 1..) => {
+                format!("{verdict}, from record {from} on (before it, only that the signed log has them)")
+            }
+            _ => verdict.to_owned(),
         };
         let class = if self.development { "development trust: not for release; " } else { "" };
         let name = ["refs/heads/", "refs/remotes/"].iter().find_map(|p| self.ledger.strip_prefix(p));

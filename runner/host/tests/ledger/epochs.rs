@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use orgo_host::ledger::{AUDIT, Archive, Entry, Ledger};
-use orgo_host::verify::{Leaves, Verdict, VerifyOptions, VerifyReport, audit, prove, verify};
+use orgo_host::verify::{Covered, Leaves, Verdict, VerifyOptions, VerifyReport, audit, prove, verify};
 use orgo_spec::ReasonCode;
 use orgo_spec::record::{Actor, AdminAction, AdminFacts, AdminRecord, AdminRun, Epoch, Statement};
 
@@ -116,6 +116,8 @@ fn a_clone_that_begins_with_the_sealing_verifies_what_it_has_and_says_what_it_re
     let base = found.sealed.expect("it rests on an epoch");
     assert_eq!((base.records, base.archive), (256, sealed.epoch.archive));
     assert_eq!((found.from, found.counts.all_records()), (601, 1));
+    let covered = Covered { sealed: 256, logged: 345, left_out: 0, verified: 1 };
+    assert_eq!((found.covered, world.verify().covered.verified), (covered, 602));
     assert_eq!(found.root, world.verify().root);
     // The root is compared as ever.
     let other = VerifyOptions { root: Some(orgo_spec::Digest::EMPTY), ..VerifyOptions::default() };

@@ -92,6 +92,10 @@ fn verify_tells_what_a_filtered_clone_lacks_and_fetches_nothing() {
         assert_eq!(report.verdict, Verdict::Incomplete, "{filter} {shallow}: {:?}", report.findings);
         let told: Vec<_> = report.findings.iter().map(|f| (f.code, f.severity)).collect();
         assert_eq!(told, [(ReasonCode::RecordMissing, Severity::Missing)], "{filter} {shallow}");
+        let said = if shallow { "no record was verified" } else { "nothing of that was verified" };
+        let message = &report.findings[0].message;
+        assert!(message.contains(said) && message.contains("rests on the signed log alone"), "{message}");
+        assert_eq!(report.covered.verified, 0);
         assert_eq!(objects(&folder), before, "{filter} {shallow}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use orgo_spec::pipeline::{Pipeline, Ready, Retry as Declared, Service, Stage};
 
-use super::DEFAULT_PATH;
+use super::{DEFAULT_PATH, SERVICE_ISOLATION};
 use crate::plan::{Readiness, ResolvedService, Resource, Retry, StageRuntime};
 
 /// What stages of a pipeline share, and where it is.
@@ -91,6 +91,7 @@ fn service(declared: &Service) -> ResolvedService {
         files: texts(&declared.files),
         env,
         tools,
+        isolation: declared.isolation.as_ref().map_or(SERVICE_ISOLATION, |i| i.value),
         ready: match &declared.ready {
             Ready::Started => Readiness::Started,
             Ready::Program(argv) => Readiness::Program(texts(argv)),

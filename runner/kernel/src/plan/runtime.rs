@@ -1,7 +1,7 @@
 //! How stages are run: retries, what they take, services, what is optional and what comes last.
 
 use orgo_spec::ReasonCode;
-use orgo_spec::pipeline::StopSignal;
+use orgo_spec::pipeline::{Isolation, StopSignal};
 use serde::{Deserialize, Serialize};
 
 use super::{Action, ResolvedStage};
@@ -81,6 +81,8 @@ pub struct ResolvedService {
     pub env: Vec<(String, String)>,
     /// Host programs that it starts besides its own, sorted.
     pub tools: Vec<String>,
+    /// What is kept away from it.
+    pub isolation: Isolation,
     /// How to tell that it is ready.
     pub ready: Readiness,
     /// How long that may take, in milliseconds.

@@ -144,8 +144,18 @@ fn retry_text(retry: &Retry) -> String {
 
 /// A service as one text.
 pub(super) fn service(service: &ResolvedService) -> String {
-    let ResolvedService { name: _, argv, files, env, tools, ready, ready_timeout_ms, stop_signal, stop_timeout_ms } =
-        service;
+    let ResolvedService {
+        name: _,
+        argv,
+        files,
+        env,
+        tools,
+        isolation,
+        ready,
+        ready_timeout_ms,
+        stop_signal,
+        stop_timeout_ms,
+    } = service;
     let ready = match ready {
         Readiness::Started => "when started".to_owned(),
         Readiness::Program(argv) => format!("when {} ends well", list(argv)),
@@ -153,11 +163,12 @@ pub(super) fn service(service: &ResolvedService) -> String {
     };
     let env: Vec<String> = env.iter().map(|(n, v)| format!("{n}={v}")).collect();
     format!(
-        "run {}; files {}; env {}; tools {}; ready {ready} within {}; {stop_signal:?}, then {}",
+        "run {}; files {}; env {}; tools {}; isolation {}; ready {ready} within {}; {stop_signal:?}, then {}",
         list(argv),
         list(files),
         list(&env),
         list(tools),
+        isolation.as_str(),
         duration(*ready_timeout_ms),
         duration(*stop_timeout_ms)
     )

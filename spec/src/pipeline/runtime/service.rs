@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::decode::between;
 use crate::document::{DurationMs, Fields, Node, Problem, Problems, Spanned};
 use crate::pipeline::decode::environment::env;
-use crate::pipeline::stage::Env;
+use crate::pipeline::stage::{Env, Isolation};
 use crate::pipeline::words;
 use crate::{Name, ReasonCode};
 
@@ -28,6 +28,8 @@ pub struct Service {
     pub env: Vec<Env>,
     /// Host programs that it starts besides its own.
     pub tools: Vec<Spanned<String>>,
+    /// What is kept away from it.
+    pub isolation: Option<Spanned<Isolation>>,
     /// How to tell that it is ready.
     pub ready: Ready,
     /// How long that may take.
@@ -92,6 +94,7 @@ impl Service {
         let files = fields.list::<String>("files", problems);
         let env = env(fields.children("env"), problems);
         let tools = fields.list::<String>("tool", problems);
+        let isolation = fields.one("isolation", problems);
         let program = fields.list::<String>("ready", problems);
         let port = fields.one::<u32>("ready-port", problems);
         let ready_timeout = fields.one("ready-timeout", problems).map_or(READY_TIMEOUT, |t| t.value);
@@ -131,6 +134,6 @@ impl Service {
         if run.is_empty() {
             return None;
         }
-        Some(Self { name: name?, run, files, env, tools, ready, ready_timeout, stop_signal, stop_timeout })
+        Some(Self { name: name?, run, files, env, tools, isolation, ready, ready_timeout, stop_signal, stop_timeout })
     }
 }

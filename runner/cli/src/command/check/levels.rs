@@ -14,29 +14,31 @@ const ENFORCED: [Isolation; 2] = [Isolation::Confined, Isolation::Hermetic];
 pub(crate) fn obtainable(plan: &Resolved, wanted: &[bool]) -> Result<(), Failure> {
     let stages = || plan.stages.iter().zip(wanted).filter(|(_, wanted)| **wanted).map(|(stage, _)| stage);
     for level in ENFORCED {
-        let Some(stage) = stages().find(|s| s.isolation == level) else { continue };
+        let services = || stages().flat_map(|s| s.services()).map(|at| &plan.services[*at as usize]);
+        let stage = stages().find(|s| s.isolation == level).map(|s| ("stage", &s.name));
+        let service = || services().find(|s| s.isolation == level).map(|s| ("service", &s.name));
+        let Some((kind, name)) = stage.or_else(service) else { continue };
         orgo_host::isolation::obtainable(level).map_err(|missing| {
-            refused(
-                stage,
-                &format!("which this machine cannot give: {missing}"),
-                "run it where that is there, or declare `isolation \"open\"` if that is enough for the stage",
-            )
+            let help =
+                format!("run it where that is there, or declare `isolation \"open\"` if that is enough for the {kind}");
+            refused(kind, name, level, &format!("which this machine cannot give: {missing}"), help)
         })?;
     }
     let alone =
         |s: &&ResolvedStage| s.isolation > Isolation::Open && s.network == Network::None && !s.services().is_empty();
     stages().find(alone).map_or(Ok(()), |stage| {
         Err(refused(
-            stage,
+            "stage",
+            &stage.name,
+            stage.isolation,
             "and needs services, which it could not reach without the network of the host",
             "declare `network \"host\"` for it, or `isolation \"open\"`",
         ))
     })
 }
 
-fn refused(stage: &ResolvedStage, why: &str, help: &str) -> Failure {
-    let (name, level) = (&stage.name, stage.isolation.as_str());
-    let message = format!("the stage `{name}` runs at isolation `{level}`, {why}");
+fn refused(kind: &str, name: &str, level: Isolation, why: &str, help: impl Into<String>) -> Failure {
+    let message = format!("the {kind} `{name}` runs at isolation `{}`, {why}", level.as_str());
     Failure::message(Class::Environment, Some(ReasonCode::IsolationUnavailable), message, help)
 }
 

@@ -3,27 +3,36 @@
 use orgo_host::isolation::unpinned;
 use orgo_host::run::{RunOutcome, StageOutcome};
 use orgo_host::store::Store;
+use orgo_kernel::graph::StageId;
 use orgo_kernel::key::{Output, OutputKind};
-use orgo_kernel::plan::{Action, ResolvedStage};
+use orgo_kernel::plan::{Action, Resolved};
 use orgo_kernel::scheduler::State;
+use orgo_spec::pipeline::Isolation;
 use orgo_spec::record::{
-    Artifact, BuildRecord, Identity, Origin, StageCounts, StageError, StageFacts, StagePage, StageStatus,
+    Artifact, BuildFacts, BuildRecord, Identity, Origin, ServiceFacts, StageCounts, StageError, StageFacts, StagePage,
+    StageStatus,
 };
 use orgo_spec::{Digest, ReasonCode, canonical};
 
 use super::{About, listed, plain};
 use crate::failure::Failure;
 
+/// Every stage that was asked for.
+pub(super) struct Stages {
+    /// Those that the record lists.
+    pub(super) listed: Vec<StageFacts>,
+    pub(super) counts: StageCounts,
+    pub(super) pages: Vec<StagePage>,
+    /// The weakest isolation that a result of any of them rests on.
+    pub(super) isolation: Option<Isolation>,
+}
+
 /// Every stage that was asked for, counted; on pages in the store, where they are too many to list.
-pub(super) fn stages(
-    about: &About<'_>,
-    outcome: &RunOutcome,
-    store: &Store,
-) -> Result<(Vec<StageFacts>, StageCounts, Vec<StagePage>), Failure> {
+pub(super) fn stages(about: &About<'_>, outcome: &RunOutcome, store: &Store) -> Result<Stages, Failure> {
     let mut all = Vec::new();
     let mut counts = StageCounts::default();
     for id in about.plan.graph.stages().filter(|id| about.wanted[id.index()]) {
-        let facts = stage_facts(about.plan.stage(id), &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
+        let facts = stage_facts(about.plan, id, &outcome.stages[id.index()], &outcome.inputs(about.plan, id));
         // What a record names by digest can be had by digest.
         for output in outcome.stages[id.index()].outputs.iter() {
             if let (OutputKind::Link(target), StageStatus::Pass) = (&output.kind, facts.status) {
@@ -33,10 +42,11 @@ pub(super) fn stages(
         counts.add(&facts);
         all.push(facts);
     }
+    let isolation = BuildFacts::weakest_of(&all);
     let files = |s: &StageFacts| s.artifacts_in.len() + s.artifacts_out.len();
     let too_many = all.iter().map(files).sum::<usize>() > BuildRecord::MAX_LISTED_FILES;
     if all.len() <= BuildRecord::MAX_LISTED_STAGES && !too_many {
-        return Ok((all, counts, Vec::new()));
+        return Ok(Stages { listed: all, counts, pages: Vec::new(), isolation });
     }
     let mut pages = Vec::new();
     for page in all.chunks(BuildRecord::MAX_LISTED_STAGES) {
@@ -50,10 +60,11 @@ pub(super) fn stages(
         left.flatten().is_some()
     });
     all.truncate(BuildRecord::MAX_LISTED_STAGES);
-    Ok((all, counts, pages))
+    Ok(Stages { listed: all, counts, pages, isolation })
 }
 
-fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Digest)]) -> StageFacts {
+fn stage_facts(plan: &Resolved, id: StageId, o: &StageOutcome, inputs: &[(String, Digest)]) -> StageFacts {
+    let stage = plan.stage(id);
     let (status, code) = match o.state {
         State::Done { .. } => (StageStatus::Pass, None),
         State::Failed(code) | State::Refused(code) => (StageStatus::Fail, Some(code)),
@@ -75,6 +86,10 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         Action::Compile(compiler) => compiler.tool().name().to_owned(),
     };
     let passed = status == StageStatus::Pass;
+    let service = |at: &u32| {
+        let service = &plan.services[*at as usize];
+        ServiceFacts { isolation: service.isolation, name: service.name.clone() }
+    };
     StageFacts {
         artifacts_in: inputs.iter().map(|(name, digest)| Artifact { digest: *digest, name: plain(name) }).collect(),
         artifacts_out: if passed { o.outputs.iter().map(artifact).collect() } else { Vec::new() },
@@ -92,6 +107,8 @@ fn stage_facts(stage: &ResolvedStage, o: &StageOutcome, inputs: &[(String, Diges
         key: o.keyed.as_ref().map(|k| k.key.0),
         optional: stage.is_optional(),
         origin: o.origin.as_ref().filter(|_| passed).map(as_named),
+        // What a service is, its isolation too, is in the key of its stages: it was so when the result was made.
+        services: if passed { stage.services().iter().map(service).collect() } else { Vec::new() },
         stage: stage.name.clone(),
         status,
         unpinned: o.isolation.filter(|_| passed).map_or_else(Vec::new, |level| unpinned(level, stage.network)),

@@ -1,8 +1,10 @@
-//! What keys may sign: kinds, environments, moments, and the class of the trust.
+//! What keys may sign: kinds, environments, moments, the class of the trust, and what it asks of a run.
 
 use orgo_spec::ReasonCode;
+use orgo_spec::record::Unenforced;
 use orgo_spec::signature::PublicKey;
 
+use super::super::Record;
 use super::Trust;
 use crate::key::{KeyClass, PrivateKey};
 
@@ -52,6 +54,27 @@ impl Trust {
                 let message = format!("the key {} may not sign for the environment `{environment}`", key.id().short());
                 Err((ReasonCode::KeyScopeMismatch, message))
             }
+        }
+    }
+
+    /// Why no key that this trust lists vouches for what a record says: production trust, which lists no development key,
+    /// does not for results from whose making nothing was kept away (design 5). Asked before a record is signed, and when
+    /// it is verified.
+    ///
+    /// # Errors
+    /// [`Unenforced`], of the record of a run under production trust.
+    pub fn vouches_for(&self, record: &Record) -> Result<(), Unenforced> {
+        match record {
+            Record::Build(build) if !self.is_development() => build.predicate.facts.enforced(),
+            Record::Build(_)
+            | Record::Started(_)
+            | Record::Abandoned(_)
+            | Record::Trust(_)
+            | Record::Revocation(_)
+            | Record::Admin(_)
+            | Record::Mandate(_)
+            | Record::Approval(_)
+            | Record::Override(_) => Ok(()),
         }
     }
 

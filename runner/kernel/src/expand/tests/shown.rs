@@ -30,7 +30,7 @@ fn the_expanded_form_decodes_to_the_same_plan() {
         r#"pipeline "p" { matrix { os "a" "b" }; pool "gpu" capacity=4; pool "gpu.2" capacity=1; pool "m" capacity=1
            approval "release" { need 2; by "alice" "bob"; expires "90m" }; approval "any" { need 1; role "approver" }
            service "db" { run "postgres" "-D" "d"; files "init/*.sql"; env "PGPORT" "5432"; tool "initdb" "cp"; ready "pg_isready"; stop-signal "INT" }
-           service "web" { run "serve"; ready-port 8080; ready-timeout "2m"; stop-timeout "1s" }; service "idle" { run "sleep" "9" }
+           service "web" { run "serve"; isolation "confined"; ready-port 8080; ready-timeout "2m"; stop-timeout "1s" }; service "idle" { run "sleep" "9" }
            stage "a" { run "x"; pool "gpu" weight=3; pool "m"; mutex "m" "n"; memory "4GiB"; needs "web" "db"; out "o" }
            stage "b" { run "y"; retry { times 3; on-exit 75 4; on-timeout #true; backoff "1s"; factor 3; max "1m" }; optional #true; mutex "k" }
            stage "c" { run "y"; retry { times 1 }; from "a" }
@@ -134,7 +134,7 @@ fn generated(stages: &[[u8; 8]], head: [u8; 4]) -> String {
         "service \"x\" {{ run \"x\" {}; ready-port 80; stop-signal \"QUIT\"; env \"A\" \"b\"; files \"f*\" }}",
         nasty(head[3]).replace("$${", "{")
     ));
-    line("service \"y\" { run \"y\"; ready \"r\" \"s\"; tool \"b\" \"a\"; ready-timeout \"1500ms\" }".to_owned());
+    line("service \"y\" { run \"y\"; ready \"r\" \"s\"; tool \"b\" \"a\"; isolation \"hermetic\"; ready-timeout \"1500ms\" }".to_owned());
     for (i, s) in stages.iter().enumerate() {
         let earlier = |n: u8| (i > 0).then(|| usize::from(n) % i.max(1));
         let last = s[0] % 11 == 10;

@@ -81,6 +81,7 @@ fn service_kdl(service: &ResolvedService, out: &mut String) {
     service.files.iter().for_each(|file| line(format!("files {}", quoted(file))));
     service.env.iter().for_each(|(name, value)| line(format!("env {} {}", quoted(name), quoted(value))));
     service.tools.iter().for_each(|tool| line(format!("tool {}", quoted(tool))));
+    line(format!("isolation {}", quoted(service.isolation.as_str())));
     match &service.ready {
         Readiness::Started => {}
         Readiness::Program(argv) => line(list("ready", argv)),
