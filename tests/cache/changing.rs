@@ -37,6 +37,7 @@ fn what_is_no_regular_file_is_not_waited_for_and_is_a_miss() {
     let key = run["stages"][0]["key"].as_str().unwrap().to_owned();
     let object = orgo_spec::Digest::of(b"one\none\n").to_string();
     let shared = repo.beside("shared");
+    let fresh = clone(&repo);
     let of = |kind: &'static str| match kind {
         "tenant" | "actions" => shared.join(kind),
         "a result" => place(&shared, "actions", &key),
@@ -53,7 +54,9 @@ fn what_is_no_regular_file_is_not_waited_for_and_is_a_miss() {
                 "a folder" if what != "actions" => std::fs::create_dir(of(what)).unwrap(),
                 _ => {}
             }
-            let fresh = clone(&repo);
+            for folder in [".orgo", "out"] {
+                let _ = std::fs::remove_dir_all(fresh.root().join(folder));
+            }
             let done = soon(&fresh, &["run", "--json", "--cache", shared.to_str().unwrap()]).ok();
             assert_eq!(states(&done.json()), ["a:ran", state], "{what} is {how}: {}", done.stderr);
             assert_eq!(fresh.read("out/p/b/o"), ONES, "{what} is {how}");
