@@ -6,9 +6,10 @@ use orgo_host::run::{Foreign, Objects};
 use orgo_spec::Digest;
 use orgo_spec::canonical::{self, Profile};
 use orgo_spec::record::{Artifact, BuildFacts, StageFacts, StageStatus};
+use serde::de::DeserializeOwned;
 
-/// The largest page of stages that is read, in bytes.
-const MAX_PAGE: usize = 64 << 20;
+/// The largest list of stages or outputs that is read, in bytes.
+const MAX_LIST: usize = 64 << 20;
 
 /// What a verified record says.
 #[derive(Debug)]
@@ -23,18 +24,29 @@ pub(super) struct Record {
     taken: HashMap<Digest, HashSet<String>>,
 }
 
+/// A list in the store that a record names.
+fn read<T: DeserializeOwned>(objects: Objects<'_>, digest: Digest) -> Option<Vec<T>> {
+    let bytes = objects(digest).filter(|bytes| bytes.len() <= MAX_LIST)?;
+    canonical::from_slice(&bytes, Profile::RECORD).ok()
+}
+
 impl Record {
-    /// Reads the facts of a record that was verified; none if it has pages that cannot be had.
+    /// Reads the facts of a record that was verified; none if it names lists that cannot be had.
     pub(super) fn read(id: Digest, facts: BuildFacts, objects: Objects<'_>) -> Option<Self> {
-        let claimed = facts.outputs().map(|o| o.artifacts.as_slice()).unwrap_or_default();
-        let claimed = claimed.iter().map(|a| (a.name.clone(), a.digest)).collect();
+        let mut claimed = facts.outputs().map(|o| o.artifacts.clone()).unwrap_or_default();
+        // One that has no name of a stage stands for the list of those that are too many.
+        if let [list] = claimed.as_slice()
+            && list.name.starts_with('(')
+        {
+            claimed = read(objects, list.digest)?;
+        }
+        let claimed = claimed.into_iter().map(|a| (a.name, a.digest)).collect();
         let mut stages = facts.stages;
         if !facts.pages.is_empty() {
             stages.clear(); // the pages have all of them
         }
         for page in &facts.pages {
-            let bytes = objects(page.digest).filter(|bytes| bytes.len() <= MAX_PAGE)?;
-            stages.extend(canonical::from_slice::<Vec<StageFacts>>(&bytes, Profile::RECORD).ok()?);
+            stages.extend(read::<StageFacts>(objects, page.digest)?);
         }
         let mut taken: HashMap<Digest, HashSet<String>> = HashMap::new();
         let mut by_key = HashMap::new();
