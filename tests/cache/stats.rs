@@ -8,7 +8,7 @@ use super::place;
 use crate::support::{Repo, states};
 
 const PIPELINE: &str = r#"pipeline "p" {
-    stage "a" { files "input"; run "sh" "-c" "sleep 0.2; head -n 1 input > o"; tool "sleep" "head"; out "o" }
+    stage "a" { files "input"; run "sh" "-c" "sleep 0.2; { head -n 1 input; echo a; } > o"; tool "sleep" "head"; out "o" }
     stage "b" { from "a"; run "sh" "-c" "sleep 0.1; cat in/a/o in/a/o > o"; tool "sleep" "cat"; out "o" }
     stage "c" { files "c"; run "sh" "-c" "sleep 0.1; sh c"; tool "sleep" "sh"; out "o"; isolation "open" }
 }"#;
@@ -86,7 +86,7 @@ fn every_miss_has_its_reason_and_the_time_saved_is_what_the_stages_took() {
     assert_eq!(weak["stages"][2]["why"][0]["obtained"], "open", "{weak}");
 
     // A lost object, a damaged one.
-    let object = place(&repo.root().join(".orgo/store"), "sha256", &orgo_spec::Digest::of(b"one\n").to_string());
+    let object = place(&repo.root().join(".orgo/store"), "sha256", &orgo_spec::Digest::of(b"one\na\n").to_string());
     let lose = |how: &dyn Fn()| {
         std::fs::remove_file(&object).unwrap();
         std::fs::remove_dir_all(repo.root().join("out/p/a")).unwrap();
@@ -94,7 +94,7 @@ fn every_miss_has_its_reason_and_the_time_saved_is_what_the_stages_took() {
     };
     lose(&|| {});
     run(&repo, &[], 0, &[("output-lost", 1)], took);
-    lose(&|| std::fs::write(&object, "ONE\n").unwrap());
+    lose(&|| std::fs::write(&object, "ONE\nA\n").unwrap());
     run(&repo, &[], 0, &[("output-damaged", 1)], took);
     run(&repo, &[], 0, &[], took);
 }
