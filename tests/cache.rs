@@ -1,7 +1,11 @@
 //! Results from elsewhere: packs and shared directories; what counts, what never does, and what is told about it.
 
+mod changing;
+mod confirmed;
+mod killed;
 mod protected;
 mod shared;
+mod stats;
 
 use std::path::{Path, PathBuf};
 

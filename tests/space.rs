@@ -18,7 +18,7 @@ const PIPELINE: &str = r#"pipeline "p" {
 const PAGES: [u32; 14] = [0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 34, 45, 60];
 
 /// Runs a script where it may mount; its `$ORGO` is the program with its folder of keys, `$BESIDE` the folder beside.
-fn script(repo: &Repo, script: &str) {
+pub fn script(repo: &Repo, script: &str) {
     let orgo = format!("{ORGO} --home {}", repo.home().display());
     let out = Command::new("unshare")
         .args(["--user", "--map-root-user", "--mount", "sh", "-euc", script])
@@ -35,13 +35,13 @@ fn script(repo: &Repo, script: &str) {
 }
 
 /// What a command of the script left: exit code, standard output, standard error.
-fn left(repo: &Repo, name: &str) -> (i32, String, String) {
+pub fn left(repo: &Repo, name: &str) -> (i32, String, String) {
     let read = |kind: &str| std::fs::read_to_string(repo.beside(&format!("{name}.{kind}"))).unwrap();
     (read("code").trim().parse().unwrap(), read("out"), read("err"))
 }
 
 /// Makes what follows leave its exit code and what it prints.
-const LEAVE: &str = r#"
+pub const LEAVE: &str = r#"
 leave() { name=$1; shift; code=0; "$@" > "$BESIDE/$name.out" 2> "$BESIDE/$name.err" || code=$?; echo $code > "$BESIDE/$name.code"; }
 "#;
 

@@ -8,7 +8,7 @@ use super::{ONES, PIPELINE, clone, overwrite, pack, place, why};
 use crate::support::{Repo, copy, states};
 
 /// Makes `store` answer the stage `at` of a run with a file of this content, as a liar would who knows the format.
-fn forge(store: &Path, run: &Value, at: usize, content: &str) {
+pub fn forge(store: &Path, run: &Value, at: usize, content: &str) {
     let path = place(store, "actions", run["stages"][at]["key"].as_str().unwrap());
     let mut result: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     let digest = orgo_spec::Digest::of(content.as_bytes());
@@ -22,19 +22,27 @@ fn forge(store: &Path, run: &Value, at: usize, content: &str) {
     overwrite(&place(store, "sha256", &digest.to_string()), content.as_bytes());
 }
 
-fn protected() -> Repo {
+/// A repository whose protected runs are recorded; nothing ran yet.
+fn unrecorded() -> Repo {
     let repo = Repo::with_pipeline(PIPELINE);
     repo.write("input", "one\n");
     repo.write(".gitignore", "/out/\n/.orgo/\n");
     repo.orgo(&["init"]).ok();
     repo.commit("ready");
+    repo
+}
+
+/// The same, with a protected run on record.
+pub fn protected() -> Repo {
+    let repo = unrecorded();
     repo.orgo(&["run"]).ok();
     repo
 }
 
 #[test]
 fn a_protected_run_uses_what_was_unpacked_only_if_it_is_told_to() {
-    let repo = protected();
+    let repo = unrecorded();
+    repo.orgo(&["run", "--lane", "local"]).ok();
     let pack = pack(&repo);
     std::fs::remove_dir_all(repo.root().join(".orgo")).unwrap();
     std::fs::remove_dir_all(repo.root().join("out")).unwrap();
@@ -88,8 +96,9 @@ fn what_a_liar_packed_never_gets_into_a_protected_run_and_the_lie_is_told() {
 }
 
 #[test]
-fn the_users_directories_are_asked_by_local_runs_and_never_by_protected_ones() {
-    let repo = protected();
+fn the_users_directories_vouch_for_local_runs_and_never_for_protected_ones() {
+    let repo = unrecorded();
+    repo.orgo(&["run", "--lane", "local"]).ok();
     let shared = repo.beside("shared");
     copy(&repo.root().join(".orgo/store"), &shared);
     let forget = || {
@@ -100,18 +109,23 @@ fn the_users_directories_are_asked_by_local_runs_and_never_by_protected_ones() {
     forget();
     assert_eq!(states(&repo.orgo(&["run", "--lane", "local", "--json"]).ok().json()), ["a:hit", "b:hit"]);
     forget();
+    // What a local run brought here does not count in a protected one, and neither does the directory.
+    repo.orgo(&["run", "--lane", "local"]).ok();
     let run = repo.orgo(&["run", "--json"]).ok().json();
     assert_eq!((run["record"]["lane"].as_str(), states(&run).join(" ")), (Some("protected"), "a:ran b:ran".into()));
-    // What a local run brought here does not count either, unless its directory is named.
-    forget();
+    let reasons = run["stages"][1]["why"].as_array().unwrap();
+    assert_eq!(reasons.iter().filter(|why| why["why"] == "result-foreign").count(), 2, "{run}");
+    // If it is named, it does. (Another commit has no record yet.)
+    repo.write("input", "one more\n");
+    repo.commit("one more");
     repo.orgo(&["run", "--lane", "local"]).ok();
-    assert_eq!(why(&repo.orgo(&["run", "--json"]).ok().json(), 1), "result-foreign");
+    copy(&repo.root().join(".orgo/store"), &shared);
     forget();
     repo.orgo(&["run", "--lane", "local"]).ok();
     repo.write("input", "two\n");
     repo.commit("so that what is remembered is another");
     repo.orgo(&["run", "--lane", "local"]).ok();
-    repo.write("input", "one\n");
+    repo.write("input", "one more\n");
     repo.commit("back");
     let run = repo.orgo(&["run", "--json", "--cache", shared.to_str().unwrap()]).ok().json();
     assert_eq!(states(&run), ["a:hit", "b:hit"], "{run}");
@@ -120,7 +134,7 @@ fn the_users_directories_are_asked_by_local_runs_and_never_by_protected_ones() {
     assert_eq!((origin["by"].as_str(), origin["name"].as_str()), (Some("shared"), shared.to_str()), "{record}");
     std::fs::write(repo.home().join("caches"), "not/absolute\n").unwrap();
     repo.orgo(&["run", "--lane", "local"]).exits(2);
-    repo.orgo(&["run"]).ok();
+    repo.orgo(&["run"]).exits(2);
 }
 
 #[test]
@@ -164,6 +178,7 @@ fn a_record_of_what_was_made_here_never_stands_for_what_came_from_elsewhere() {
     let record = repo.orgo(&["record", "show", "latest"]).ok().stdout;
     assert!(record.contains("\"by\": \"shared\"") && record.contains(shared.to_str().unwrap()), "{record}");
     let run = repo.orgo(&["run", "--json"]).ok().json();
-    assert_eq!((states(&run).join(" "), repo.read("out/p/b/o")), ("a:ran b:ran".into(), ONES.into()));
+    assert_eq!((states(&run).join(" "), repo.read("out/p/b/o")), ("a:hit b:ran".into(), ONES.into()));
+    assert_eq!(run["stages"][0]["confirmed"].as_str(), made_here["record"]["id"].as_str(), "it is as on record");
     assert_eq!(run["record"]["confirmed"], false);
 }

@@ -2,6 +2,7 @@
 
 mod assemble;
 mod authority;
+mod confirm;
 mod governance;
 mod kristal;
 mod lane;
@@ -12,6 +13,7 @@ mod variance;
 
 pub(crate) use assemble::{About, artifact, config_hash};
 pub(crate) use authority::{Authority, Papers};
+pub(crate) use confirm::Confirmations;
 pub(crate) use governance::{Governance, blueprint, hold, pinned_file, pinned_mandate};
 pub(crate) use lane::{Demand, Desk, open_desk};
 pub(crate) use repeat::Repetition;

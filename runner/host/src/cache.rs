@@ -4,13 +4,14 @@
 //! from ([`orgo_spec::record::Origin`]) before anything here can use it. Nothing elsewhere is ever written to.
 
 mod census;
+mod distant;
 mod pack;
 mod shared;
 mod unpack;
 
 pub use census::{Age, Census, census};
 pub use pack::{PackError, Packed, pack};
-pub(crate) use shared::{Found, Shared};
+pub(crate) use shared::{Offer, Shared};
 pub use unpack::{Unpacked, unpack};
 
 use std::collections::BTreeMap;

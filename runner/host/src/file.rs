@@ -154,9 +154,17 @@ const NEW: &str = ".new-";
 /// # Errors
 /// [`PathError`] if the folder cannot be listed.
 pub fn remove_leftovers(folder: &Path, age: Duration) -> Result<(), PathError> {
+    remove_old(folder, NEW, age)
+}
+
+/// Removes files whose names begin with `prefix` and that nobody wrote to for `age`.
+///
+/// # Errors
+/// [`PathError`] if the folder cannot be listed.
+pub(crate) fn remove_old(folder: &Path, prefix: &str, age: Duration) -> Result<(), PathError> {
     for entry in fs::read_dir(folder).at("list", folder)? {
         let entry = entry.at("list", folder)?;
-        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(NEW));
+        let is_new = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
         let is_old = || entry.metadata().and_then(|m| m.modified()).is_ok_and(|t| t.elapsed().is_ok_and(|e| e >= age));
         if is_new && is_old() {
             let _ = fs::remove_file(entry.path()); // it is tried again by the next run

@@ -61,6 +61,9 @@ pub enum Entry {
         /// Where its result came from, if it was not made here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Origin>,
+        /// The record that confirms it, if that was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<Digest>,
     },
     /// The list became known whose items a stage stands for.
     Listed {

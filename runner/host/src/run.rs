@@ -41,7 +41,7 @@ pub use foresee::Foreseen;
 pub use gatekeeper::{GatePolicy, InForce, Overriding};
 pub use lists::Grow;
 pub use look::Lookup;
-pub use options::{Notice, Others, RunError, RunOptions, ServiceNews};
+pub use options::{Confirm, Foreign, Notice, Objects, Others, RunError, RunOptions, ServiceNews};
 pub use outcome::{Attempt, GateOutcome, RunOutcome, StageOutcome};
 pub use planner::{Fault, Planner, Product};
 pub use prepare::Prepared;

@@ -204,7 +204,7 @@ impl std::fmt::Display for Why {
                 )
             }
             Self::ResultForeign { origin } => {
-                write!(f, "its cached result came from {origin}, and this run takes nothing from there")
+                write!(f, "its cached result came from {origin}, and nothing vouches for it in this run")
             }
             Self::SharedFaulty { cache, fault } => write!(f, "the shared cache `{cache}` was of no use: {fault}"),
             Self::FailedBefore => write!(f, "its last attempt failed"),

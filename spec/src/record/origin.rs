@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where a result came from that was not made here. Nothing proves who made it: that whoever fills this place is
-/// trusted, is the word of whoever let the run use it.
+/// Where a result came from that was not made here. Nothing in it proves who made it: the run took the word of whoever
+/// let it use this place, or of an earlier record with the same key and outputs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Origin {

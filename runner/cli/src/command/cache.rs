@@ -58,7 +58,7 @@ struct Pack {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Results that are here already stay as they are. A protected run uses what came from a pack only with `--unpacked`.\n\nExamples:\n  orgo cache unpack orgo.pack\n  orgo cache unpack orgo.pack --into /mnt/orgo-cache"
+    after_help = "Results that are here already stay as they are. A protected run uses of it only what a record of a runner confirms, unless it says `--unpacked`.\n\nExamples:\n  orgo cache unpack orgo.pack\n  orgo cache unpack orgo.pack --into /mnt/orgo-cache"
 )]
 struct Unpack {
     /// The file
@@ -150,23 +150,22 @@ fn failure(error: PackError) -> Failure {
     }
 }
 
-/// Which results of others a run in a lane uses: directories named on its command line, and, unless it is protected,
-/// those that the user's file names, and whatever came here earlier.
+/// Which results of others a run in a lane uses: of directories named on its command line or by the user's file, and
+/// whatever came here earlier. In a protected run only the command line vouches for what it names; everything else has to
+/// be confirmed.
 ///
 /// # Errors
 /// [`Failure`] if a directory has no usable path, or the user's file cannot be read.
 pub(super) fn others(folders: &[PathBuf], unpacked: bool, home: &UserDir, lane: Lane) -> Result<Others, Failure> {
-    let protected = lane == Lane::Protected;
-    let mut found: Vec<String> = Vec::new();
+    let mut named: Vec<String> = Vec::new();
     for folder in folders {
-        found.push(text(&std::path::absolute(folder).at("resolve", folder)?)?);
+        named.push(text(&std::path::absolute(folder).at("resolve", folder)?)?);
     }
-    if !protected {
-        found.extend(of_user(&home.path().join(FOLDERS))?);
-    }
+    let mut found = named.clone();
+    found.extend(of_user(&home.path().join(FOLDERS))?);
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|name| seen.insert(name.clone()));
-    Ok(Others { folders: found, all: !protected, unpacked })
+    Ok(Others { folders: found, all: lane != Lane::Protected, named, unpacked, confirm: None })
 }
 
 /// The directories that the user's file names: one absolute path a line; empty lines and `#` lines say nothing.

@@ -46,12 +46,13 @@ pub(super) fn run(context: &Context, args: &Explain) -> Result<(), Failure> {
                 lines.extend(reasons.iter().map(|why| format!("  because {why}")));
                 told.extend(reasons.iter().map(|why| json!(why)));
             }
-            Entry::Hit { stage, key: k, origin } if *stage == args.stage => {
+            Entry::Hit { stage, key: k, origin, confirmed } if *stage == args.stage => {
                 key = Some(*k);
                 lines.push(match origin {
                     None => "  the cache had a result for this key".to_owned(),
                     Some(origin) => plain(&format!("  a result for this key came from {origin}")),
                 });
+                lines.extend(confirmed.map(|record| format!("  it is confirmed by the record {record}")));
             }
             Entry::Listed { stage, items, list } if *stage == args.stage => {
                 lines.push(format!("  it was repeated for the {items} items of a list ({})", list.short()));

@@ -41,9 +41,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     let home = context.home()?;
     planner.set_secrets(SecretValues::new(home.path().join(SECRET_KEY)));
     planner.set_others(others(&args.caches, false, &home, Lane::Local)?);
-    for fault in planner.faults() {
-        context.output.warn(plain(&format!("cache {}: {}", fault.name, fault.fault)));
-    }
+    tell_faults(context, &mut planner);
     let origins = plans.learn(&repository, &args.told, &mut planner);
     for flags in [&mut wanted, &mut conditions.withheld] {
         flags.extend(origins.iter().map(|origin| flags[origin.index()]).collect::<Vec<_>>());
@@ -123,6 +121,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
             rows.push(json!({ "stage": name, "does": does, "key": key, "because": because }));
         }
     }
+    tell_faults(context, &mut planner);
     context.output.line(format!("{text}{}: {runs} to run, {hits} hits, {open} known later", plan.name));
     context.output.document(&json!({
         "schema": "orgo.plan/1", "pipeline": plan.name, "base": conditions.base,
@@ -157,6 +156,13 @@ fn unchanged<'a>(
         return Ok(None);
     };
     Ok(super::run::foreseen(repository, pipeline)?.map(|stages| (pipeline, stages)))
+}
+
+/// Warns of what is wrong with shared cache directories.
+fn tell_faults(context: &Context, planner: &mut Planner<'_>) {
+    for fault in planner.faults() {
+        context.output.warn(plain(&format!("cache {}: {}", fault.name, fault.fault)));
+    }
 }
 
 /// The parameters of a plan, by name.

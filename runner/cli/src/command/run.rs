@@ -8,11 +8,12 @@ mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use orgo_host::clock::{Clock, random_uuid};
 use orgo_host::journal::{self, Entry};
 use orgo_host::ledger::Spool;
-use orgo_host::run::{Approving, Notice, RunError, RunOptions, RunOutcome};
+use orgo_host::run::{Approving, Confirm, Notice, Others, RunError, RunOptions, RunOutcome};
 use orgo_host::workspace::WorkspaceError;
 use orgo_kernel::expand::KnownList;
 use orgo_spec::ReasonCode;
@@ -35,7 +36,9 @@ use crate::base::Base;
 use crate::evidence::{Mirrored, all_reached};
 use crate::failure::{Class, Failure};
 use crate::here::Here;
-use crate::ledger::{About, Authority, Demand, Desk, Governance, Variance, open_desk, start, submit, variances};
+use crate::ledger::{
+    About, Authority, Confirmations, Demand, Desk, Governance, Variance, open_desk, start, submit, variances,
+};
 use crate::output::command;
 use crate::pins;
 use crate::plans::Plans;
@@ -165,6 +168,9 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
     let authority = (!plan.approvals.is_empty()).then(|| Authority::open(&repository)).transpose()?;
     let told: RefCell<BTreeSet<String>> = RefCell::default();
     let standing = |subject: &ApprovalSubject| standing(context, authority.as_ref(), subject, &told);
+    let protected = desk.as_ref().filter(|_| lane == Lane::Protected);
+    let confirmations = protected.map(|desk| Rc::new(Confirmations::of(desk, &home, &state)));
+    let others = others(&args.caches.folders, args.caches.unpacked, &home, lane)?;
     let options = RunOptions {
         run: run.clone(),
         jobs: args.jobs.unwrap_or_else(processors),
@@ -186,7 +192,7 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
             wait_ms: args.wait.map_or(0, |w| w.0),
         }),
         traces: None,
-        others: others(&args.caches.folders, args.caches.unpacked, &home, lane)?,
+        others: Others { confirm: confirmations.clone().map(|c| c as Rc<dyn Confirm>), ..others },
         looked: desk.as_ref().and_then(|desk| desk.source.looked.clone()),
         clock: clock.clone(),
         stop: round.as_ref().map(|round| round.stop()),
@@ -214,6 +220,10 @@ fn once(context: &Context, args: &Run, mut round: Option<&mut Round<'_>>) -> Res
         return Err(round.later());
     }
     let outcome = ended?;
+    if let Some(confirmations) = &confirmations {
+        confirmations.save()?;
+        confirmations.note().iter().for_each(|note| context.output.note(note));
+    }
     let plan = plans.latest();
     if let Some(round) = &mut round {
         round.ran(repository.workspace.root(), plan, &outcome, reads);

@@ -23,10 +23,10 @@ use orgo_spec::{Digest, Hasher, ReasonCode};
 use serde::{Deserialize, Serialize};
 
 use super::objects;
-use crate::file::{At, PathError};
+use crate::file::{At, PathError, remove_old};
 use crate::memory;
 use crate::store::{Cached, ObjectError, Store};
-use crate::workspace::Workspace;
+use crate::workspace::{LEFTOVER_AGE, Workspace};
 
 /// The version of the format.
 pub(super) const FORMAT: u32 = 1;
@@ -167,7 +167,10 @@ pub fn pack(
     let picked = pick(&candidates, limit);
 
     let folder = to.parent().filter(|f| *f != Path::new("")).unwrap_or(Path::new("."));
-    let new = tempfile::Builder::new().prefix(".new-").tempfile_in(folder).at("create a file in", folder)?;
+    // What a killed one left of the same pack goes; nothing else in this folder is ours.
+    let prefix = format!(".{}.new-", to.file_name().unwrap_or_default().to_string_lossy());
+    remove_old(folder, &prefix, LEFTOVER_AGE)?;
+    let new = tempfile::Builder::new().prefix(&prefix).tempfile_in(folder).at("create a file in", folder)?;
     let mut out = Writer { to, gzip: GzEncoder::new(BufWriter::new(new), Compression::fast()), hasher: Hasher::new() };
     out.line(&Line::Pack(Head { schema: FORMAT, tenant: tenant.to_owned() }))?;
     for (digest, size_bytes) in &picked.objects {

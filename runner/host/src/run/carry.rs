@@ -114,11 +114,13 @@ impl Engine<'_, '_> {
         let name = || self.plan.stage(stage).name.clone();
         match lookup {
             Lookup::Hit { remembered, new_key } => {
+                outcome.confirmed = self.planner.confirmed(stage);
                 if new_key {
                     self.journal.add(&Entry::Hit {
                         stage: name(),
                         key: remembered.keyed.key,
                         origin: remembered.origin.clone(),
+                        confirmed: outcome.confirmed,
                     });
                 }
                 outcome.recall(*remembered);

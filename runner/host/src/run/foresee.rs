@@ -5,7 +5,7 @@ use orgo_kernel::key::{OutputKind, StageKey};
 use orgo_kernel::why::{Ingredients, Why};
 
 use super::look::remembered;
-use super::planner::Planner;
+use super::planner::{Fault, Planner};
 use super::problem::Problem;
 
 /// What a run would do with a stage.
@@ -74,7 +74,16 @@ impl Planner<'_> {
                 return Ok(Foreseen::Hit(key));
             }
         }
-        let offered = self.shared.iter().find_map(|cache| cache.foresee(key, &stage.outs, stage.isolation));
+        let mut offered = None;
+        for cache in &mut self.shared {
+            match cache.foresee(key, &stage.outs, stage.isolation) {
+                Ok(found) => offered = found,
+                Err(fault) => self.faults.push(Fault { name: cache.name().to_owned(), fault, given_up: true }),
+            }
+            if offered.is_some() {
+                break;
+            }
+        }
         if let Some(found) = offered.and_then(|cached| remembered(&prepared, cached)) {
             self.products[id.index()] = Some(self.product_of(id, &found));
             return Ok(Foreseen::Hit(key));

@@ -7,15 +7,19 @@ use orgo_kernel::why::{Evicted, Ingredients, Why};
 
 use orgo_spec::record::{Bringer, Origin};
 
-use crate::cache::{Found, are_declared};
+use crate::cache::{Offer, Shared, are_declared};
 use crate::file::PathError;
 use crate::memory::Remembered;
 use crate::sandbox::{restore, stamps};
 use crate::store::{Cached, ObjectError, Seen, contents};
 
+use super::options::Foreign;
 use super::planner::{Fault, Planner};
 use super::prepare::Prepared;
 use super::problem::Problem;
+
+/// The largest object that is read to find out what a record says, in bytes.
+const MAX_PAGE: u64 = 64 << 20;
 
 /// What the cache says.
 #[derive(Debug)]
@@ -98,7 +102,14 @@ impl Planner<'_> {
     fn use_own(&mut self, id: StageId, remembered: Remembered) -> Result<Result<Remembered, Why>, Problem> {
         let demanded = self.plan.stage(id).isolation;
         if let Some(origin) = remembered.origin.as_ref().filter(|origin| !self.takes(id, Some(origin))) {
-            return Ok(Err(Why::ResultForeign { origin: origin.clone() }));
+            let (shared, tree) = (std::mem::take(&mut self.shared), remembered.tree.digest);
+            let Remembered { keyed, outputs, isolation, .. } = &remembered;
+            let is_confirmed =
+                self.ask_ledger(id, &Foreign { key: keyed.key, outputs, tree, isolation: *isolation }, &shared);
+            self.shared = shared;
+            if !is_confirmed {
+                return Ok(Err(Why::ResultForeign { origin: origin.clone() }));
+            }
         }
         if remembered.isolation < demanded {
             return Ok(Err(Why::IsolationTooWeak { obtained: remembered.isolation, demanded }));
@@ -116,26 +127,40 @@ impl Planner<'_> {
         let (key, stage) = (prepared.keyed.key, self.plan.stage(id));
         let mut shared = std::mem::take(&mut self.shared);
         let mut found = None;
-        for cache in shared.iter_mut().filter(|cache| cache.is_asked()) {
-            let origin = Origin { by: Bringer::Shared, name: cache.name().to_owned() };
-            if !self.takes(id, Some(&origin)) {
+        for cache in &mut shared {
+            if let Some(fault) = cache.untold() {
+                aside.push(Why::SharedFaulty { cache: cache.name().to_owned(), fault });
+            }
+            if !cache.is_asked() {
                 continue;
             }
-            match cache.fetch(key, &stage.outs, stage.isolation, &self.store)? {
-                Found::Nothing => {}
-                Found::Weak(obtained) => {
-                    aside.push(Why::IsolationTooWeak { obtained, demanded: stage.isolation });
-                }
-                Found::Faulty(fault) => {
-                    let (name, given_up) = (cache.name().to_owned(), !cache.is_asked());
-                    aside.push(Why::SharedFaulty { cache: name.clone(), fault: fault.clone() });
-                    self.faults.push(Fault { name, fault, given_up });
-                }
-                Found::Result(cached) => {
-                    found = Some(*cached);
-                    break;
-                }
+            let origin = Origin { by: Bringer::Shared, name: cache.name().to_owned() };
+            let is_taken = self.takes(id, Some(&origin));
+            if !is_taken && self.confirm(id).is_none() {
+                continue;
             }
+            let fault = match cache.offer(key, &stage.outs, stage.isolation) {
+                Offer::Nothing => continue,
+                Offer::Weak(obtained) => {
+                    aside.push(Why::IsolationTooWeak { obtained, demanded: stage.isolation });
+                    continue;
+                }
+                Offer::Faulty(fault) => fault,
+                Offer::Result(cached, _) if !is_taken && !self.is_confirmed(id, &cached, cache) => {
+                    aside.push(Why::ResultForeign { origin });
+                    continue;
+                }
+                Offer::Result(cached, objects) => match cache.take(&objects, &self.store)? {
+                    Ok(()) => {
+                        found = Some(*cached);
+                        break;
+                    }
+                    Err(fault) => fault,
+                },
+            };
+            let (name, given_up) = (cache.name().to_owned(), !cache.is_asked());
+            aside.push(Why::SharedFaulty { cache: name.clone(), fault: fault.clone() });
+            self.faults.push(Fault { name, fault, given_up });
         }
         self.shared = shared;
         let Some(cached) = found else { return Ok(None) };
@@ -149,6 +174,26 @@ impl Planner<'_> {
             None => drop(self.store.set_result(&cached)?),
         }
         Ok(remembered(prepared, cached))
+    }
+
+    /// Whether a record confirms what a directory offers.
+    fn is_confirmed(&mut self, id: StageId, cached: &Cached, cache: &Shared) -> bool {
+        let Ok(tree) = Tree::of_outputs(&cached.outputs) else { return false };
+        let (tree, isolation) = (tree.blob().digest, cached.isolation);
+        let result = Foreign { key: cached.key, outputs: &cached.outputs, tree, isolation };
+        self.ask_ledger(id, &result, std::slice::from_ref(cache))
+    }
+
+    /// Whether a record confirms a result; long records need objects, of the own store or of the directories.
+    fn ask_ledger(&mut self, id: StageId, result: &Foreign<'_>, shared: &[Shared]) -> bool {
+        let Some(confirm) = self.confirm(id) else { return false };
+        let object = |digest| {
+            let own = self.store.peek(digest).ok();
+            own.or_else(|| shared.iter().find_map(|cache| cache.object(digest, MAX_PAGE)))
+        };
+        let Some(record) = confirm.confirms(result, &object) else { return false };
+        self.confirmed.insert(id, record);
+        true
     }
 
     fn hit(&mut self, id: StageId, remembered: Remembered, new_key: bool) -> Lookup {

@@ -1,11 +1,15 @@
 //! What a run is told, what it tells while it happens, and why it may not happen at all.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
+use orgo_kernel::key::{Output, StageKey};
 use orgo_kernel::why::Why;
 use orgo_spec::Digest;
+use orgo_spec::pipeline::Isolation;
 use orgo_spec::record::{Bringer, Origin};
 
 use crate::clock::Clock;
@@ -73,21 +77,48 @@ pub struct RunOptions<'r> {
 pub struct Others {
     /// Shared cache directories, in the order in which they are asked.
     pub folders: Vec<String>,
-    /// Whether results count whatever brought them here, and for every stage. Otherwise only those count that `folders`
-    /// or `unpacked` name, and none for what a gate reads and for what stands behind one.
+    /// Whether results count whatever brought them here, and for every stage. Otherwise only those count that `named` or
+    /// `unpacked` vouch for, or that a record confirms, and none for what a gate reads and for what stands behind one.
     pub all: bool,
-    /// Whether results of `orgo cache unpack` count.
+    /// Those of `folders` whose results count without a confirmation.
+    pub named: Vec<String>,
+    /// Whether results of `orgo cache unpack` count without a confirmation.
     pub unpacked: bool,
+    /// What confirms results that nobody vouches for.
+    pub confirm: Option<Rc<dyn Confirm>>,
+}
+
+/// A result from elsewhere that a run is about to use.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreign<'f> {
+    /// The stage key.
+    pub key: StageKey,
+    /// The outputs, by path.
+    pub outputs: &'f [Output],
+    /// The digest of their tree.
+    pub tree: Digest,
+    /// The isolation at which it says to have been obtained.
+    pub isolation: Isolation,
+}
+
+/// Hands out objects by digest, verified, wherever the run may read them.
+pub type Objects<'o> = &'o dyn Fn(Digest) -> Option<Vec<u8>>;
+
+/// What knows which results runners made whose word counts.
+pub trait Confirm: Debug {
+    /// The id of the record which says that a runner made exactly this, if there is one.
+    fn confirms(&self, result: &Foreign<'_>, objects: Objects<'_>) -> Option<Digest>;
 }
 
 impl Others {
-    /// Whether a result from there counts for a stage, of which it is known whether a gate reads it or stands before it.
+    /// Whether a result from there counts for a stage without a confirmation; of the stage it is known whether a gate reads
+    /// it or stands before it.
     #[must_use]
     pub fn take(&self, origin: &Origin, at_a_gate: bool) -> bool {
         self.all
             || !at_a_gate
                 && match origin.by {
-                    Bringer::Shared => self.folders.contains(&origin.name),
+                    Bringer::Shared => self.named.contains(&origin.name),
                     Bringer::Pack => self.unpacked,
                 }
     }

@@ -68,6 +68,8 @@ pub struct StageOutcome {
     pub isolation: Option<Isolation>,
     /// Where its result came from, if it was not made here.
     pub origin: Option<Origin>,
+    /// The record that confirms it, if that was asked.
+    pub confirmed: Option<Digest>,
     /// Every attempt of this run.
     pub attempts: Vec<Attempt>,
     /// How long it ran when its result was made, in milliseconds.
@@ -89,6 +91,7 @@ impl StageOutcome {
             log: None,
             isolation: None,
             origin: None,
+            confirmed: None,
             attempts: Vec::new(),
             duration_ms: 0,
             optional: stage.is_optional(),

@@ -1,7 +1,8 @@
 //! What a run knows while it plans: sources, programs, memory, and what stages produced.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use orgo_kernel::graph::StageId;
@@ -22,7 +23,7 @@ use crate::tools::Tools;
 use crate::workspace::Workspace;
 
 use super::heal::heal;
-use super::options::Others;
+use super::options::{Confirm, Others};
 use super::problem::Problem;
 use super::secrets::SecretValues;
 use super::service::PreparedService;
@@ -85,6 +86,8 @@ pub struct Planner<'p> {
     pub(super) shared: Vec<Shared>,
     /// What was wrong with them, until somebody asks.
     pub(super) faults: Vec<Fault>,
+    /// Records that confirm results from elsewhere which are used.
+    pub(super) confirmed: BTreeMap<StageId, Digest>,
 }
 
 impl<'p> Planner<'p> {
@@ -120,6 +123,7 @@ impl<'p> Planner<'p> {
             others: Others::default(),
             shared: Vec::new(),
             faults: Vec::new(),
+            confirmed: BTreeMap::new(),
         })
     }
 
@@ -148,10 +152,25 @@ impl<'p> Planner<'p> {
         std::mem::take(&mut self.faults)
     }
 
-    /// Whether a result from elsewhere counts for a stage.
+    /// Whether a result from elsewhere counts for a stage without a confirmation.
     pub(super) fn takes(&self, id: StageId, origin: Option<&Origin>) -> bool {
-        let at_a_gate = || self.plan.stage(id).gate.is_some() || self.plan.gates.iter().any(|gate| gate.on == id);
-        origin.is_none_or(|origin| self.others.take(origin, !self.others.all && at_a_gate()))
+        origin.is_none_or(|origin| self.others.take(origin, !self.others.all && self.is_at_a_gate(id)))
+    }
+
+    /// Whether a gate reads a stage or stands before it.
+    fn is_at_a_gate(&self, id: StageId) -> bool {
+        self.plan.stage(id).gate.is_some() || self.plan.gates.iter().any(|gate| gate.on == id)
+    }
+
+    /// What could confirm a result from elsewhere for a stage.
+    pub(super) fn confirm(&self, id: StageId) -> Option<Rc<dyn Confirm>> {
+        self.others.confirm.clone().filter(|_| !self.is_at_a_gate(id))
+    }
+
+    /// The record that confirms the result from elsewhere which is used for a stage, if that was asked.
+    #[must_use]
+    pub fn confirmed(&self, id: StageId) -> Option<Digest> {
+        self.confirmed.get(&id).copied()
     }
 
     /// The store.

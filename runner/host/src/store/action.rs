@@ -64,18 +64,21 @@ impl Store {
         Ok(cached.filter(|c| c.key == key && c.schema == SCHEMA))
     }
 
-    /// Stores a result under its key if there is none yet; says whether it did.
+    /// Stores a result under its key if there is none yet that can be read; says whether it did.
     ///
     /// # Errors
     /// [`PathError`] if it cannot be written.
     pub fn add_result(&self, cached: &Cached) -> Result<bool, PathError> {
         let bytes = serde_json::to_vec(cached).expect("a plain structure serializes");
         let name = place("actions", cached.key.0);
-        match self.root.create(&name, 0o644) {
-            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name).map(|()| true),
-            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            Err(e) => Err(e),
+        if self.write_first(&name, &bytes)? {
+            return Ok(true);
         }
+        let is_missing = self.result(cached.key)?.is_none();
+        if is_missing {
+            self.write_new(&name, 0o644, &bytes)?; // what is there is half of one
+        }
+        Ok(is_missing)
     }
 
     /// Stores a result under its key; hands out the one that was there, if its outputs are others.
@@ -88,13 +91,26 @@ impl Store {
     pub fn set_result(&self, cached: &Cached) -> Result<Option<Cached>, PathError> {
         let bytes = serde_json::to_vec(cached).expect("a plain structure serializes");
         let name = place("actions", cached.key.0);
-        match self.root.create(&name, 0o644) {
-            Ok(mut file) => file.write_all(&bytes).at_name("write", &self.root, &name).map(|()| None),
-            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => {
-                let before = self.result(cached.key)?;
-                self.write_new(&name, 0o644, &bytes)?;
-                Ok(before.filter(|before| before.outputs != cached.outputs))
+        if self.write_first(&name, &bytes)? {
+            return Ok(None);
+        }
+        let before = self.result(cached.key)?;
+        self.write_new(&name, 0o644, &bytes)?;
+        Ok(before.filter(|before| before.outputs != cached.outputs))
+    }
+
+    /// Writes a result in its place if nothing is there; says whether it did. Of one that cannot be written to its end
+    /// nothing is left.
+    fn write_first(&self, name: &str, bytes: &[u8]) -> Result<bool, PathError> {
+        match self.root.create(name, 0o644) {
+            Ok(mut file) => {
+                let written = file.write_all(bytes).at_name("write", &self.root, name);
+                if written.is_err() {
+                    let _ = self.root.remove(name); // half of one counts as absent
+                }
+                written.map(|()| true)
             }
+            Err(e) if e.io().kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
             Err(e) => Err(e),
         }
     }
@@ -126,6 +142,13 @@ mod tests {
             assert_eq!(store.result(cached.key).expect("readable"), None, "{length} of {} bytes", whole.len());
         }
         store.set_result(&cached).expect("written");
-        assert_eq!(store.result(cached.key).expect("readable"), Some(cached));
+        assert_eq!(store.result(cached.key).expect("readable").as_ref(), Some(&cached));
+        // The same where a result is only added: what was cut off does not stay in its place.
+        assert!(!store.add_result(&cached).expect("readable"), "it is there");
+        for length in [0, 1, whole.len() / 2, whole.len() - 1] {
+            std::fs::write(&path, &whole[..length]).expect("writable");
+            assert!(store.add_result(&cached).expect("written"), "{length} of {} bytes", whole.len());
+            assert_eq!(store.result(cached.key).expect("readable").as_ref(), Some(&cached));
+        }
     }
 }

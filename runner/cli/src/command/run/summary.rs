@@ -51,6 +51,7 @@ pub(super) fn summary(
                 "duration_ms": o.duration_ms,
                 "flaky": flaky.iter().find(|f| f.id.index() == at).map(|f| flaky_json(&f.flaky)),
                 "origin": o.origin,
+                "confirmed": o.confirmed,
                 "varied": variance.iter().find(|v| v.stage == stage.name).map_or(&[][..], |v| &v.varied),
             })
         })
