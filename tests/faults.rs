@@ -189,6 +189,9 @@ fn what_a_stage_writes_to_the_source_of_a_later_one_does_not_reach_it() {
     let again = repo.orgo(&["run", "--json"]).exits(0).json();
     assert_eq!(again["ran"], 1, "{again}");
     assert_eq!(repo.read("out/p/later/o"), "changed\n");
+    repo.write("later.txt", "before\n");
+    assert_eq!(repo.orgo(&["run", "--force", "--json"]).exits(1).json()["code"], "INPUT_CHANGED");
+    assert_eq!(repo.read("out/p/later/o"), "before\n", "nor where no result is used");
 }
 
 fn signal(pid: u32, name: &str) {

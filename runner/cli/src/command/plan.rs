@@ -48,6 +48,7 @@ pub(super) fn run(context: &Context, args: &Plan) -> Result<(), Failure> {
     }
     let plan = plans.latest();
     let looked_at: Vec<bool> = wanted.iter().zip(&conditions.withheld).map(|(w, left)| *w && !left).collect();
+    planner.freeze(&looked_at);
     planner.unchanged(&looked_at)?;
     let (mut rows, mut text) = (Vec::new(), String::new());
     let (mut hits, mut runs, mut open) = (0, 0, 0);

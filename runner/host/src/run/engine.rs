@@ -64,6 +64,7 @@ pub fn run<'p>(
     planner.set_secrets(SecretValues::new(&options.secret_key));
     planner.set_others(options.others.clone());
     let wanted: Vec<bool> = options.wanted.iter().zip(options.withheld).map(|(w, left)| *w && !left).collect();
+    planner.freeze(&wanted);
     if !options.force.contains(&true) && planner.unchanged(&wanted)? {
         planner.sweep(was_cut_off)?;
         let has_result = |name: &str| plan.find(name).is_none_or(|id| wanted[id.index()]);

@@ -132,6 +132,12 @@ impl<'p> Planner<'p> {
         self.sources.set_looked(looked);
     }
 
+    /// Takes in all files that the stages read which `wanted` marks: from here on it is settled what they contain.
+    pub fn freeze(&mut self, wanted: &[bool]) {
+        let stages = self.plan.stages.iter().zip(wanted).filter(|(_, wanted)| **wanted);
+        self.sources.freeze(stages.flat_map(|(stage, _)| stage.files.iter()), &self.store);
+    }
+
     /// Says where secrets come from, for stages whose keys have keyed digests of them.
     pub fn set_secrets(&mut self, secrets: SecretValues) {
         self.secrets = secrets;

@@ -35,7 +35,6 @@ impl Planner<'_> {
         };
         let mut order = plan.graph.topological().expect("`expand` refuses cycles");
         order.retain(|id| wanted[id.index()]);
-        self.sources.freeze(order.iter().flat_map(|id| plan.stage(*id).files.iter()), &self.store);
         let out = self.workspace.out(&plan.name, "");
         let Ok(out) = Folder::open(&out) else { return Ok(false) };
         let mut unchanged = vec![false; plan.stages.len()];
