@@ -29,6 +29,9 @@ use super::planner::{Planner, programs};
 /// The version of the file; others are ignored.
 const FORMAT: u32 = 2;
 
+/// How many results are looked at together.
+const TOGETHER: usize = 4096;
+
 /// A run that changed nothing, while it holds the workspace.
 #[derive(Debug)]
 pub struct Settled {
@@ -163,9 +166,14 @@ impl List<'_> {
             }
         }
         let Ok(out) = Folder::open(&workspace.out(pipeline, "")) else { return Ok(false) };
-        let names: Vec<&str> = self.results.iter().map(|(name, _)| &**name).collect();
-        let found = out.statuses(&names)?;
-        Ok(found.iter().zip(&self.results).all(|(found, (_, stamp))| found.is_some_and(|s| s.stamp == *stamp)))
+        for results in self.results.chunks(TOGETHER) {
+            let names: Vec<&str> = results.iter().map(|(name, _)| &**name).collect();
+            let found = out.statuses(&names)?;
+            if !found.iter().zip(results).all(|(found, (_, stamp))| found.is_some_and(|s| s.stamp == *stamp)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
